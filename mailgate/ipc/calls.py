@@ -1,0 +1,162 @@
+"""What the processes ask of each other. Every call to the store is one `Request`, every answer one `Answer`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from mailgate.model.decision import Decision
+from mailgate.model.envelope import Envelope, MailboxId, TenantName
+from mailgate.model.event import Event
+from mailgate.model.verdict import Inspection
+
+
+class Hello(Struct, tag=True, frozen=True):
+    """First call on a connection; answered by Welcome. `role` names the process, e.g. `edge`."""
+
+    role: str
+
+
+class Welcome(Struct, tag=True, frozen=True):
+    """`policy` is the published policy snapshot as JSON; `boot_id` changes with every start of the store."""
+
+    boot_id: str
+    policy: bytes
+
+
+class Resolve(Struct, tag=True, frozen=True):
+    """Who is behind this forward-path (already parsed, domain as A-label in lower case)?"""
+
+    local: str
+    domain: str
+
+
+class Resolved(Struct, tag=True, frozen=True):
+    """`kind`: mailbox (one or more ids), unknown (hosted domain, no such recipient), foreign (domain not hosted here),
+    unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox switched off: 550 5.2.1)."""
+
+    kind: Literal["mailbox", "unknown", "foreign", "unavailable", "disabled"]
+    tenant: TenantName = TenantName("")
+    mailboxes: tuple[MailboxId, ...] = ()
+
+
+class Authenticate(Struct, tag=True, frozen=True):
+    """`login` is `user@domain`; `peer` the client's address for back-off."""
+
+    login: str
+    password: bytes
+    peer: str
+
+
+class Authenticated(Struct, tag=True, frozen=True):
+    """`ok` false carries nothing else but `retry_after` seconds (0: at once). `send_as` holds the canonical addresses
+    that the account may use as reverse-path."""
+
+    ok: bool
+    tenant: TenantName = TenantName("")
+    account: str = ""
+    send_as: tuple[str, ...] = ()
+    retry_after: float = 0.0
+
+
+class NewEntry(Struct, frozen=True):
+    """One message for one tenant, to be kept. The stored bytes are `prefix` (trace headers) followed by the body less its
+    `cuts` (sorted, non-overlapping byte ranges). The body is `inline`, or the file `staged` (absolute path, read, then
+    removed by the store after the commit)."""
+
+    envelope: Envelope
+    decision: Decision
+    prefix: bytes
+    inline: bytes | None = None
+    staged: str = ""
+    body_size: int = 0
+    cuts: tuple[tuple[int, int], ...] = ()
+    inspection: Inspection | None = None
+    events: tuple[Event, ...] = ()
+
+
+class Commit(Struct, tag=True, frozen=True):
+    """Keep all of these or none; answered by Done once they are on stable storage."""
+
+    entries: tuple[NewEntry, ...]
+
+
+class Note(Struct, tag=True, frozen=True):
+    """Timeline of a message that was not accepted (refused or deferred in the dialogue); not synced, answered by Done."""
+
+    envelope: Envelope
+    events: tuple[Event, ...]
+
+
+class Admin(Struct, tag=True, frozen=True):
+    """One administrative command, e.g. `tenant.add` with {"name": "acme", "domains": ["acme.example"]}."""
+
+    command: str
+    arguments: dict[str, Any] = {}
+
+
+class Result(Struct, tag=True, frozen=True):
+    """What an Admin command returned: plain JSON values."""
+
+    value: Any = None
+
+
+class Done(Struct, tag=True, frozen=True):
+    """It is done (for Commit: durable)."""
+
+
+class Failed(Struct, tag=True, frozen=True):
+    """It was not done. `kind`: user, not-found, unavailable, full (no space), internal."""
+
+    kind: Literal["user", "not-found", "unavailable", "full", "internal"]
+    text: str
+
+
+class PolicyChanged(Struct, tag=True, frozen=True):
+    """Pushed by the store to every connection after a reload."""
+
+    policy: bytes
+
+
+class DirectoryChanged(Struct, tag=True, frozen=True):
+    """Pushed when users, mailboxes, aliases or domains changed: drop cached Resolved answers (of `tenant`, or all)."""
+
+    tenant: TenantName = TenantName("")
+
+
+Request = Hello | Resolve | Authenticate | Commit | Note | Admin
+Answer = Welcome | Resolved | Authenticated | Result | Done | Failed
+Push = PolicyChanged | DirectoryChanged
+
+
+class InspectLimits(Struct, frozen=True):
+    """`depth`: nesting; `parts`: leaves; `cpu_seconds`, `wall_seconds`: for the whole message; `scan_bytes`: one part."""
+
+    depth: int = 50
+    parts: int = 1000
+    cpu_seconds: float = 20.0
+    wall_seconds: float = 55.0
+    part_bytes: int = 256 << 20
+
+
+class Inspect(Struct, tag=True, frozen=True):
+    """To an inspector: the message, inline or (`inline` None) as one descriptor sent with the frame's first byte."""
+
+    size: int
+    inline: bytes | None
+    limits: InspectLimits
+    inbound: bool = True
+
+
+class Inspected(Struct, tag=True, frozen=True):
+    inspection: Inspection
+
+
+class InspectFailed(Struct, tag=True, frozen=True):
+    """The inspector survived but could not inspect (parser failure); `text` is for the log."""
+
+    text: str
+
+
+InspectAnswer = Inspected | InspectFailed

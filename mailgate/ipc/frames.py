@@ -1,0 +1,187 @@
+"""Framing: 4 bytes length, 4 bytes call number (both big-endian), then msgpack. Number 0 is a push without an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mailgate.ipc.calls import Answer, Failed, Push, Request
+from mailgate.model.errors import MailgateError, NotFoundError, UnavailableError, UserError
+
+HEAD = struct.Struct("!II")
+LONGEST_FRAME = 64 << 20
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+_decode_answer = msgspec.msgpack.Decoder(Answer).decode
+_decode_push = msgspec.msgpack.Decoder(Push).decode
+
+Handler = Callable[[Request, "Peer"], Awaitable[Answer]]
+
+
+def frame(number: int, message: msgspec.Struct) -> bytes:
+    body = _encode(message)
+    return HEAD.pack(len(body), number) + body
+
+
+class FrameBuffer:
+    """Pure: cuts a byte stream into (number, body). A frame above LONGEST_FRAME raises ValueError."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        held = self._held
+        held += data
+        frames, at = [], 0
+        while len(held) - at >= HEAD.size:
+            length, number = HEAD.unpack_from(held, at)
+            if length > LONGEST_FRAME:
+                raise ValueError(f"frame of {length} bytes")
+            end = at + HEAD.size + length
+            if len(held) < end:
+                break
+            frames.append((number, bytes(held[at + HEAD.size : end])))
+            at = end
+        if at:
+            del held[:at]
+        return frames
+
+
+class Peer(asyncio.Protocol):
+    """Server side of one connection: every request runs as a task of its own, answers may overtake each other."""
+
+    def __init__(self, handler: Handler, peers: set[Peer]) -> None:
+        self._handler = handler
+        self._peers = peers
+        self._buffer = FrameBuffer()
+        self._transport: asyncio.Transport | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.role = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._peers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._peers.discard(self)
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        for number, body in self._buffer.feed(data):
+            task = asyncio.ensure_future(self._serve(number, body))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, number: int, body: bytes) -> None:
+        answer: Answer
+        try:
+            answer = await self._handler(decode_request(body), self)
+        except UserError as error:
+            answer = Failed("user", str(error))
+        except NotFoundError as error:
+            answer = Failed("not-found", str(error))
+        except (UnavailableError, msgspec.ValidationError) as error:
+            answer = Failed("unavailable", str(error))
+        if self._transport is not None:
+            self._transport.write(frame(number, answer))
+
+    def push(self, message: Push) -> None:
+        if self._transport is not None:
+            self._transport.write(frame(0, message))
+
+
+class Calls(asyncio.Protocol):
+    """Client side: `await call(request)`; many may be under way at once. A lost connection fails them all with
+    UnavailableError; `on_push` receives what the server pushes, `on_lost` runs once when the connection ends."""
+
+    def __init__(self, on_push: Callable[[Push], None], on_lost: Callable[[], None]) -> None:
+        self._on_push = on_push
+        self._on_lost = on_lost
+        self._buffer = FrameBuffer()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(UnavailableError("the store process went away"))
+        self._waiting.clear()
+        self._on_lost()
+
+    def data_received(self, data: bytes) -> None:
+        for number, body in self._buffer.feed(data):
+            if number == 0:
+                self._on_push(_decode_push(body))
+                continue
+            future = self._waiting.pop(number, None)
+            if future is not None and not future.done():
+                future.set_result(_decode_answer(body))
+
+    async def call(self, request: Request) -> Answer:
+        """The answer, or the error that a Failed answer stands for."""
+        if self._transport is None:
+            raise UnavailableError("the store process can't be reached")
+        number = next(self._numbers) & 0xFFFFFFFF or next(self._numbers)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        self._transport.write(frame(number, request))
+        try:
+            answer = await future
+        finally:
+            self._waiting.pop(number, None)
+        if isinstance(answer, Failed):
+            raise error_of(answer)
+        return answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class StorageFullError(MailgateError):
+    """The store has no room for this message: 452 4.3.1."""
+
+
+def error_of(answer: Failed) -> MailgateError:
+    kinds: dict[str, type[MailgateError]] = {
+        "user": UserError,
+        "not-found": NotFoundError,
+        "unavailable": UnavailableError,
+        "full": StorageFullError,
+    }
+    return kinds.get(answer.kind, UnavailableError)(answer.text)
+
+
+async def connect(path: Path, on_push: Callable[[Push], None], on_lost: Callable[[], None]) -> Calls:
+    """Raises UnavailableError where nobody listens at `path`."""
+    loop = asyncio.get_running_loop()
+    try:
+        _, calls = await loop.create_unix_connection(lambda: Calls(on_push, on_lost), str(path))
+    except OSError as error:
+        raise UnavailableError(f"{path}: {error.strerror or error}") from error
+    return calls
+
+
+def call_once(path: Path, request: Request) -> Any:
+    """Blocking: one call on a connection of its own (for the command line)."""
+
+    async def run() -> Answer:
+        calls = await connect(path, lambda push: None, lambda: None)
+        try:
+            return await calls.call(request)
+        finally:
+            calls.close()
+
+    return asyncio.run(run())

@@ -1,0 +1,28 @@
+"""What is to be done with a message, and which rule of which policy version says so (promise 5)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Action(enum.StrEnum):
+    """HOLD waits until scanned or released; QUARANTINE waits for a person; DEFER answers 451; REJECT answers 554."""
+
+    ACCEPT = "accept"
+    HOLD = "hold"
+    QUARANTINE = "quarantine"
+    DEFER = "defer"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`rule` names what decided, e.g. `tenants/acme.toml: attachments[2] "no executables"` or `built-in: infected`;
+    `reason` is a sentence for people (shown in the SMTP reply for REJECT, so it holds nothing of the inside)."""
+
+    action: Action
+    rule: str
+    reason: str
+    policy_version: str
+    place: str = ""

@@ -1,0 +1,30 @@
+"""One SMTP reply: code, enhanced status code and text (RFC 5321 section 4.2, RFC 2034, RFC 3463)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`code` 200-599; `enhanced` like `5.1.1`, or empty for replies that carry none (220 greeting, 250 to EHLO, 354, 334);
+    `text` is one line, or several joined by `\\n`."""
+
+    code: int
+    enhanced: str
+    text: str
+
+    def __bytes__(self) -> bytes:
+        lines = self.text.split("\n")
+        last = len(lines) - 1
+        status = f"{self.enhanced} " if self.enhanced else ""
+        return "".join(
+            f"{self.code}{' ' if n == last else '-'}{status}{line}\r\n" for n, line in enumerate(lines)
+        ).encode()
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced} {self.text}".replace("  ", " ").replace("\n", " / ")
+
+    @property
+    def is_positive(self) -> bool:
+        return self.code < 400

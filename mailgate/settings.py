@@ -1,0 +1,181 @@
+"""How this process runs: MAILGATE_* in the environment, then `mailgate.toml`, then the defaults here."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from mailgate.model.errors import UserError
+
+
+class Listen:
+    """One `host:port`, `[v6]:port`; an empty host means every address."""
+
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]*)):(\d{1,5})", text.strip())
+        if match is None or int(match[3]) > 65535:
+            raise ValueError(f"{text!r} is not host:port (IPv6 as [::1]:25)")
+        return cls(match[1] or match[2], int(match[3]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Listen) and (self.host, self.port) == (other.host, other.port)
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port))
+
+
+def _split(value: Any) -> Any:
+    return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
+
+
+def _listens(value: Any) -> Any:
+    return [item if isinstance(item, Listen) else Listen.parse(str(item)) for item in _split(value)]
+
+
+Listens = Annotated[list[Listen], NoDecode, BeforeValidator(_listens)]
+Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Every field is `MAILGATE_<NAME>` in the environment and `<name>` in mailgate.toml."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MAILGATE_", toml_file="mailgate.toml", extra="forbid", arbitrary_types_allowed=True, frozen=True
+    )
+
+    data_dir: Path = Field(Path("var"), description="All that the gateway keeps: spool, tenants, keys.")
+    policy_dir: Path = Field(Path("policies"), description="The folder with gateway.toml and tenants/.")
+    hostname: str = Field(default_factory=socket.getfqdn, description="Our name in greetings and trace headers.")
+    mx_listen: Listens = Field(default_factory=lambda: [Listen("127.0.0.1", 2525)], description="MX listeners.")
+    submission_listen: Listens = Field(
+        default_factory=lambda: [Listen("127.0.0.1", 2587)], description="Submission listeners (STARTTLS)."
+    )
+    submissions_listen: Listens = Field(
+        default_factory=lambda: [Listen("127.0.0.1", 2465)], description="Submission listeners (TLS from the start)."
+    )
+    tls_cert: Path | None = Field(None, description="Certificate chain, PEM; self-signed in DATA_DIR where not given.")
+    tls_key: Path | None = Field(None, description="Private key, PEM.")
+    clamd: Words = Field(
+        default_factory=lambda: ["unix:/run/clamav/clamd.ctl"],
+        description="Scanners: unix:PATH or tcp:HOST:PORT, tried in order.",
+    )
+    resolver: str = Field("127.0.0.1:53", description="DNS resolver, host:port.")
+    resolver_trusted: bool = Field(
+        False, description="The resolver's AD bit may be believed though it is not on loopback."
+    )
+    proxy_peers: Words = Field(default_factory=list, description="Networks that must speak the PROXY protocol to us.")
+    master_key_file: Path | None = Field(
+        None, description="The key that wraps the tenants' keys; made in DATA_DIR where not given."
+    )
+    admin_socket: Path | None = Field(
+        None, description="Where the command line reaches the gateway; default DATA_DIR/run/admin.sock."
+    )
+    workers: int = Field(1, ge=0, le=64, description="Edge processes; 0 runs everything in one process.")
+    inspectors: int = Field(
+        default_factory=lambda: max(2, 2 * (os.cpu_count() or 1)), ge=1, le=256, description="Inspector processes."
+    )
+    inspector_user: str = Field("nobody", description="Account of the inspectors when started as root.")
+    message_size_limit: int = Field(52_428_800, ge=65_536, description="Largest message in bytes (SIZE).")
+    metrics_listen: Listens = Field(
+        default_factory=lambda: [Listen("127.0.0.1", 9925)], description="/metrics and /healthz."
+    )
+    relay_port: int = Field(25, ge=1, le=65535, description="Port of MX hosts (tests need another).")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("hostname")
+    @classmethod
+    def _hostname(cls, value: str) -> str:
+        if not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*", value):
+            raise ValueError(f"{value!r} is not a host name")
+        return value.lower()
+
+    @field_validator("clamd")
+    @classmethod
+    def _clamd(cls, value: list[str]) -> list[str]:
+        for endpoint in value:
+            if endpoint.startswith("tcp:"):
+                Listen.parse(endpoint[4:])
+            elif not re.fullmatch(r"unix:/.+", endpoint):
+                raise ValueError(f"{endpoint!r} is neither unix:/PATH nor tcp:HOST:PORT")
+        if not value:
+            raise ValueError("at least one scanner is needed: unix:/PATH or tcp:HOST:PORT")
+        return value
+
+    @field_validator("proxy_peers")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together: give both or neither")
+        return self
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def admin_path(self) -> Path:
+        return self.admin_socket or self.run_dir / "admin.sock"
+
+    @property
+    def store_path(self) -> Path:
+        return self.run_dir / "store.sock"
+
+    @property
+    def staging_dir(self) -> Path:
+        return self.data_dir / "spool" / "staging"
+
+    def inspector_path(self, number: int) -> Path:
+        return self.run_dir / "inspect" / f"{number}.sock"
+
+
+def load() -> Settings:
+    """The settings, or UserError that lists every wrong one with its name and what is wrong."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            name = "_".join(str(part) for part in item["loc"]).upper()
+            lines.append(f"MAILGATE_{name}: {item['msg']}" if name else str(item["msg"]))
+        raise UserError("settings:\n  " + "\n  ".join(lines)) from None
