@@ -1,0 +1,59 @@
+"""What the command line prints: tables for people, JSON for programs, one line for what was done."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table on a terminal; elsewhere one line a row with tabs between the columns, so that `cut` and `awk` work."""
+    listed = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not out.is_terminal:
+        for row in listed:
+            print("\t".join(row))  # noqa: T201
+        return
+    grid = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for row in listed:
+        grid.add_row(*(Text(cell) for cell in row))
+    out.print(grid)
+    if not listed:
+        out.print(Text("(nothing)", style="dim"))
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document, indented, on stdout."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+def say(text: str, style: str = "") -> None:
+    """Plain text on stdout; `style` counts only on a terminal. Markup inside `text` is printed as it is."""
+    out.print(Text(text, style=style))
+
+
+def done(text: str) -> None:
+    """One line that says what was done."""
+    say(text, "green")
+
+
+def fail(text: str) -> None:
+    """An error on stderr."""
+    err.print(Text.assemble(("mailgate: ", "bold red"), text))
+
+
+def moment(seconds: float | None) -> str:
+    """`2026-05-04 13:37:01.250` in UTC, from seconds since 1970; a dash for None."""
+    if seconds is None:
+        return "-"
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -1,0 +1,58 @@
+"""Prometheus metrics of every process. docs/operations.md lists them; a test keeps the two in step.
+
+With PROMETHEUS_MULTIPROC_DIR in the environment (the supervisor sets it for the edge and the store) each process counts
+in files of its own there, and `exposition(folder)` in the supervisor adds them up. Labels hold no personal data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_FAST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+MESSAGES = Counter("mailgate_messages", "Messages decided on, by direction and action.", ["direction", "decision"])
+MESSAGE_BYTES = Counter("mailgate_message_bytes", "Bytes of the messages decided on.", ["direction"])
+VERDICTS = Counter(
+    "mailgate_verdicts", "Inspections, by verdict and reason (empty unless not scanned).", ["verdict", "reason"]
+)
+REPLIES = Counter("mailgate_replies", "SMTP replies that refuse or defer, by code.", ["listener", "code"])
+CONNECTIONS = Counter("mailgate_connections", "SMTP connections accepted.", ["listener"])
+OPEN_CONNECTIONS = Gauge(
+    "mailgate_open_connections", "SMTP connections open now.", ["listener"], multiprocess_mode="livesum"
+)
+AUTH_FAILURES = Counter("mailgate_auth_failures", "Logins refused.")
+INSPECTION_SECONDS = Histogram("mailgate_inspection_seconds", "From hand-over to verdicts, one message.", buckets=_FAST)
+SCANNER_SECONDS = Histogram("mailgate_scanner_seconds", "Time the scanner took for one message.", buckets=_FAST)
+INSPECTOR_DEATHS = Counter("mailgate_inspector_deaths", "Inspectors that died on a message (limit or crash).")
+COMMIT_SECONDS = Histogram("mailgate_commit_seconds", "Group commits to stable storage.", buckets=_FAST)
+COMMITTED = Counter("mailgate_committed", "Spool entries made durable.")
+OUTCOMES = Counter("mailgate_outcomes", "Delivery attempts, by state they led to.", ["state"])
+POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
+
+
+def exposition(folder: Path | None) -> bytes:
+    """All metrics in the text format: those counted in `folder` by other processes, or (None) this process's own."""
+    if folder is None:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def clean(folder: Path) -> None:
+    """Empty the folder at start: counters begin at 0, as Prometheus expects of a restart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink()
+
+
+def forget(folder: Path, pid: int) -> None:
+    """Drop the gauges of a process that died; its counters stay."""
+    for file in folder.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
