@@ -107,9 +107,9 @@ class Done(Struct, tag=True, frozen=True):
 
 
 class Failed(Struct, tag=True, frozen=True):
-    """It was not done. `kind`: user, not-found, unavailable, full (no space), internal."""
+    """It was not done. `kind`: user, not-found, conflict, unavailable, full (no space), internal."""
 
-    kind: Literal["user", "not-found", "unavailable", "full", "internal"]
+    kind: Literal["user", "not-found", "conflict", "unavailable", "full", "internal"]
     text: str
 
 

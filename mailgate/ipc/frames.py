@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from mailgate.ipc.calls import Answer, Failed, Push, Request
-from mailgate.model.errors import MailgateError, NotFoundError, UnavailableError, UserError
+from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UnavailableError, UserError
 
 HEAD = struct.Struct("!II")
 LONGEST_FRAME = 64 << 20
@@ -87,6 +87,8 @@ class Peer(asyncio.Protocol):
             answer = Failed("user", str(error))
         except NotFoundError as error:
             answer = Failed("not-found", str(error))
+        except ConflictError as error:
+            answer = Failed("conflict", str(error))
         except (UnavailableError, msgspec.ValidationError) as error:
             answer = Failed("unavailable", str(error))
         if self._transport is not None:
@@ -158,6 +160,7 @@ def error_of(answer: Failed) -> MailgateError:
     kinds: dict[str, type[MailgateError]] = {
         "user": UserError,
         "not-found": NotFoundError,
+        "conflict": ConflictError,
         "unavailable": UnavailableError,
         "full": StorageFullError,
     }

@@ -17,6 +17,10 @@ class NotFoundError(MailgateError):
     """The thing asked for does not exist. Command line exit code 1."""
 
 
+class ConflictError(MailgateError):
+    """What is asked for contradicts what is there: it exists already, or is still in use. Command line exit code 1."""
+
+
 class UnavailableError(MailgateError):
     """A process or component can't be reached now. Command line exit code 3; on the edge 451."""
 
