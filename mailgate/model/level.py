@@ -12,7 +12,7 @@ class TransportLevel(enum.Enum):
 
     PLAINTEXT = "plaintext"
     ENCRYPTED = "encrypted"
-    FORWARD_SECRET = "forward-secret"
+    FORWARD_SECRET = "forward-secret"  # noqa: S105 (not a password)
     AUTHENTICATED = "authenticated"
 
     def __lt__(self, other: object) -> bool:
