@@ -1,0 +1,117 @@
+"""One process under the supervisor: how it is started, tells that it is ready, and ends with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mailgate.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """`arguments` follow `python -m mailgate`; `descriptors` are inherited; `environ` is added to the settings';
+    `reloads`: SIGHUP means something to it."""
+
+    name: str
+    arguments: tuple[str, ...]
+    descriptors: tuple[int, ...]
+    environ: Mapping[str, str]
+    reloads: bool = True
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """These very settings as MAILGATE_* variables, so that a child started later runs with what the first one had."""
+    prefix = settings.model_config["env_prefix"]
+    own = {name: value for name, value in os.environ.items() if not name.upper().startswith(prefix)}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if value is None:
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        own[prefix + name.upper()] = text
+    return own
+
+
+class Child:
+    """A started process. `ready` and `ended` are awaitable; the descriptors for both are watched by the event loop."""
+
+    def __init__(self, spec: ChildSpec, environ: Mapping[str, str]) -> None:
+        self.spec = spec
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self.started = loop.time()
+        self.is_ready: asyncio.Future[bool] = loop.create_future()
+        self.ended: asyncio.Future[int] = loop.create_future()
+        self._pipe, writer = os.pipe()
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mailgate", *spec.arguments),
+                *(f"--ready-fd={writer}", f"--parent={os.getpid()}", f"--name={spec.name}"),
+            ],
+            env={**environ, **spec.environ},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(*spec.descriptors, writer),
+            process_group=0,  # Ctrl-C in a terminal is for the supervisor, which drains
+        )
+        os.close(writer)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(self._pipe, self._on_pipe)
+        loop.add_reader(self._pidfd, self._on_exit)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def lived(self) -> float:
+        """Seconds since the start."""
+        return self._loop.time() - self.started
+
+    def send(self, number: signal.Signals) -> None:
+        """Nothing happens where the process has ended."""
+        self._process.send_signal(number)
+
+    def _on_pipe(self) -> None:
+        self._loop.remove_reader(self._pipe)
+        told = os.read(self._pipe, 1)
+        os.close(self._pipe)
+        if not self.is_ready.done():
+            self.is_ready.set_result(bool(told))
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.ended.set_result(self._process.wait())
+
+
+def describe(status: int) -> str:
+    """`exit status 3` or `killed by SIGKILL`, from a Popen return code."""
+    return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
+
+
+def die_with(parent: int) -> None:
+    """In the child: SIGKILL when the parent ends, however that happens (prctl(2)); at once where it is gone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def announcer(descriptor: int) -> Callable[[], None]:
+    """What the child calls once when it serves: the supervisor reads it from the other end of the pipe."""
+
+    def ready() -> None:
+        os.write(descriptor, b"1")
+        os.close(descriptor)
+
+    return ready
