@@ -1,0 +1,251 @@
+"""The scanner client: the `clamd` package extended by kept sessions (IDSESSION), FILDES, deadlines and IPv6.
+
+One client serves one thread. Several samples are under way at once on the one connection; clamd's threads answer in any
+order, each answer carries the number of its request.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from clamd import ClamdNetworkSocket, ClamdUnixSocket
+from clamd import ConnectionError as ClamdConnectionError
+
+from mailgate.inspect.replies import ReplyBuffer, ReplyError, ScanResult, Version, scan_result
+from mailgate.settings import Listen
+
+CHUNK = 64 << 10
+WINDOW = 8  # requests under way at once: one message must not fill clamd's queue (MaxQueue 100)
+_LENGTH = struct.Struct("!I")
+
+Buffer = bytes | memoryview
+
+
+class ScannerLostError(ClamdConnectionError):  # type: ignore[misc]
+    """The connection failed, ended or hung before every answer was there. `is_timeout`: the deadline passed;
+    `was_reset`: a stream was reset, as clamd does to one above its StreamMaxLength."""
+
+    def __init__(self, text: str, *, is_timeout: bool = False, was_reset: bool = False) -> None:
+        super().__init__(text)
+        self.is_timeout = is_timeout
+        self.was_reset = was_reset
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is to be scanned: `pieces` one after the other; or the whole file behind `descriptor` where that is not
+    None, as long as the endpoint takes descriptors (`pieces` hold the same bytes for one that does not).
+
+    `digest` (sha256 hex) is empty where a verdict is not worth remembering."""
+
+    pieces: tuple[Buffer, ...]
+    digest: str = ""
+    descriptor: int | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(len(piece) for piece in self.pieces)
+
+
+class Client(Protocol):
+    """One scanner endpoint with at most one open session. `deadline` as time.monotonic()."""
+
+    name: str
+
+    def scan(self, samples: Mapping[int, Sample], results: dict[int, ScanResult], deadline: float) -> None: ...
+
+    def ask_version(self, deadline: float) -> Version: ...
+
+    def disconnect(self) -> None: ...
+
+
+class _Session(ClamdNetworkSocket):  # type: ignore[misc]
+    """A kept IDSESSION. Subclasses say how to connect; content goes as a stream where they know no better way."""
+
+    name: str
+    clamd_socket: socket.socket | None = None
+    _streams = True
+
+    def scan(self, samples: Mapping[int, Sample], results: dict[int, ScanResult], deadline: float) -> None:
+        """Put the result of each sample into `results` under its key. Raises ScannerLostError; what was answered until
+        then is in `results`, and the next call opens a new session."""
+        keys: dict[int, int] = {}
+
+        def take() -> None:
+            for number, text in self._receive(deadline):
+                if number not in keys:
+                    raise ReplyError(f"answer to unknown request {number}")
+                results[keys.pop(number)] = scan_result(text)
+
+        with self._lost():
+            self._open(deadline)
+            for key, sample in samples.items():
+                while len(keys) >= WINDOW:
+                    take()
+                self._allow(deadline)
+                self._requests += 1
+                keys[self._requests] = key
+                self._submit(sample)
+            while keys:
+                take()
+
+    def ask_version(self, deadline: float) -> Version:
+        """Engine and signatures in use. Raises ScannerLostError."""
+        with self._lost():
+            self._open(deadline)
+            self._requests += 1
+            self._send_command("VERSION")
+            replies: list[tuple[int, str]] = []
+            while not replies:
+                replies = self._receive(deadline)
+            if len(replies) != 1 or replies[0][0] != self._requests:
+                raise ReplyError(f"answers to unknown requests: {replies}")
+            return Version.parse(replies[0][1])
+
+    def disconnect(self) -> None:
+        if self.clamd_socket is not None:
+            self._close_socket()
+            self.clamd_socket = None
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        """Whatever goes wrong on the connection ends it: a half-read session must never answer a later request."""
+        try:
+            yield
+        except ScannerLostError:
+            self.disconnect()
+            raise
+        except TimeoutError as error:
+            self.disconnect()
+            raise ScannerLostError(f"{self.name}: no answer in time", is_timeout=True) from error
+        except (ConnectionResetError, BrokenPipeError) as error:
+            self.disconnect()
+            raise ScannerLostError(f"{self.name}: {error}", was_reset=self._streams) from error
+        except (OSError, ReplyError, ClamdConnectionError) as error:
+            self.disconnect()
+            raise ScannerLostError(f"{self.name}: {error}") from error
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def _open(self, deadline: float) -> None:
+        if self.clamd_socket is not None and self._is_stale():
+            self.disconnect()
+        self.timeout = _remaining(deadline)
+        if self.clamd_socket is None:
+            self._init_socket()
+            self._replies = ReplyBuffer()
+            self._requests = 0
+            self._send_command("IDSESSION")
+
+    def _is_stale(self) -> bool:
+        """Between two calls nothing may be readable: it would be the end of the session, or a late answer."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    @property
+    def _socket(self) -> socket.socket:
+        if self.clamd_socket is None:
+            raise ScannerLostError(f"{self.name}: not connected")
+        return self.clamd_socket
+
+    def _allow(self, deadline: float) -> None:
+        self._socket.settimeout(_remaining(deadline))
+
+    def _receive(self, deadline: float) -> list[tuple[int, str]]:
+        self._allow(deadline)
+        data = self._socket.recv(CHUNK)
+        if not data:
+            raise ScannerLostError(f"{self.name}: closed without an answer")
+        return self._replies.feed(data)
+
+    def _send_command(self, cmd: str, *args: str) -> None:
+        self._socket.sendall(b"z" + " ".join((cmd, *args)).encode() + b"\0")
+
+    def _submit(self, sample: Sample) -> None:
+        """INSTREAM: chunks of length and content; an empty one ends it."""
+        frames = [b"zINSTREAM\0"]
+        for piece in sample.pieces:
+            view = memoryview(piece)
+            for at in range(0, len(view), CHUNK):
+                chunk = view[at : at + CHUNK]
+                self._socket.sendall(b"".join((*frames, _LENGTH.pack(len(chunk)), chunk)))
+                frames.clear()
+        self._socket.sendall(b"".join((*frames, _LENGTH.pack(0))))
+
+
+class TcpClient(_Session):
+    """INSTREAM to `host` (a name, IPv4 or IPv6 address) and `port`."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.name = f"tcp:{Listen(host, port)}"
+
+    def _init_socket(self) -> None:
+        self.clamd_socket = socket.create_connection((self.host, self.port), self.timeout)
+        self.clamd_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
+    """FILDES over the Unix socket at `path`: clamd reads the content from a descriptor, nothing is copied through it.
+
+    The account of the caller needs write permission on the socket: LocalSocketMode 666, or 660 with a
+    LocalSocketGroup that the caller belongs to."""
+
+    _streams = False
+
+    def __init__(self, path: str) -> None:
+        ClamdUnixSocket.__init__(self, path)
+        self.name = f"unix:{path}"
+
+    def _init_socket(self) -> None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self.timeout)
+        try:
+            connection.connect(self.unix_socket)
+        except OSError:
+            connection.close()
+            raise
+        self.clamd_socket = connection
+
+    def _submit(self, sample: Sample) -> None:
+        if sample.descriptor is not None:
+            socket.send_fds(self._socket, [b"zFILDES\0\0"], [sample.descriptor])
+            return
+        memory = os.memfd_create("sample", os.MFD_CLOEXEC)
+        try:
+            for piece in sample.pieces:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(memory, view) :]
+            socket.send_fds(self._socket, [b"zFILDES\0\0"], [memory])
+        finally:
+            os.close(memory)
+
+
+def client(endpoint: str) -> TcpClient | UnixClient:
+    """The client for `unix:PATH` or `tcp:HOST:PORT`. Raises ValueError for anything else."""
+    kind, _, rest = endpoint.partition(":")
+    if kind == "unix" and rest.startswith("/"):
+        return UnixClient(rest)
+    if kind == "tcp":
+        listen = Listen.parse(rest)
+        return TcpClient(listen.host, listen.port)
+    raise ValueError(f"{endpoint!r} is neither unix:/PATH nor tcp:HOST:PORT")
+
+
+def _remaining(deadline: float) -> float:
+    """Seconds until `deadline`. Raises TimeoutError where it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
