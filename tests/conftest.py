@@ -1,0 +1,81 @@
+"""Fixtures and marks that every folder of tests shares."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import components
+from tests.support.clamd import Clamd
+from tests.support.gateway import Gateway, short_folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`component(name, ...)`: skip where one is missing, fail where MAILGATE_REQUIRE_COMPONENTS=1 asks for all."""
+    wanted = {name for mark in item.iter_markers("component") for name in mark.args}
+    reasons = [reason for reason in map(components.missing, sorted(wanted)) if reason]
+    if reasons and components.required():
+        pytest.fail("; ".join(reasons), pytrace=False)
+    if reasons:
+        pytest.skip("; ".join(reasons))
+
+
+@pytest.fixture(scope="session")
+def clamd() -> Iterator[Clamd]:
+    """A running scanner for all tests of a worker; tests that stop it take `own_clamd`."""
+    scanner = Clamd(short_folder("mg-clamd-"))
+    scanner.start()
+    yield scanner
+    scanner.remove()
+
+
+@pytest.fixture
+def own_clamd() -> Iterator[Clamd]:
+    """A scanner, not started yet, that the test may stop."""
+    scanner = Clamd(short_folder("mg-clamd-"))
+    yield scanner
+    scanner.remove()
+
+
+@pytest.fixture(scope="session")
+def people() -> Iterator[Path]:
+    """A data directory with the tenants of `tests.support.gateway.TENANTS`, made by the real command line."""
+    made = Gateway(short_folder("mg-people-"), "unix:/nonexistent")
+    made.add_people()
+    yield made.data_dir
+    made.remove()
+
+
+Build = Callable[..., Gateway]
+
+
+@pytest.fixture
+def new_gateway(people: Path) -> Iterator[Build]:
+    """Builds gateways (not started) with tenants and users: `new_gateway(clamd_endpoint, WORKERS="0")`."""
+    built: list[Gateway] = []
+
+    def build(clamd: str, **settings: str) -> Gateway:
+        gateway = Gateway(short_folder("mg-"), clamd, **settings)
+        shutil.copytree(people, gateway.data_dir)
+        built.append(gateway)
+        return gateway
+
+    yield build
+    for gateway in built:
+        gateway.remove()
+
+
+@pytest.fixture(scope="session")
+def gateway(clamd: Clamd, people: Path) -> Iterator[Gateway]:
+    """A running gateway for all tests of a worker that change nothing of it."""
+    shared = Gateway(short_folder("mg-"), clamd.endpoint)
+    shutil.copytree(people, shared.data_dir)
+    shared.start()
+    yield shared
+    try:
+        shared.stop()
+    finally:
+        shared.remove()

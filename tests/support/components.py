@@ -1,0 +1,56 @@
+"""The real components that tests need, and what to install where one is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TESTFILES = Path("/usr/share/clamav-testfiles")
+SHARED = Path(os.environ.get("MAILGATE_SHARED", REPOSITORY.parent / "shared"))
+_SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def program(name: str) -> str | None:
+    """The path of an installed program, those for administrators included."""
+    return shutil.which(name, path=_SYSTEM_PATH)
+
+
+def _installed(binary: str, package: str) -> Callable[[], str]:
+    return lambda: "" if program(binary) else f"{binary} is not installed (apt-get install {package})"
+
+
+def _testfiles() -> str:
+    there = (TESTFILES / "clam.exe").exists()
+    return "" if there else f"{TESTFILES} is missing (apt-get install clamav-testfiles)"
+
+
+def _shared() -> str:
+    there = (SHARED / "conformance").is_dir()
+    return "" if there else f"{SHARED}/conformance is missing (set MAILGATE_SHARED to the folder that holds it)"
+
+
+COMPONENTS: dict[str, Callable[[], str]] = {
+    "clamd": _installed("clamd", "clamav-daemon"),
+    "testfiles": _testfiles,
+    "postfix": _installed("postfix", "postfix"),
+    "dovecot": _installed("dovecot", "dovecot-core"),
+    "strace": _installed("strace", "strace"),
+    "knot": _installed("knotd", "knot"),
+    "unbound": _installed("unbound", "unbound"),
+    "gcc": _installed("gcc", "gcc libc6-dev"),
+    "shared": _shared,
+    "root": lambda: "" if os.geteuid() == 0 else "this test must run as root",
+}
+
+
+def missing(name: str) -> str:
+    """What is missing for component `name`, empty where it is there; KeyError for a name that nobody knows."""
+    return COMPONENTS[name]()
+
+
+def required() -> bool:
+    """True where a missing component is a failure and not a reason to skip (continuous integration)."""
+    return os.environ.get("MAILGATE_REQUIRE_COMPONENTS") == "1"
