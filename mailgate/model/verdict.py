@@ -30,7 +30,8 @@ class Unscanned(enum.StrEnum):
 class PartReport:
     """One inspected part. `place` is a path such as `2.1` (`raw` for the whole message, `2/1` inside a container);
     `extensions` and `detected_type` feed the attachment rules; `size` in bytes after decoding; `digest` sha256 hex.
-    `signature` is the name the scanner gave; `reason` says why it was not scanned."""
+    `signature` is the name the scanner gave; `reason` says why it was not scanned. `names` are all file names that some
+    client would show, `name` the best of them."""
 
     place: str
     name: str
@@ -45,6 +46,7 @@ class PartReport:
     encrypted: bool = False
     is_attachment: bool = False
     classes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
