@@ -1,0 +1,233 @@
+"""One connection, on aiosmtpd's SMTP class: bytes in and out, lines, message bytes, time. What is said is above it.
+
+Of the library we keep the frame: the class, its session object, `smtp_*` methods by command, the
+PROXY parser. Its reading of lines and of DATA, its limits and its address parser are replaced (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from aiosmtpd.proxy_protocol import get_proxy
+from aiosmtpd.smtp import SMTP
+
+from mailgate.edge import replies
+from mailgate.edge.data import ByteCheck, Receiver
+from mailgate.edge.limits import SessionLimits, network_of
+from mailgate.edge.lines import COMMAND_LINE_LIMIT, BadLine, LineBuffer
+from mailgate.edge.listener import Edge, Listener
+from mailgate.edge.transaction import Transaction
+from mailgate.model.envelope import Client, TenantName
+from mailgate.model.reply import Reply
+from mailgate.records import metrics
+
+READ_AHEAD = 64 << 10  # bytes of pipelined commands that are held before reading pauses
+WATCH_SECONDS = 5.0
+PROXY_SECONDS = 10.0
+DATA_GRACE_SECONDS = 30.0  # before the minimum rate of DATA counts
+
+
+class SessionEnd(Exception):
+    """The session is over; `reply` is said first where there is one."""
+
+    def __init__(self, reply: Reply | None = None) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class Connection(SMTP):
+    """Message bytes go straight from `data_received` to a Receiver, everything else to the line buffer."""
+
+    def __init__(self, edge: Edge, listener: Listener) -> None:
+        # Not the library's __init__: it inspects every member of the class for each connection.
+        loop = asyncio.get_running_loop()
+        self.loop = loop
+        self.edge = edge
+        self.listener = listener
+        self.limits: SessionLimits = edge.limits()
+        self.transport: asyncio.Transport | None = None
+        self.session: Any = None
+        self.client = Client("")
+        self.tenant = TenantName("")
+        self.send_as: tuple[str, ...] = ()
+        self.tx: Transaction | None = None
+        self._lines = LineBuffer()
+        self._receiver: Receiver | None = None
+        self._arrived: asyncio.Future[None] | None = None
+        self._is_paused_reading = False
+        self._is_eof = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._chunks: ByteCheck | None = None
+        self._network = ""
+        self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._started = self._active = self._data_started = loop.time()
+        self._proxy_reader: asyncio.StreamReader | None = None
+        self._counts = {"errors": 0, "idle": 0, "messages": 0, "auth": 0, "commands": 0}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.session = self._create_session()
+        peer = transport.get_extra_info("peername")
+        address, port = (peer[0], peer[1]) if peer else ("", 0)
+        self.client = self._client_at(address, port)
+        metrics.CONNECTIONS.labels(self.listener.name).inc()
+        metrics.OPEN_CONNECTIONS.labels(self.listener.name).inc()
+        self.edge.sessions.add(self)
+        if self.listener.is_proxied(address):
+            self._proxy_reader = asyncio.StreamReader(loop=self.loop)
+        self._watch = self.loop.call_later(WATCH_SECONDS, self._look)
+        self._task = self.loop.create_task(self._handle_client())
+
+    def _client_at(self, address: str, port: int) -> Client:
+        tls = self.transport.get_extra_info("ssl_object") if self.transport else None
+        version, cipher = (tls.version() or "", (tls.cipher() or ("",))[0]) if tls else ("", "")
+        return Client(address, port, tls_version=version, tls_cipher=cipher)
+
+    def data_received(self, data: bytes) -> None:
+        self._active = self.loop.time()
+        if self._proxy_reader is not None:
+            self._proxy_reader.feed_data(data)
+            return
+        if self._receiver is not None:
+            rest = self._receiver.feed(data)
+            if rest is None:
+                return
+            self._receiver = None
+            data = rest
+        self._lines.feed(data)
+        if len(self._lines) > READ_AHEAD and not self._is_paused_reading and self.transport is not None:
+            self._is_paused_reading = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._is_eof = True
+        if self.tx is not None:
+            self.tx.is_gone = True
+        if self._proxy_reader is not None:
+            self._proxy_reader.feed_eof()
+        self._wake()
+        return not self.client.tls_version  # a half-closed plain connection may still hear the reply
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.eof_received()
+        self.resume_writing()
+        self.transport = None
+        self.edge.sessions.discard(self)
+        metrics.OPEN_CONNECTIONS.labels(self.listener.name).dec()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._network:
+            self.edge.connections.leave(self._network)
+            self._network = ""
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def _look(self) -> None:
+        """Every few seconds: idle, slow and endless sessions are ended."""
+        now = self.loop.time()
+        self._watch = self.loop.call_later(WATCH_SECONDS, self._look)
+        receiver = self._receiver
+        if receiver is not None:
+            seconds = now - self._data_started
+            if seconds > 30 and receiver.received < seconds * self.limits.data_bytes_per_second:
+                self._cut(replies.TOO_SLOW)
+        if self._arrived is not None and now - self._active > self.limits.idle_seconds:
+            self._cut(replies.IDLE)
+        if now - self._started > self.limits.session_seconds and self._arrived is not None:
+            self._cut(replies.SESSION_TOO_LONG)
+
+    def _cut(self, reply: Reply) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(bytes(reply))
+            self.transport.close()
+
+    def drain_out(self) -> None:
+        """Shutting down: an idle session ends now, one with a transaction after it."""
+        if self.tx is None and self._arrived is not None:
+            self._cut(replies.SHUTTING_DOWN)
+
+    async def say(self, reply: Reply) -> None:
+        if reply.code >= 400:
+            metrics.REPLIES.labels(self.listener.name, str(reply.code)).inc()
+        if self.transport is None or self.transport.is_closing():
+            raise SessionEnd
+        self.transport.write(bytes(reply))
+        await self._writable.wait()
+
+    async def _line(self, limit: int = COMMAND_LINE_LIMIT) -> bytes | BadLine:
+        """The next line; SessionEnd where the client is gone."""
+        while True:
+            line = self._lines.take(limit)
+            if line is not None:
+                return line
+            if self._is_eof or self.transport is None:
+                raise SessionEnd
+            await self._more()
+
+    async def _more(self) -> None:
+        if self._is_paused_reading and self.transport is not None:
+            self._is_paused_reading = False
+            self.transport.resume_reading()
+        self._arrived = self.loop.create_future()
+        try:
+            await self._arrived
+        finally:
+            self._arrived = None
+
+    async def _receive(self, receiver: Receiver) -> None:
+        """Feeds what is buffered, then what arrives, until the receiver has its end; SessionEnd where the client goes."""
+        self._data_started = self.loop.time()
+        rest = receiver.feed(self._lines.take_all())
+        if rest is not None:
+            self._lines.feed(rest)
+            return
+        self._receiver = receiver
+        while self._receiver is not None:
+            if self._is_eof or self.transport is None:
+                raise SessionEnd
+            await self._more()
+
+    async def _read_proxy(self) -> None:
+        """The PROXY header of a listed peer (v1 and v2); without a valid one the session ends."""
+        if self._proxy_reader is not None:
+            async with asyncio.timeout(10):
+                proxied = await get_proxy(self._proxy_reader)
+            reader, self._proxy_reader = self._proxy_reader, None
+            if not proxied.valid:
+                raise SessionEnd
+            reader.feed_eof()
+            self._lines.feed(await reader.read())
+            if proxied.src_addr is not None:
+                self.client = self._client_at(str(proxied.src_addr), int(proxied.src_port or 0))
+        network = network_of(self.client.address)
+        if not self.edge.connections.enter(network, self.limits):
+            raise SessionEnd(replies.TOO_MANY_CONNECTIONS)
+        self._network = network
+
+    def _drop_transaction(self) -> None:
+        if self.tx is not None:
+            self.tx.staging.close()
+            self.tx = None
+        self._chunks = None
+
+
+async def close_all(sessions: set[Connection], seconds: float) -> None:
+    """Waits until running transactions are done, `seconds` at most."""
+    for session in list(sessions):
+        session.drain_out()
+    tasks = [session._task for session in sessions if session._task is not None]
+    if tasks:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait(tasks, timeout=seconds)

@@ -1,0 +1,105 @@
+"""Pure: receivers of message bytes. DATA ends at CR LF . CR LF and nothing else (RFC 5321 section 4.1.1.4), BDAT by count
+(RFC 3030). Both work on whole reads, never line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+_END = b"\r\n.\r\n"
+
+
+class Receiver(Protocol):
+    """`feed` returns None while more is expected, else what follows the message."""
+
+    received: int
+
+    def feed(self, data: bytes) -> bytes | None: ...
+
+
+class ByteCheck:
+    """Bare CR, bare LF and NUL, across reads."""
+
+    def __init__(self) -> None:
+        self.is_bad = False
+        self._ends_in_cr = False
+
+    def check(self, data: bytes) -> None:
+        if self.is_bad or not data:
+            return
+        pairs = data.count(b"\r\n")
+        feeds = data.count(b"\n")
+        returns = data.count(b"\r")
+        if self._ends_in_cr:
+            if data[0] != 10:
+                self.is_bad = True
+            feeds -= 1
+        self._ends_in_cr = data[-1] == 13
+        if feeds != pairs or returns - self._ends_in_cr != pairs or b"\0" in data:
+            self.is_bad = True
+
+    def end(self) -> None:
+        if self._ends_in_cr:
+            self.is_bad = True
+
+
+class DataReceiver:
+    """After 354. Hands unstuffed bytes to `sink`, in order; the last CR LF of the text belongs to the message."""
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._check = ByteCheck()
+        self._held = b"\r\n"  # as if a line had just ended: a dot may come first
+        self._is_start = True
+        self.received = 0
+
+    @property
+    def is_bad(self) -> bool:
+        return self._check.is_bad
+
+    def feed(self, data: bytes) -> bytes | None:
+        data = self._held + data
+        end = data.find(_END)
+        if end >= 0:
+            self._give(data[: end + 2])
+            self._check.end()
+            return data[end + len(_END) :]
+        # Hold back what may be the start of the end, or of a stuffed dot, in the next read.
+        keep = next((size for size in (4, 3, 2, 1) if data.endswith(_END[:size])), 0)
+        self._held = data[len(data) - keep :] if keep else b""
+        if len(data) > keep:
+            self._give(data[: len(data) - keep])
+        return None
+
+    def _give(self, data: bytes) -> None:
+        data = data.replace(b"\r\n.", b"\r\n")
+        if self._is_start:
+            data = data[2:]
+            self._is_start = False
+        self.received += len(data)
+        self._check.check(data)
+        if data:
+            self._sink(data)
+
+
+class ChunkReceiver:
+    """One BDAT chunk of `size` octets; `check` lives as long as the message, since a CR LF may span two chunks."""
+
+    def __init__(self, size: int, sink: Callable[[bytes], None], check: ByteCheck) -> None:
+        self._left = size
+        self._sink = sink
+        self._check = check
+        self.received = 0
+
+    @property
+    def is_bad(self) -> bool:
+        return self._check.is_bad
+
+    def feed(self, data: bytes) -> bytes | None:
+        taken = data[: self._left]
+        self._left -= len(taken)
+        self.received += len(taken)
+        if taken:
+            self._check.check(taken)
+            self._sink(taken)
+        return data[len(taken) :] if self._left == 0 else None

@@ -1,0 +1,213 @@
+"""What is said before and around mail transactions: greeting, EHLO, STARTTLS, AUTH (RFC 5321, RFC 3207, RFC 4954)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from mailgate.edge import replies, sasl
+from mailgate.edge.connection import Connection, SessionEnd
+from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
+from mailgate.model.address import AddressError, parse_helo
+from mailgate.model.errors import Refusal, UnavailableError
+from mailgate.model.reply import Reply
+from mailgate.records import log, metrics
+
+_HTTP_VERBS = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"})
+_IDLE_COMMANDS = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
+_COUNTED_AS_ERROR = frozenset({500, 501, 502, 503, 504, 530, 555})
+_logger = log.get(__name__)
+
+
+class Dialogue(Connection):
+    """Commands are served one after the other by `_handle_client`."""
+
+    commands: ClassVar[dict[str, Callable[..., Coroutine[Any, Any, None]]]] = {}
+
+    async def _handle_client(self) -> None:
+        try:
+            await self._read_proxy()
+            await self._greet()
+            while True:
+                await self._serve(await self._line())
+        except SessionEnd as end:
+            if end.reply is not None:
+                self._cut(end.reply)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        except Exception as error:
+            await self.handle_exception(error)
+            self._cut(replies.LOCAL_ERROR)
+        finally:
+            self._drop_transaction()
+            if self.transport is not None:
+                self.transport.close()
+
+    async def handle_exception(self, error: Exception) -> str:
+        """The cause is for the log; the peer hears 451."""
+        _logger.error("session failed", exc_info=error, listener=self.listener.name)
+        return str(replies.LOCAL_ERROR)
+
+    async def _greet(self) -> None:
+        if self.edge.is_draining:
+            raise SessionEnd(replies.SHUTTING_DOWN)
+        await self.say(Reply(220, "", f"{self.edge.hostname} ESMTP mailgate"))
+
+    async def _serve(self, line: bytes | BadLine) -> None:
+        self._count("commands", self.limits.commands, replies.TOO_MANY_COMMANDS)
+        try:
+            if isinstance(line, BadLine):
+                raise Refusal(replies.LINE_TOO_LONG if line is BadLine.TOO_LONG else replies.BAD_LINE)
+            verb, _, argument = line.partition(b" ")
+            command = verb.decode("ascii", "replace").upper()
+            if command in _HTTP_VERBS:
+                raise SessionEnd(replies.NOT_SMTP)
+            method = self.commands.get(command)
+            if method is None:
+                raise Refusal(replies.UNKNOWN_COMMAND)
+            if command in _IDLE_COMMANDS:
+                self._count("idle", self.limits.idle_commands, replies.TOO_MANY_COMMANDS)
+            await method(self, argument.strip(b" "))
+        except Refusal as refusal:
+            if refusal.reply.code in _COUNTED_AS_ERROR:
+                self._count("errors", self.limits.errors, replies.TOO_MANY_ERRORS)
+            await self.say(refusal.reply)
+
+    def _count(self, what: str, limit: int, reply: Reply) -> None:
+        self._counts[what] += 1
+        if self._counts[what] > limit:
+            raise SessionEnd(reply)
+
+    async def smtp_EHLO(self, argument: bytes) -> None:
+        self._hello(argument, is_extended=True)
+        lines = [f"{self.edge.hostname} greets {self.client.helo}", "PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING"]
+        lines += ["ENHANCEDSTATUSCODES", f"SIZE {self.edge.size_limit()}"]
+        if self._may_start_tls():
+            lines.append("STARTTLS")
+        if self.listener.offers_auth and self.client.tls_version:
+            lines.append("AUTH " + " ".join(sasl.MECHANISMS))
+        await self.say(Reply(250, "", "\n".join(lines)))
+
+    async def smtp_HELO(self, argument: bytes) -> None:
+        self._hello(argument, is_extended=False)
+        await self.say(Reply(250, "", self.edge.hostname))
+
+    def _hello(self, argument: bytes, is_extended: bool) -> None:
+        try:
+            name = parse_helo(argument.decode("ascii"))
+        except (UnicodeDecodeError, AddressError):
+            raise Refusal(replies.BAD_HELO) from None
+        self._drop_transaction()
+        self.session.host_name = name
+        self.session.extended_smtp = is_extended
+        self.client = replace(self.client, helo=name, esmtp=is_extended)
+
+    def _may_start_tls(self) -> bool:
+        return self.listener.tls is not None and not self.client.tls_version
+
+    async def smtp_STARTTLS(self, argument: bytes) -> None:
+        """RFC 3207: state is forgotten; plaintext that was sent ahead ends the session."""
+        if argument:
+            raise Refusal(replies.NO_PARAMETERS)
+        if self.client.tls_version:
+            raise Refusal(replies.TLS_ALREADY)
+        if not self.session.host_name:
+            raise Refusal(replies.HELO_FIRST)
+        context = self.listener.tls
+        if context is None:
+            raise Refusal(replies.TLS_UNAVAILABLE)
+        if len(self._lines):
+            raise SessionEnd(replies.BAD_SEQUENCE)
+        await self.say(replies.READY_FOR_TLS)
+        self._drop_transaction()
+        assert self.transport is not None
+        try:
+            transport = await self.loop.start_tls(
+                self.transport, self, context, server_side=True, ssl_handshake_timeout=30
+            )
+        except (OSError, TimeoutError) as error:
+            raise SessionEnd from error
+        if transport is None or len(self._lines):
+            raise SessionEnd
+        self.transport = transport
+        self.session = self._create_session()
+        self.session.peer = (self.client.address, self.client.port)
+        self.session.ssl = transport.get_extra_info("ssl_object")
+        self.client = self._client_at(self.client.address, self.client.port)
+
+    async def smtp_AUTH(self, argument: bytes) -> None:
+        """RFC 4954. Every failure gets the same reply; the store takes care of equal time and back-off."""
+        if not self.session.extended_smtp:
+            raise Refusal(replies.HELO_FIRST)
+        if not self.listener.offers_auth:
+            raise Refusal(replies.NOT_IMPLEMENTED)
+        if not self.client.tls_version:
+            raise Refusal(replies.AUTH_NEEDS_TLS)
+        if self.client.account:
+            raise Refusal(replies.AUTH_ALREADY)
+        if self.tx is not None:
+            raise Refusal(replies.BAD_SEQUENCE)
+        words = argument.split(b" ")
+        if len(words) > 2 or not words[0]:
+            raise Refusal(replies.SYNTAX)
+        initial = words[1] if len(words) == 2 else None
+        match words[0].upper():
+            case b"PLAIN":
+                given = sasl.plain(sasl.decode(await self._challenge("") if initial is None else initial))
+            case b"LOGIN":
+                login = sasl.decode(await self._challenge(sasl.USERNAME_CHALLENGE) if initial is None else initial)
+                given = sasl.credentials(login, sasl.decode(await self._challenge(sasl.PASSWORD_CHALLENGE)))
+            case _:
+                raise Refusal(replies.AUTH_MECHANISM)
+        await self._log_in(given)
+
+    async def _challenge(self, text: str) -> bytes:
+        await self.say(Reply(334, "", text))
+        line = await self._line(AUTH_LINE_LIMIT)
+        if isinstance(line, BadLine):
+            raise Refusal(replies.BAD_LINE)
+        return line
+
+    async def _log_in(self, given: sasl.Credentials) -> None:
+        try:
+            answer = await self.edge.store.authenticate(given.login, given.password, self.client.address)
+        except UnavailableError:
+            raise Refusal(replies.AUTH_UNAVAILABLE) from None
+        if not answer.ok:
+            metrics.AUTH_FAILURES.inc()
+            _logger.info("login refused", client=self.client.address)
+            await self.say(replies.AUTH_FAILED)
+            self._count("auth", self.limits.auth_failures - 1, replies.AUTH_TOO_MANY)
+            return
+        self.session.authenticated = True
+        self.tenant, self.send_as = answer.tenant, answer.send_as
+        self.client = replace(self.client, account=answer.account)
+        await self.say(replies.AUTH_OK)
+
+    async def smtp_NOOP(self, argument: bytes) -> None:
+        await self.say(replies.OK)
+
+    async def smtp_RSET(self, argument: bytes) -> None:
+        if argument:
+            raise Refusal(replies.NO_PARAMETERS)
+        self._drop_transaction()
+        await self.say(replies.OK)
+
+    async def smtp_VRFY(self, argument: bytes) -> None:
+        """The same for everybody: who exists is nobody's business (RFC 5321 section 7.3)."""
+        if not argument:
+            raise Refusal(replies.SYNTAX)
+        await self.say(replies.CANNOT_VERIFY)
+
+    async def smtp_EXPN(self, argument: bytes) -> None:  # type: ignore[override]
+        raise Refusal(replies.NOT_IMPLEMENTED)
+
+    async def smtp_HELP(self, argument: bytes) -> None:
+        await self.say(replies.HELP)
+
+    async def smtp_QUIT(self, argument: bytes) -> None:
+        if argument:
+            raise Refusal(replies.NO_PARAMETERS)
+        raise SessionEnd(replies.BYE)

@@ -1,0 +1,62 @@
+"""Pure: what the edge reads in the header section of a message (RFC 5322 section 2.2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
+_NEXT_LINE = re.compile(rb"\r\n(?![ \t])")
+_MESSAGE_ID = re.compile(rb"<[^<>\s]{1,995}>")
+_AUTHSERV_ID = re.compile(rb"(?:[ \t\r\n]|\([^()]*\))*\"?([^\s;\"()]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`cuts`: byte ranges of Authentication-Results fields that bear our own name (forged: RFC 8601 section 5).
+    `size` in bytes, `fields` their number."""
+
+    received: int
+    message_id: str
+    has_date: bool
+    size: int
+    fields: int
+    cuts: tuple[tuple[int, int], ...]
+
+
+def read(head: bytes, authserv_id: str) -> Header:
+    """`head` is the beginning of the message, its whole header section where that is of a size we take."""
+    section = _section(head)
+    fields = [(match[1].lower(), match.start(), match.end()) for match in _FIELD.finditer(section)]
+    names = [name for name, _, _ in fields]
+    own = authserv_id.encode().lower()
+    cuts, message_id = [], ""
+    for name, start, value in fields:
+        if name == b"authentication-results":
+            match = _AUTHSERV_ID.match(section, value)
+            if match and match[1].lower().rstrip(b".") == own:
+                cuts.append((start, _end(section, value)))
+        elif name == b"message-id" and not message_id:
+            found = _MESSAGE_ID.search(section, value, _end(section, value))
+            message_id = found[0].decode("ascii", "replace") if found else ""
+    return Header(
+        received=names.count(b"received"),
+        message_id=message_id,
+        has_date=b"date" in names,
+        size=len(section),
+        fields=len(fields),
+        cuts=tuple(cuts),
+    )
+
+
+def _section(head: bytes) -> bytes:
+    """The header with the line end of its last field; empty where the message starts with the blank line."""
+    if head.startswith(b"\r\n"):
+        return b""
+    end = head.find(b"\r\n\r\n")
+    return head if end < 0 else head[: end + 2]
+
+
+def _end(section: bytes, start: int) -> int:
+    match = _NEXT_LINE.search(section, start)
+    return match.end() if match else len(section)

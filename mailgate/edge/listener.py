@@ -1,0 +1,78 @@
+"""What all sessions of one edge process share, and what those of one listener do."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailgate.edge.limits import Connections, SessionLimits
+from mailgate.edge.staging import Budget, Staging
+from mailgate.edge.store_client import StoreClient
+from mailgate.edge.transaction import Surroundings
+from mailgate.model.envelope import QueueId
+
+if TYPE_CHECKING:
+    from mailgate.edge.connection import Connection
+
+FREE_RESERVE = 32 << 20  # bytes of the file system that stay free whatever a client declares
+STAGING_BUDGET = 4 << 30  # bytes staged at once, in memory and in files
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`name` is mx, submission or submissions. `proxies`: networks that must speak PROXY (a peer outside must not)."""
+
+    name: str
+    offers_auth: bool
+    tls: ssl.SSLContext | None
+    proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+
+    def is_proxied(self, address: str) -> bool:
+        if not self.proxies:
+            return False
+        peer = ipaddress.ip_address(address.partition("%")[0])
+        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
+            peer = peer.ipv4_mapped
+        return any(peer in network for network in self.proxies)
+
+
+@dataclass(slots=True)
+class Edge:
+    """`limits` and `size_limit` follow the policy in force."""
+
+    around: Surroundings
+    size_limit: Callable[[], int]
+    staging_dir: Path
+    sessions: set[Connection] = field(default_factory=set)
+    connections: Connections = field(default_factory=Connections)
+    is_draining: bool = False
+    _budget: Budget = field(default_factory=lambda: Budget(STAGING_BUDGET))
+    _free: tuple[float, int] = (0.0, 0)
+
+    @property
+    def hostname(self) -> str:
+        return self.around.hostname
+
+    @property
+    def store(self) -> StoreClient:
+        return self.around.store
+
+    def limits(self) -> SessionLimits:
+        return self.around.limits()
+
+    def stage(self, queue_id: QueueId) -> Staging:
+        return Staging(self.staging_dir / queue_id, self.size_limit(), self._budget)
+
+    def has_room(self, declared: int) -> bool:
+        """Whether the file system can take a message of this size (RFC 1870 section 6.1); looked up once a second."""
+        now = time.monotonic()
+        if now - self._free[0] > 1:
+            space = os.statvfs(self.staging_dir)
+            self._free = (now, space.f_bavail * space.f_frsize)
+        return self._free[1] - declared > FREE_RESERVE

@@ -1,0 +1,112 @@
+"""Pure: parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11, RFC 1870, RFC 6152, RFC 6531)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from mailgate.edge import replies
+from mailgate.model.address import Address, AddressError, parse_forward_path, parse_reverse_path, take_path
+from mailgate.model.errors import Refusal
+from mailgate.model.reply import Reply
+
+Path_ = TypeVar("Path_")
+
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
+_SIZE = re.compile(r"[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class MailCommand:
+    """`reverse_path` is None for `<>`; `size` is the declared one in bytes, 0 where not declared."""
+
+    reverse_path: Address | None
+    size: int = 0
+    body: Literal["7BIT", "8BITMIME"] = "7BIT"
+    smtputf8: bool = False
+
+
+def parse_mail(argument: bytes, is_extended: bool) -> MailCommand:
+    """`FROM:<path> parameters`; raises Refusal with the reply to give."""
+    path, rest = _split(argument, "FROM:", replies.bad_sender)
+    given = _parameters(rest, {"SIZE", "BODY", "SMTPUTF8", "AUTH"} if is_extended else set())
+    command = MailCommand(
+        reverse_path=_parsed(path, parse_reverse_path, replies.bad_sender),
+        size=_size(given.get("SIZE", "0")),
+        body=_body(given.get("BODY", "7BIT")),
+        smtputf8="SMTPUTF8" in given,
+    )
+    if given.get("SMTPUTF8") is not None:
+        raise Refusal(replies.SYNTAX)
+    _check_utf8(path, command.smtputf8)
+    return command
+
+
+def parse_rcpt(argument: bytes, is_extended: bool, smtputf8: bool) -> Address:
+    """`TO:<path> parameters`; raises Refusal with the reply to give."""
+    path, rest = _split(argument, "TO:", replies.bad_recipient)
+    _parameters(rest, set())
+    _check_utf8(path, smtputf8)
+    return _parsed(path, parse_forward_path, replies.bad_recipient)
+
+
+def _split(argument: bytes, keyword: str, bad: Callable[[str], Reply]) -> tuple[str, str]:
+    try:
+        text = argument.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal(bad("not valid UTF-8")) from None
+    if text[: len(keyword)].upper() != keyword:
+        raise Refusal(replies.SYNTAX)
+    try:
+        path, rest = take_path(text[len(keyword) :].lstrip(" "))
+    except AddressError as error:
+        raise Refusal(bad(str(error))) from None
+    if rest and not rest.startswith(" "):
+        raise Refusal(replies.SYNTAX)
+    return path, rest
+
+
+def _parsed(path: str, parse: Callable[[str], Path_], bad: Callable[[str], Reply]) -> Path_:
+    try:
+        return parse(path)
+    except AddressError as error:
+        raise Refusal(bad(str(error))) from None
+
+
+def _check_utf8(path: str, smtputf8: bool) -> None:
+    if not smtputf8 and not path.isascii():
+        raise Refusal(replies.UTF8_NOT_ASKED)
+
+
+def _parameters(text: str, known: set[str]) -> Mapping[str, str | None]:
+    given: dict[str, str | None] = {}
+    for word in text.split(" "):
+        if not word:
+            continue
+        match = _PARAMETER.fullmatch(word)
+        if match is None:
+            raise Refusal(replies.SYNTAX)
+        name = match[1].upper()
+        if name not in known:
+            raise Refusal(replies.BAD_PARAMETER)
+        if name in given:
+            raise Refusal(replies.DUPLICATE_PARAMETER)
+        given[name] = match[2]
+    return given
+
+
+def _size(value: str | None) -> int:
+    if value is None or not _SIZE.fullmatch(value):
+        raise Refusal(replies.SYNTAX)
+    return int(value)
+
+
+def _body(value: str | None) -> Literal["7BIT", "8BITMIME"]:
+    match (value or "").upper():
+        case "7BIT":
+            return "7BIT"
+        case "8BITMIME":
+            return "8BITMIME"
+    raise Refusal(replies.SYNTAX)

@@ -1,0 +1,132 @@
+"""The edge process: sockets in, sessions out, nothing that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+
+from mailgate.edge.connection import close_all
+from mailgate.edge.inspectors import Inspectors
+from mailgate.edge.limits import SessionLimits
+from mailgate.edge.listener import Edge, Listener
+from mailgate.edge.session import Session
+from mailgate.edge.store_client import StoreClient
+from mailgate.edge.transaction import Surroundings
+from mailgate.policy.snapshot import Snapshot
+from mailgate.records import log
+from mailgate.settings import Settings
+
+DRAIN_SECONDS = 65.0  # a little more than a message may take from its end to the reply
+
+_logger = log.get(__name__)
+
+
+def session_limits(snapshot: Snapshot) -> SessionLimits:
+    """The part of the gateway's policy that holds before a tenant is known."""
+    limits = snapshot.for_gateway.limits
+    return SessionLimits(
+        connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
+        messages=limits.messages_per_connection,
+        commands=limits.commands,
+        recipients=limits.recipients,
+        idle_seconds=limits.idle_seconds,
+        session_seconds=limits.session_seconds,
+        data_bytes_per_second=limits.data_rate,
+        auth_failures=limits.auth_failures,
+        received_hops=limits.received_hops,
+        header_bytes=limits.header_size,
+        header_fields=limits.header_fields,
+    )
+
+
+class EdgeProcess:
+    """Built with what it listens on; `run` serves until `stop` is set. `contexts`: TLS by listener name (mx, submission,
+    submissions), left out where there is none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sockets: Mapping[str, Sequence[socket.socket]],
+        contexts: Mapping[str, ssl.SSLContext],
+    ) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._contexts = contexts
+        self._snapshot: Snapshot | None = None
+        self._limits = SessionLimits()
+        self._has_policy = asyncio.Event()
+        store = StoreClient(settings.store_path, self._on_policy)
+        around = Surroundings(
+            hostname=settings.hostname,
+            store=store,
+            inspectors=Inspectors([settings.inspector_path(number) for number in range(settings.inspectors)]),
+            policy=self._policy,
+            limits=lambda: self._limits,
+        )
+        self._edge = Edge(around, self._size_limit, settings.staging_dir)
+
+    def _on_policy(self, encoded: bytes) -> None:
+        self._snapshot = Snapshot.decode(encoded)
+        self._limits = session_limits(self._snapshot)
+
+    def _policy(self) -> Snapshot:
+        assert self._snapshot is not None
+        return self._snapshot
+
+    def _size_limit(self) -> int:
+        return min(self._settings.message_size_limit, self._policy().for_gateway.limits.message_size)
+
+    async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        """Serves from the moment the store has sent the policy; on `stop` running transactions are finished."""
+        keeper = asyncio.create_task(self._edge.store.keep_connected(self._has_policy.set))
+        await self._has_policy.wait()
+        servers = await self._listen()
+        ready()
+        await stop.wait()
+        self._edge.is_draining = True
+        for server in servers:
+            server.close()
+        await close_all(self._edge.sessions, DRAIN_SECONDS)
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+
+    async def _listen(self) -> list[asyncio.Server]:
+        loop = asyncio.get_running_loop()
+        proxies = tuple(ipaddress.ip_network(network) for network in self._settings.proxy_peers)
+        servers = []
+        for name, bound in self._sockets.items():
+            listener = Listener(name, name != "mx", self._contexts.get(name), proxies)
+            is_implicit = name == "submissions"
+            for sock in bound:
+                servers.append(
+                    await loop.create_server(
+                        lambda listener=listener: Session(self._edge, listener),
+                        sock=sock,
+                        backlog=2048,
+                        ssl=listener.tls if is_implicit else None,
+                        ssl_handshake_timeout=30 if is_implicit else None,
+                    )
+                )
+        return servers
+
+
+async def serve(
+    settings: Settings,
+    sockets: Mapping[str, Sequence[socket.socket]],
+    contexts: Mapping[str, ssl.SSLContext],
+    ready: Callable[[], None],
+    reload_certificate: Callable[[], None],
+) -> None:
+    """The whole life of an edge process: SIGTERM drains, SIGHUP takes up a new certificate."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload_certificate)
+    await EdgeProcess(settings, sockets, contexts).run(ready, stop)

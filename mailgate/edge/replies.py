@@ -1,0 +1,101 @@
+"""Every reply the edge gives: code, enhanced code (RFC 3463, RFC 5248) and text, in one place."""
+
+from __future__ import annotations
+
+from mailgate.model.reply import Reply
+
+# The session
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
+SHUTTING_DOWN = Reply(421, "4.3.2", "Shutting down, try again later")
+IDLE = Reply(421, "4.4.2", "Idle for too long, closing")
+TOO_SLOW = Reply(421, "4.4.2", "Data arrives too slowly, closing")
+SESSION_TOO_LONG = Reply(421, "4.4.2", "Session lasts too long, closing")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message, closing")
+TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Enough messages for one connection, closing")
+NOT_SMTP = Reply(421, "5.5.0", "This is an SMTP server, closing")
+BYE = Reply(221, "2.0.0", "Bye")
+OK = Reply(250, "2.0.0", "OK")
+LOCAL_ERROR = Reply(451, "4.3.0", "Local error, try again later")
+
+# Commands
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not known")
+BAD_LINE = Reply(500, "5.5.2", "Lines end in CR LF and hold no bare CR, bare LF or NUL")
+LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+SYNTAX = Reply(501, "5.5.4", "Syntax error in parameters")
+NO_PARAMETERS = Reply(501, "5.5.4", "No parameters allowed")
+BAD_HELO = Reply(501, "5.5.4", "Give a host name or an address literal")
+BAD_SEQUENCE = Reply(503, "5.5.1", "Bad sequence of commands")
+HELO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
+MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
+RCPT_FIRST = Reply(503, "5.5.1", "No valid recipients")
+NESTED_MAIL = Reply(503, "5.5.1", "A mail transaction is under way already")
+BDAT_UNDER_WAY = Reply(503, "5.5.1", "A message is being sent by BDAT; end it or send RSET")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not offered")
+CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify; send the mail and see")
+HELP = Reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY STARTTLS AUTH")
+SENDER_OK = Reply(250, "2.1.0", "Sender OK")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
+SEND_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+
+# TLS and AUTH
+READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
+TLS_UNAVAILABLE = Reply(454, "4.7.0", "TLS is not available")
+TLS_ALREADY = Reply(503, "5.5.1", "TLS is active already")
+TLS_REQUIRED = Reply(530, "5.7.0", "Issue STARTTLS first")
+AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
+AUTH_NEEDS_TLS = Reply(538, "5.7.11", "Encryption required for authentication")
+AUTH_ALREADY = Reply(503, "5.5.1", "Authenticated already")
+AUTH_OK = Reply(235, "2.7.0", "Authentication succeeded")
+AUTH_FAILED = Reply(535, "5.7.8", "Authentication credentials invalid")
+AUTH_CANCELLED = Reply(501, "5.0.0", "Authentication cancelled")
+AUTH_BAD_ENCODING = Reply(501, "5.5.2", "Cannot decode the response")
+AUTH_MECHANISM = Reply(504, "5.5.4", "Mechanism not offered")
+AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Authentication is not available now, try again later")
+AUTH_TOO_MANY = Reply(421, "4.7.0", "Too many failed logins, closing")
+
+# Envelope
+BAD_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised or not offered")
+DUPLICATE_PARAMETER = Reply(501, "5.5.4", "Parameter given twice")
+UTF8_NOT_ASKED = Reply(553, "5.6.7", "Non-ASCII addresses need SMTPUTF8")
+TOO_LARGE = Reply(552, "5.3.4", "Message too large")
+NO_ROOM = Reply(452, "4.3.1", "No room for this message now, try again later")
+NOT_YOUR_ADDRESS = Reply(553, "5.7.1", "Not an address that this account may send as")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the rest in another transaction")
+OTHER_TENANT = Reply(452, "4.5.3", "Send this recipient in a transaction of its own")
+UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such recipient here")
+RECIPIENT_DISABLED = Reply(550, "5.2.1", "Mailbox is disabled")
+RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied")
+DIRECTORY_AWAY = Reply(451, "4.3.0", "Recipient can't be looked up now, try again later")
+RELAY_LATER = Reply(451, "4.3.2", "Mail to other hosts is not accepted yet")
+
+# The message
+BAD_BYTES = Reply(554, "5.6.0", "Message holds a bare CR, bare LF or NUL")
+HEADER_TOO_LARGE = Reply(552, "5.3.4", "Message header too large")
+LOOP = Reply(554, "5.4.6", "Mail loop: too many Received fields")
+TRY_AGAIN = Reply(451, "4.3.0", "Message can't be taken now, try again later")
+SCANNER_AWAY = Reply(451, "4.7.1", "Message can't be scanned now, try again later")
+BUSY = Reply(451, "4.3.2", "Too busy, try again later")
+TOO_LATE = Reply(451, "4.4.2", "Took too long, try again later")
+
+
+def kept(queue_id: str) -> Reply:
+    return Reply(250, "2.0.0", f"OK, kept as {queue_id}")
+
+
+def refused(reason: str) -> Reply:
+    """`reason` comes from policy or scanner: printable ASCII only, and short enough for one line."""
+    text = "".join(char if " " <= char <= "~" else "?" for char in reason)
+    return Reply(554, "5.7.1", text[:400] or "Refused by policy")
+
+
+def bad_sender(why: str) -> Reply:
+    return Reply(501, "5.1.7", f"Bad sender address: {why}")
+
+
+def bad_recipient(why: str) -> Reply:
+    return Reply(501, "5.1.3", f"Bad recipient address: {why}")
+
+
+def chunk_taken(octets: int) -> Reply:
+    return Reply(250, "2.0.0", f"{octets} octets received")

@@ -1,0 +1,154 @@
+"""Mail transactions: MAIL, RCPT, DATA, BDAT (RFC 5321 section 3.3, RFC 3030)."""
+
+from __future__ import annotations
+
+import time
+
+from mailgate.edge import parameters, replies
+from mailgate.edge.connection import SessionEnd
+from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
+from mailgate.edge.dialogue import Dialogue
+from mailgate.edge.transaction import Transaction, new_queue_id
+from mailgate.model.address import POSTMASTER, Address
+from mailgate.model.envelope import Direction, Recipient, TenantName
+from mailgate.model.errors import Refusal, UnavailableError
+
+SWALLOW_LIMIT = 4 << 20  # bytes of a BDAT chunk out of place that are read and thrown away
+COMMANDS = (
+    *("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT"),
+    *("RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT"),
+)
+
+
+class Session(Dialogue):
+    """The whole of one SMTP session."""
+
+    async def smtp_MAIL(self, argument: bytes) -> None:
+        if not self.session.host_name:
+            raise Refusal(replies.HELO_FIRST)
+        if self.listener.offers_auth and not self.client.account:
+            raise Refusal(replies.AUTH_REQUIRED if self.client.tls_version else replies.TLS_REQUIRED)
+        if self.tx is not None:
+            raise Refusal(replies.NESTED_MAIL)
+        if self.edge.is_draining:
+            raise SessionEnd(replies.SHUTTING_DOWN)
+        self._count("messages", self.limits.messages, replies.TOO_MANY_MESSAGES)
+        command = parameters.parse_mail(argument, self.session.extended_smtp)
+        self._check_sender(command.reverse_path)
+        if command.size > self.edge.size_limit():
+            raise Refusal(replies.TOO_LARGE)
+        if not self.edge.has_room(command.size):
+            raise Refusal(replies.NO_ROOM)
+        queue_id = new_queue_id(time.time())
+        self.tx = Transaction(
+            around=self.edge.around,
+            queue_id=queue_id,
+            tenant=self.tenant,
+            direction=Direction.OUTBOUND if self.client.account else Direction.INBOUND,
+            client=self.client,
+            reverse_path=str(command.reverse_path or ""),
+            staging=self.edge.stage(queue_id),
+            smtputf8=command.smtputf8,
+            is_8bit=command.body == "8BITMIME",
+        )
+        await self.say(replies.SENDER_OK)
+
+    def _check_sender(self, sender: Address | None) -> None:
+        if self.client.account and (sender is None or str(sender).lower() not in self.send_as):
+            raise Refusal(replies.NOT_YOUR_ADDRESS)
+
+    async def smtp_RCPT(self, argument: bytes) -> None:
+        tx = self._transaction()
+        if self._chunks is not None:
+            raise Refusal(replies.BDAT_UNDER_WAY)
+        address = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8)
+        if len(tx.recipients) >= self.limits.recipients:
+            raise Refusal(replies.TOO_MANY_RECIPIENTS)
+        tenant, recipient = await self._route(tx, address)
+        if all(recipient != known for _, known in tx.recipients):
+            tx.recipients.append((tenant, recipient))
+        await self.say(replies.RECIPIENT_OK)
+
+    async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, Recipient]:
+        """Whose recipient is this, and may this client send to it here?"""
+        try:
+            found = await self.edge.store.resolve(address)
+        except UnavailableError:
+            raise Refusal(replies.DIRECTORY_AWAY) from None
+        match found.kind:
+            case "mailbox":
+                is_foreign_tenant = tx.recipients and tx.recipients[0][0] != found.tenant
+                if is_foreign_tenant and not self.client.account:
+                    raise Refusal(replies.OTHER_TENANT)
+                path = str(address) if address is not POSTMASTER else "postmaster"
+                return found.tenant, Recipient(path, found.mailboxes)
+            case "unknown":
+                raise Refusal(replies.UNKNOWN_RECIPIENT)
+            case "disabled":
+                raise Refusal(replies.RECIPIENT_DISABLED)
+            case "unavailable":
+                raise Refusal(replies.DIRECTORY_AWAY)
+        raise Refusal(replies.RELAY_LATER if self.client.account else replies.RELAY_DENIED)
+
+    def _transaction(self) -> Transaction:
+        if self.tx is None:
+            raise Refusal(replies.MAIL_FIRST if self.session.host_name else replies.HELO_FIRST)
+        return self.tx
+
+    async def smtp_DATA(self, argument: bytes) -> None:
+        tx = self._transaction()
+        if argument:
+            raise Refusal(replies.NO_PARAMETERS)
+        if self._chunks is not None:
+            raise Refusal(replies.BDAT_UNDER_WAY)
+        if not tx.recipients:
+            raise Refusal(replies.RCPT_FIRST)
+        await self.say(replies.SEND_DATA)
+        receiver = DataReceiver(tx.staging.write)
+        await self._receive(receiver)
+        tx.is_bad = receiver.is_bad
+        await self._finish(tx)
+
+    async def smtp_BDAT(self, argument: bytes) -> None:
+        """RFC 3030 section 2: `BDAT size [LAST]`. A chunk out of place is swallowed, then refused."""
+        size, is_last = _chunk(argument)
+        tx = self.tx
+        if tx is None or not tx.recipients:
+            if size > SWALLOW_LIMIT:
+                raise SessionEnd(replies.RCPT_FIRST)
+            await self._receive(ChunkReceiver(size, lambda data: None, ByteCheck()))
+            raise Refusal(replies.RCPT_FIRST)
+        if size > self.edge.size_limit():
+            raise SessionEnd(replies.TOO_LARGE)
+        self._chunks = self._chunks or ByteCheck()
+        if size:
+            await self._receive(ChunkReceiver(size, tx.staging.write, self._chunks))
+        if not is_last:
+            await self.say(replies.chunk_taken(size))
+            return
+        self._chunks.end()
+        tx.is_bad = self._chunks.is_bad
+        await self._finish(tx)
+
+    async def _finish(self, tx: Transaction) -> None:
+        self._counts["idle"] = 0
+        tx.is_gone = self._is_eof
+        try:
+            answer = await tx.finish()
+        finally:
+            self._drop_transaction()
+        await self.say(answer)
+        if self.edge.is_draining:
+            raise SessionEnd(replies.SHUTTING_DOWN)
+
+
+def _chunk(argument: bytes) -> tuple[int, bool]:
+    """A size that can't be read leaves the stream without a known end: the session is over."""
+    words = argument.split(b" ")
+    is_last = len(words) == 2 and words[1].upper() == b"LAST"
+    if not (words[0].isdigit() and words[0].isascii() and len(words[0]) <= 12 and (len(words) == 1 or is_last)):
+        raise SessionEnd(replies.SYNTAX)
+    return int(words[0]), is_last
+
+
+Session.commands = {name: getattr(Session, f"smtp_{name}") for name in COMMANDS}

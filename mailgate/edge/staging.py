@@ -1,0 +1,113 @@
+"""Where a message lies while it arrives: small ones in memory, large ones in an unsynced file (page cache)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+INLINE_LIMIT = 64 << 10  # bytes; above it the message is in a file
+HEAD_LIMIT = 16 << 20  # bytes of header that are looked at: the highest that a policy may allow
+
+
+class NoRoomError(Exception):
+    """The staging place is full: 452 4.3.1."""
+
+
+class Budget:
+    """Bytes that all sessions of this edge may have staged together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        if self.used + size > self._limit:
+            raise NoRoomError("staging budget is used up")
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        self.used -= size
+
+
+class Staging:
+    """One message. `write` never raises: a full disk or an exceeded limit is remembered in `is_full` / `is_too_large` and
+    the rest is thrown away, so that the dialogue can go on to the end of data."""
+
+    def __init__(self, path: Path, size_limit: int, budget: Budget) -> None:
+        self._path = path
+        self._size_limit = size_limit
+        self._budget = budget
+        self._chunks: list[bytes] = []
+        self._head: bytes | None = None
+        self._file: int | None = None
+        self._taken = 0
+        self.size = 0
+        self.is_too_large = False
+        self.is_full = False
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.is_too_large or self.is_full:
+            return
+        if self.size > self._size_limit:
+            self.is_too_large = True
+            self._drop()
+            return
+        try:
+            self._budget.take(len(data))
+            self._taken += len(data)
+            self._chunks.append(data)
+            if self.size > INLINE_LIMIT:
+                self._spill()
+        except (NoRoomError, OSError):
+            self.is_full = True
+            self._drop()
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        if self._head is None:
+            self._head = data
+        elif len(self._head) <= HEAD_LIMIT and b"\r\n\r\n" not in self._head:
+            self._head += data
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    @property
+    def inline(self) -> bytes | None:
+        """The whole message, or None when it is in the file."""
+        if self._file is not None:
+            return None
+        if len(self._chunks) > 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
+
+    @property
+    def head(self) -> bytes:
+        """The beginning, holding at least the header where it is no longer than HEAD_LIMIT."""
+        inline = self.inline
+        return inline if inline is not None else (self._head or b"")
+
+    @property
+    def fileno(self) -> int | None:
+        return self._file
+
+    @property
+    def path(self) -> str:
+        return str(self._path) if self._file is not None else ""
+
+    def _drop(self) -> None:
+        self._chunks.clear()
+        self._budget.give_back(self._taken)
+        self._taken = 0
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Gives everything back; the file is gone unless the store has taken it already."""
+        self._drop()

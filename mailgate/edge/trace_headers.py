@@ -1,0 +1,57 @@
+"""Pure: the fields that the gateway puts on top of a message (RFC 5321 section 4.4, RFC 8601)."""
+
+from __future__ import annotations
+
+import secrets
+from email.utils import formatdate
+
+from mailgate.model.envelope import Client, Direction, Envelope
+
+
+def prefix(envelope: Envelope, hostname: str, has_date: bool, has_message_id: bool) -> bytes:
+    """The trace fields, newest first. Return-Path only where the message stays here (final delivery)."""
+    fields = []
+    if all(recipient.mailboxes for recipient in envelope.recipients):
+        fields.append(f"Return-Path: <{envelope.reverse_path}>")
+    fields += [_received(envelope, hostname), _authentication_results(envelope.client, hostname)]
+    if envelope.direction is Direction.OUTBOUND:
+        fields += _completed(envelope, hostname, has_date, has_message_id)
+    return "".join(f"{field}\r\n" for field in fields).encode()
+
+
+def protocol(client: Client, smtputf8: bool) -> str:
+    """The `with` word: RFC 3848, RFC 6531 section 4.3."""
+    if not client.esmtp:
+        return "SMTP"
+    word = "UTF8SMTP" if smtputf8 else "ESMTP"
+    return word + ("S" if client.tls_version else "") + ("A" if client.account else "")
+
+
+def _received(envelope: Envelope, hostname: str) -> str:
+    client = envelope.client
+    literal = f"IPv6:{client.address}" if ":" in client.address else client.address
+    lines = [
+        f"Received: from {client.helo} ([{literal}])",
+        f"by {hostname} with {protocol(client, envelope.smtputf8)} id {envelope.queue_id}",
+    ]
+    if client.tls_version:
+        lines.append(f"(version={client.tls_version} cipher={client.tls_cipher})")
+    if len(envelope.recipients) == 1:
+        lines.append(f"for <{envelope.recipients[0].forward_path}>")
+    return "\r\n\t".join(lines) + f";\r\n\t{formatdate(envelope.received_at, localtime=False)}"
+
+
+def _authentication_results(client: Client, hostname: str) -> str:
+    if client.account:
+        return f"Authentication-Results: {hostname}; auth=pass smtp.auth={client.account}"
+    return f"Authentication-Results: {hostname}; none"
+
+
+def _completed(envelope: Envelope, hostname: str, has_date: bool, has_message_id: bool) -> list[str]:
+    """Fields that a submission should not lack (RFC 6409 sections 8.1, 8.2)."""
+    fields = []
+    if not has_date:
+        fields.append(f"Date: {formatdate(envelope.received_at, localtime=False)}")
+    if not has_message_id:
+        fields.append(f"Message-ID: <{secrets.token_hex(12)}.{envelope.queue_id}@{hostname}>")
+    return fields

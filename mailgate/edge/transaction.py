@@ -1,0 +1,252 @@
+"""From the end of a message to its reply, as a list of named steps: stage, authenticate, inspect, decide, commit, reply.
+
+`wake` of the design is the store's: it delivers what it has just committed from memory, so nobody has to tell it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from msgspec.structs import replace as replace_in
+
+from mailgate.edge import header, replies, trace_headers
+from mailgate.edge.inspectors import BusyError, InspectionFailedError, Inspectors
+from mailgate.edge.limits import SessionLimits
+from mailgate.edge.staging import Staging
+from mailgate.edge.store_client import StoreClient
+from mailgate.ipc.calls import InspectLimits, NewEntry, Note
+from mailgate.ipc.frames import StorageFullError
+from mailgate.model.decision import Action, Decision
+from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
+from mailgate.model.errors import Refusal, UnavailableError
+from mailgate.model.event import Event
+from mailgate.model.reply import Reply
+from mailgate.model.verdict import Inspection
+from mailgate.policy.evaluate import Facts, evaluate
+from mailgate.policy.snapshot import Snapshot
+from mailgate.records import log, metrics
+
+_logger = log.get(__name__)
+
+
+def new_queue_id(now: float) -> QueueId:
+    return queue_id(now, secrets.randbits(35))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a transaction needs of the edge."""
+
+    hostname: str
+    store: StoreClient
+    inspectors: Inspectors
+    policy: Callable[[], Snapshot]
+    limits: Callable[[], SessionLimits]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One mail transaction (RFC 5321 section 3.3): the envelope while it grows, then the message and what is found."""
+
+    around: Surroundings
+    queue_id: QueueId
+    tenant: TenantName
+    direction: Direction
+    client: Client
+    reverse_path: str
+    staging: Staging
+    smtputf8: bool = False
+    is_8bit: bool = False
+    recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
+    is_bad: bool = False
+    is_gone: bool = False
+    header: header.Header | None = None
+    inspection: Inspection | None = None
+    entries: list[NewEntry] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    async def finish(self) -> Reply:
+        """Runs the steps; the reply for the end of the message. Never raises but CancelledError."""
+        try:
+            async with asyncio.timeout(self.around.limits().reply_seconds):
+                for step in STEPS:
+                    await step(self)
+                return reply(self)
+        except Refusal as refusal:
+            self.note(refusal.reply, refusal.cause)
+            return refusal.reply
+        except TimeoutError:
+            self.note(replies.TOO_LATE, "time is up")
+            return replies.TOO_LATE
+        finally:
+            self.staging.close()
+
+    def record(self, kind: str, **facts: object) -> None:
+        self.events.append(Event(time.time(), kind, facts))
+
+    def envelope(self, tenant: TenantName, recipients: tuple[Recipient, ...]) -> Envelope:
+        is_own = tenant == self.tenant
+        return Envelope(
+            queue_id=self.queue_id if not self.entries else new_queue_id(time.time()),
+            tenant=tenant,
+            direction=self.direction if is_own else Direction.INBOUND,
+            reverse_path=self.reverse_path,
+            recipients=recipients,
+            client=self.client,
+            received_at=time.time(),
+            body="8BITMIME" if self.is_8bit else "7BIT",
+            smtputf8=self.smtputf8,
+            message_id=self.header.message_id if self.header else "",
+        )
+
+    def note(self, answer: Reply, cause: str) -> None:
+        """Puts a message that is not taken on record."""
+        self.record("refused" if answer.code >= 500 else "deferred", reply=str(answer), cause=cause)
+        tenant = self.recipients[0][0] if self.recipients else self.tenant
+        envelope = replace(
+            self.envelope(tenant, tuple(recipient for _, recipient in self.recipients)), queue_id=self.queue_id
+        )
+        self.around.store.note(Note(envelope, tuple(self.events)))
+        _logger.info("not taken", queue_id=self.queue_id, tenant=tenant, reply=str(answer), cause=cause)
+
+
+async def stage(tx: Transaction) -> None:
+    """The whole message is here: is it one that can be kept?"""
+    tx.record(
+        "received", size=tx.staging.size, client=tx.client.address, helo=tx.client.helo, tls=tx.client.tls_version
+    )
+    if tx.staging.is_too_large:
+        raise Refusal(replies.TOO_LARGE)
+    if tx.is_bad:
+        raise Refusal(replies.BAD_BYTES)
+    if tx.staging.is_full:
+        raise Refusal(replies.NO_ROOM, "no room in the staging place")
+    limits = tx.around.limits()
+    tx.header = header.read(tx.staging.head, tx.around.hostname)
+    if tx.header.size > limits.header_bytes or tx.header.fields > limits.header_fields:
+        raise Refusal(replies.HEADER_TOO_LARGE)
+    if tx.header.received > limits.received_hops:
+        raise Refusal(replies.LOOP, f"{tx.header.received} Received fields")
+
+
+async def authenticate(tx: Transaction) -> None:
+    """Who sent it: results that others forged in our name are cut out (RFC 8601 section 5)."""
+    assert tx.header is not None
+    if tx.header.cuts:
+        tx.record("authenticated", forged_results_removed=len(tx.header.cuts))
+
+
+async def inspect(tx: Transaction) -> None:
+    """Every part gets its verdict."""
+    limits = tx.around.limits()
+    wanted = tx.around.policy().for_tenant(tx.recipients[0][0]).limits
+    try:
+        tx.inspection = await tx.around.inspectors.inspect(
+            tx.staging,
+            InspectLimits(depth=wanted.depth, parts=wanted.parts, wall_seconds=max(1.0, limits.reply_seconds - 8)),
+            tx.direction is Direction.INBOUND,
+        )
+    except BusyError as error:
+        raise Refusal(replies.BUSY, str(error)) from None
+    except InspectionFailedError as error:
+        raise Refusal(replies.TRY_AGAIN, str(error)) from None
+    metrics.INSPECTION_SECONDS.observe(tx.inspection.wall_seconds)
+    metrics.SCANNER_SECONDS.observe(tx.inspection.scanner_seconds)
+
+
+async def decide(tx: Transaction) -> None:
+    """One decision for each tenant (and for what leaves), under its own policy; then one answer for all (promise 7)."""
+    assert tx.header is not None and tx.inspection is not None
+    snapshot = tx.around.policy()
+    for (tenant, _), recipients in _grouped(tx).items():
+        envelope = tx.envelope(tenant, recipients)
+        facts = Facts(
+            direction=envelope.direction,
+            reverse_path=envelope.reverse_path,
+            recipients=tuple(recipient.forward_path for recipient in recipients),
+            size=tx.staging.size,
+            inspection=tx.inspection,
+        )
+        decision = evaluate(snapshot.for_tenant(tenant), facts)
+        metrics.MESSAGES.labels(envelope.direction, decision.action).inc()
+        metrics.MESSAGE_BYTES.labels(envelope.direction).inc(tx.staging.size)
+        tx.entries.append(_entry(tx, envelope, decision))
+    _agree(tx)
+
+
+def _grouped(tx: Transaction) -> dict[tuple[TenantName, bool], tuple[Recipient, ...]]:
+    """Recipients by tenant, and apart those whose mail stays here from those whose mail leaves."""
+    groups: dict[tuple[TenantName, bool], tuple[Recipient, ...]] = {}
+    for tenant, recipient in sorted(tx.recipients, key=lambda item: item[0] != tx.tenant):
+        key = (tenant, bool(recipient.mailboxes))
+        groups[key] = (*groups.get(key, ()), recipient)
+    return groups
+
+
+def _entry(tx: Transaction, envelope: Envelope, decision: Decision) -> NewEntry:
+    assert tx.header is not None
+    return NewEntry(
+        envelope=envelope,
+        decision=decision,
+        prefix=trace_headers.prefix(envelope, tx.around.hostname, tx.header.has_date, bool(tx.header.message_id)),
+        inline=tx.staging.inline,
+        staged=tx.staging.path,
+        body_size=tx.staging.size,
+        cuts=tx.header.cuts,
+        inspection=tx.inspection,
+    )
+
+
+def _agree(tx: Transaction) -> None:
+    """Any defer: 451. All reject: 554. Otherwise 250, and quarantine where a tenant would have rejected."""
+    actions = {entry.decision.action for entry in tx.entries}
+    decision = tx.entries[0].decision
+    tx.record(
+        "decided", action=decision.action, rule=decision.rule, reason=decision.reason, policy=decision.policy_version
+    )
+    if Action.DEFER in actions:
+        raise Refusal(replies.SCANNER_AWAY, decision.reason)
+    if actions == {Action.REJECT}:
+        raise Refusal(replies.refused(decision.reason), decision.rule)
+    tx.entries = [
+        replace_in(entry, decision=replace(entry.decision, action=Action.QUARANTINE))
+        if entry.decision.action is Action.REJECT
+        else entry
+        for entry in tx.entries
+    ]
+
+
+async def commit(tx: Transaction) -> None:
+    """Nothing is kept for a client that has gone; once begun, a commit is not given up."""
+    if tx.is_gone:
+        raise Refusal(replies.TRY_AGAIN, "the client went away before the commit")
+    events = tuple(tx.events)
+    entries = tuple(replace_in(entry, events=events) for entry in tx.entries)
+    try:
+        await asyncio.shield(tx.around.store.commit(entries))
+    except StorageFullError as error:
+        raise Refusal(replies.NO_ROOM, str(error)) from None
+    except UnavailableError as error:
+        raise Refusal(replies.TRY_AGAIN, str(error)) from None
+
+
+def reply(tx: Transaction) -> Reply:
+    """It is kept: say so."""
+    entry = tx.entries[0]
+    _logger.info(
+        "kept",
+        queue_id=tx.queue_id,
+        tenant=entry.envelope.tenant,
+        direction=entry.envelope.direction,
+        action=entry.decision.action,
+        size=tx.staging.size,
+        recipients=len(tx.recipients),
+    )
+    return replies.kept(tx.queue_id)
+
+
+STEPS: tuple[Callable[[Transaction], Awaitable[None]], ...] = (stage, authenticate, inspect, decide, commit)

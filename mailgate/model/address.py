@@ -1,0 +1,153 @@
+"""Strict parser of SMTP paths (RFC 5321 section 4.1.2, RFC 6531 section 3.3). The library's parser decodes encoded words,
+takes comments and repairs quoting; here a path is what the grammar says or it is an error."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import idna
+
+LOCAL_LIMIT = 64  # octets, RFC 5321 section 4.5.3.1.1
+DOMAIN_LIMIT = 255  # octets, RFC 5321 section 4.5.3.1.2
+PATH_LIMIT = 256  # octets with the angle brackets, RFC 5321 section 4.5.3.1.3
+
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+_DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
+_QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"')
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_ROUTE = re.compile(r"@[^,:<>@\s]+(?:,@[^,:<>@\s]+)*:")
+_ENCODED_WORD = re.compile(r"=\?.*\?[bq]\?.*\?=", re.IGNORECASE)
+
+
+class AddressError(ValueError):
+    """Not a valid path; the text says why and may be shown to the peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`local` as it was written (quotes kept), `domain` as A-label in lower case, or an address literal in brackets."""
+
+    local: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}" if self.domain else self.local
+
+    @property
+    def is_ascii(self) -> bool:
+        return self.local.isascii()
+
+    @property
+    def is_literal(self) -> bool:
+        return self.domain.startswith("[")
+
+
+POSTMASTER = Address("postmaster", "")
+
+
+def take_path(text: str) -> tuple[str, str]:
+    """Cuts `<…>` off the front: (what stands between the brackets, the rest). A `>` inside a quoted string counts not."""
+    if not text.startswith("<"):
+        raise AddressError("path must stand in angle brackets")
+    at, quoted = 1, False
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and quoted:
+            at += 1
+        elif char == '"':
+            quoted = not quoted
+        elif char == ">" and not quoted:
+            if len(text[: at + 1].encode()) > PATH_LIMIT:
+                raise AddressError("path too long")
+            return text[1:at], text[at + 1 :]
+        at += 1
+    raise AddressError("path is not closed")
+
+
+def parse_reverse_path(path: str) -> Address | None:
+    """Any valid path, or None for the null one. A source route is taken and ignored (RFC 5321 appendix C)."""
+    if not path:
+        return None
+    route = _ROUTE.match(path)
+    if route is not None:
+        for hop in route[0][:-1].split(","):
+            parse_domain(hop[1:])
+        path = path[route.end() :]
+    return parse_address(path)
+
+
+def parse_forward_path(path: str) -> Address:
+    """A path that can lead to a recipient: forms that other servers read in another way are refused."""
+    if path.lower() == "postmaster":
+        return POSTMASTER
+    if path.startswith("@"):
+        raise AddressError("source routes are not taken")
+    address = parse_address(path)
+    if address.local.startswith('"'):
+        raise AddressError("quoted local parts are not taken")
+    if any(char in address.local for char in "%!"):
+        raise AddressError("routing by % or ! is not taken")
+    if _ENCODED_WORD.search(address.local):
+        raise AddressError("encoded words are not taken")
+    return address
+
+
+def parse_address(text: str) -> Address:
+    """`local@domain`; raises AddressError."""
+    quoted = _QUOTED.match(text)
+    local = quoted[0] if quoted else text.rpartition("@")[0]
+    if not local or text[len(local) : len(local) + 1] != "@":
+        raise AddressError("address must be local-part@domain")
+    if not quoted and not _DOT_STRING.fullmatch(local):
+        raise AddressError("local part is not valid")
+    if len(local.encode()) > LOCAL_LIMIT:
+        raise AddressError("local part too long")
+    if not local.isascii():
+        _check_characters(local)
+    return Address(local, parse_domain(text[len(local) + 1 :]))
+
+
+def _check_characters(local: str) -> None:
+    """No control, line separator or unassigned character hides in a UTF-8 local part (RFC 6532 section 3.1)."""
+    for char in local:
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp", "Cn"):
+            raise AddressError("local part holds a control character")
+
+
+def parse_domain(text: str) -> str:
+    """The domain as A-labels in lower case, or an address literal in canonical form; raises AddressError."""
+    if text.startswith("["):
+        return _parse_literal(text)
+    if not text.isascii():
+        try:
+            text = idna.encode(text, uts46=True).decode("ascii")
+        except idna.IDNAError:
+            raise AddressError("domain is not a valid internationalised name") from None
+    if len(text) > DOMAIN_LIMIT:
+        raise AddressError("domain too long")
+    if not all(_LABEL.fullmatch(label) for label in text.split(".")):
+        raise AddressError("domain is not valid")
+    return text.lower()
+
+
+def _parse_literal(text: str) -> str:
+    inner = text[1:-1] if text.endswith("]") else ""
+    try:
+        if inner[:5].lower() == "ipv6:":
+            return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
+        return f"[{ipaddress.IPv4Address(inner)}]"
+    except ValueError:
+        raise AddressError("address literal is not valid") from None
+
+
+def parse_helo(text: str) -> str:
+    """The name a client gives: a domain or an address literal (RFC 5321 section 4.1.1.1). Underscores are common and
+    harmless here. Raises AddressError."""
+    if text.startswith("["):
+        return _parse_literal(text)
+    if len(text) > DOMAIN_LIMIT or not re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", text):
+        raise AddressError("not a host name or address literal")
+    return text
