@@ -1,0 +1,117 @@
+"""SQLite files: one connection each, opened on demand, closed when idle. Calls come from one thread at a time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from mailgate.model.errors import UnavailableError
+from mailgate.tenancy.ids import TenantId
+from mailgate.tenancy.schema import TENANT, Schema
+
+OPEN_LIMIT = 128  # databases; each holds three descriptors
+IDLE_SECONDS = 600.0
+
+
+class Database:
+    """Raises UnavailableError where the file can't be opened, is damaged, or has a schema this release can't use."""
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self._path = path
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise UnavailableError(f"{path}: {error.strerror}") from error
+        self._engine = create_engine(
+            URL.create("sqlite", database=str(path)),
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
+        )
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+        try:
+            with self._errors_named(), self._engine.begin() as connection:
+                schema.bring_up(connection)
+        except UnavailableError as error:
+            self.close()
+            raise UnavailableError(f"{path}: {error}") if str(path) not in str(error) else error from None
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction: committed (and synced) at the end of the block, rolled back where it raises."""
+        with self._errors_named(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise UnavailableError(f"{self._path}: {error.orig}") from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _configure(connection: sqlite3.Connection, record: object) -> None:
+    connection.isolation_level = None  # the driver would commit before each DDL statement; _begin does it instead
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+class TenantDatabases:
+    """The open databases of tenants; `path_of` says where one lies. `clock` in seconds."""
+
+    def __init__(self, path_of: Callable[[TenantId], Path], clock: Callable[[], float]) -> None:
+        self._path_of = path_of
+        self._clock = clock
+        self._open: OrderedDict[TenantId, tuple[Database, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def create(self, tenant: TenantId) -> None:
+        """A fresh, empty database in a folder that exists."""
+        Database(self._path_of(tenant), TENANT).close()
+
+    def get(self, tenant: TenantId) -> Database:
+        """Raises UnavailableError; a file that is gone counts as damaged and is not made anew."""
+        now = self._clock()
+        database, _ = self._open.pop(tenant, (None, now))
+        if database is None:
+            path = self._path_of(tenant)
+            if not path.exists():
+                raise UnavailableError(f"{path}: the database is gone; restore it from a backup")
+            database = Database(path, TENANT)
+        self._open[tenant] = database, now
+        self._close_idle(now)
+        return database
+
+    def close(self, tenant: TenantId) -> None:
+        database, _ = self._open.pop(tenant, (None, 0.0))
+        if database is not None:
+            database.close()
+
+    def close_all(self) -> None:
+        for tenant in list(self._open):
+            self.close(tenant)
+
+    def _close_idle(self, now: float) -> None:
+        """From the one unused for longest: those beyond the limit, and those idle for too long."""
+        for tenant, (_, used) in list(self._open.items()):
+            if len(self._open) <= OPEN_LIMIT and now - used <= IDLE_SECONDS:
+                return
+            self.close(tenant)

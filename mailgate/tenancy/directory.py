@@ -1,0 +1,265 @@
+"""Who exists here: recipients, accounts and mailboxes, of all tenants. The one door to registry and tenant databases.
+
+Everything but `Account.answer` is called from one thread. Answers for recipients come from memory; a tenant's addresses
+are read when the first of them is asked for, and again after a change."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailgate.ipc.calls import Authenticated, Resolved
+from mailgate.model.address import AddressError
+from mailgate.model.envelope import MailboxId, TenantName
+from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
+from mailgate.tenancy import address_map, addresses, aliases, mailboxes, passwords, people
+from mailgate.tenancy.address_map import AddressMap
+from mailgate.tenancy.database import Database, TenantDatabases
+from mailgate.tenancy.folders import Folders
+from mailgate.tenancy.ids import TenantId, new_tenant_id
+from mailgate.tenancy.keys import KeyRing
+from mailgate.tenancy.models import TenantState, UserState
+from mailgate.tenancy.registry import Registry, Tenant
+from mailgate.tenancy.schema import REGISTRY
+from mailgate.tenancy.work import Work
+
+ADDRESSES_IN_MEMORY = 200_000  # some 80 MB; tenants unused for longest are dropped beyond it
+RETRY_SECONDS = 30.0  # before a tenant database that could not be read is opened again
+
+FOREIGN = Resolved("foreign")
+REFUSED = Authenticated(ok=False)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was found for a login: the hash to check, and what a right password is worth (`ok` false where nothing)."""
+
+    password_hash: str
+    granted: Authenticated
+
+    def answer(self, password: bytes) -> Authenticated:
+        """Pure; one hash computation whatever comes out. May be called from any thread."""
+        return self.granted if passwords.verify(self.password_hash, password) else REFUSED
+
+
+NO_ACCOUNT = Account(passwords.NOBODY, REFUSED)
+
+
+class Directory:
+    """Raises UnavailableError where the registry can't be read. `hostname` is the gateway's own name."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Callable[[], float] = time.time,
+        master_key_file: Path | None = None,
+        hostname: str = "",
+    ) -> None:
+        self._clock = clock
+        self._hostname = hostname.lower()
+        self._folders = Folders(data_dir)
+        self._registry_database = Database(data_dir / "registry.db", REGISTRY)
+        self._registry = Registry(self._registry_database)
+        self._keys = KeyRing(self._registry, master_key_file or data_dir / "master.key", master_key_file is None)
+        self._databases = TenantDatabases(self._folders.database, clock)
+        self._maps: OrderedDict[TenantId, AddressMap] = OrderedDict()
+        self._addresses_held = 0
+        self._failed_until: dict[TenantId, float] = {}
+        self._listeners: list[Callable[[TenantName], None]] = []
+
+    # Questions of the edge
+
+    def resolve(self, local: str, domain: str) -> Resolved:
+        """Who is behind `local@domain` (a domain as A-label in lower case; empty for `<Postmaster>`)?"""
+        if not domain:
+            return self.postmaster()
+        tenant = self._registry.hosting(domain)
+        if tenant is None:
+            return FOREIGN
+        if not tenant.is_active:
+            return Resolved("disabled", tenant.name)
+        try:
+            return self._map_of(tenant).resolve(local, domain)
+        except UnavailableError:
+            return Resolved("unavailable", tenant.name)
+
+    def postmaster(self) -> Resolved:
+        """`<Postmaster>` without a domain (RFC 5321 section 4.5.1): the postmaster of the tenant that hosts our own
+        host name or the nearest domain above it, else of the oldest active tenant that has a mailbox."""
+        labels = self._hostname.split(".")
+        for start in range(len(labels)):
+            domain = ".".join(labels[start:])
+            owner = self._registry.hosting(domain)
+            if owner is not None and owner.is_active:
+                return self.resolve(address_map.POSTMASTER, domain)
+        for tenant in self._registry:
+            if tenant.is_active and tenant.domains:
+                found = self.resolve(address_map.POSTMASTER, tenant.domains[0])
+                if found.kind == "mailbox":
+                    return found
+        return Resolved("unavailable")
+
+    def account(self, login: str) -> Account:
+        """The account behind a login, or one that no password opens. Raises UnavailableError where its tenant's
+        database can't be read."""
+        try:
+            address = addresses.canonical(login)
+        except AddressError:
+            return NO_ACCOUNT
+        tenant = self._registry.hosting(address.rpartition("@")[2])
+        if tenant is None:
+            return NO_ACCOUNT
+        with self._looking_up(tenant) as work:
+            try:
+                user = people.find_user(work, address)
+            except NotFoundError:
+                return NO_ACCOUNT
+            if not tenant.is_active or user.state is not UserState.ACTIVE:
+                return Account(user.password_hash, REFUSED)
+            granted = Authenticated(True, tenant.name, user.login, people.send_as(work, user.id))
+            return Account(user.password_hash, granted)
+
+    def authenticate(self, login: str, password: bytes) -> Authenticated:
+        """Look-up and check in one; the check takes some 20 ms of processor time."""
+        return self.account(login).answer(password)
+
+    def maildir(self, mailbox: MailboxId) -> Path:
+        """Needs no database. Raises NotFoundError for what is no mailbox id."""
+        return self._folders.maildir(mailbox)
+
+    # Changes
+
+    def on_change(self, listener: Callable[[TenantName], None]) -> None:
+        """`listener` is called after each committed change with the tenant's name, or with an empty one where domains
+        came or went (what was foreign may not be so any more)."""
+        self._listeners.append(listener)
+
+    @property
+    def tenants(self) -> Iterable[Tenant]:
+        return iter(self._registry)
+
+    def tenant(self, name: str) -> Tenant:
+        """Raises NotFoundError."""
+        return self._registry.named(name)
+
+    def tenant_of(self, address: str) -> TenantName:
+        """The tenant that hosts the address' domain; raises NotFoundError."""
+        try:
+            tenant = self._registry.hosting(addresses.canonical(address).rpartition("@")[2])
+        except AddressError:
+            tenant = None
+        if tenant is None:
+            raise NotFoundError(f"{addresses.shown(address)} is at no domain that is hosted here")
+        return tenant.name
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Work]:
+        """One transaction on the tenant's database."""
+        tenant = self._registry.named(name)
+        with self._databases.get(tenant.id).session() as session:
+            yield Work(tenant, session, self._folders, self._clock())
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[Work]:
+        """Like `reading`; once committed, the addresses in memory are dropped and the listeners told."""
+        with self.reading(name) as work:
+            yield work
+        self._drop(work.tenant.id)
+        self._tell(work.tenant.name)
+
+    def add_tenant(self, name: str, domains: Iterable[str]) -> Tenant:
+        """Folder and database first, the registry last: a crash in between leaves nothing that anyone can see."""
+        tenant_name = addresses.new_tenant_name(name)
+        hosted = tuple(dict.fromkeys(addresses.new_domain(domain) for domain in domains))
+        self._registry.check_free(tenant_name, hosted)
+        tenant_id, now = new_tenant_id(), self._clock()
+        key = self._keys.new(tenant_id, now)
+        self._folders.make_tenant(tenant_id)
+        self._databases.create(tenant_id)
+        tenant = Tenant(tenant_id, tenant_name, TenantState.ACTIVE, key.id, now, hosted)
+        self._registry.add(tenant, key)
+        self._tell(TenantName(""))
+        return tenant
+
+    def set_tenant_state(self, name: str, state: TenantState) -> None:
+        tenant = self._registry.named(name)
+        if tenant.state is state:
+            raise ConflictError(f"tenant {name} is {state} already")
+        self._registry.set_state(tenant, state)
+        self._tell(tenant.name)
+
+    def add_domain(self, name: str, domain: str) -> str:
+        tenant, found = self._registry.named(name), addresses.new_domain(domain)
+        self._registry.add_domain(tenant, found, self._clock())
+        self._tell(TenantName(""))
+        return found
+
+    def remove_domain(self, name: str, domain: str) -> str:
+        """Raises ConflictError while the tenant has an address at the domain."""
+        tenant, found = self._registry.named(name), addresses.new_domain(domain)
+        if found not in tenant.domains:
+            raise NotFoundError(f"{found} is not a domain of tenant {name}")
+        with self.reading(name) as work:
+            taken = [address for address, _, _ in aliases.all_targets(work) if address.endswith(f"@{found}")]
+        if taken:
+            raise ConflictError(f"domain {found} is in use: {taken[0]} is one of {len(set(taken))} addresses there")
+        self._registry.remove_domain(tenant, found)
+        self._tell(TenantName(""))
+        return found
+
+    def content_key(self, name: str) -> bytes:
+        """The key for the tenant's new contents (AES-256); raises UnavailableError without the right master key."""
+        tenant = self._registry.named(name)
+        return self._keys.content_key(tenant.id, tenant.key_id)
+
+    def close(self) -> None:
+        self._databases.close_all()
+        self._registry_database.close()
+
+    # Inside
+
+    def _map_of(self, tenant: Tenant) -> AddressMap:
+        found = self._maps.get(tenant.id)
+        if found is not None:
+            self._maps.move_to_end(tenant.id)
+            return found
+        with self._looking_up(tenant) as work:
+            targets = aliases.all_targets(work)
+            found = address_map.build(tenant.name, targets, mailboxes.postmaster_mailbox(work))
+        self._maps[tenant.id] = found
+        self._addresses_held += len(found.by_address)
+        while self._addresses_held > ADDRESSES_IN_MEMORY and len(self._maps) > 1:
+            self._drop(next(iter(self._maps)))
+        return found
+
+    @contextmanager
+    def _looking_up(self, tenant: Tenant) -> Iterator[Work]:
+        """A damaged database is reported once and left alone for a while; the other tenants go on."""
+        now = self._clock()
+        if now < self._failed_until.get(tenant.id, now):
+            raise UnavailableError(f"tenant {tenant.name}: its database can't be read")
+        try:
+            with self.reading(tenant.name) as work:
+                yield work
+        except UnavailableError as error:
+            self._failed_until[tenant.id] = now + RETRY_SECONDS
+            self._databases.close(tenant.id)
+            logger.error("tenant unavailable", extra={"tenant": tenant.name, "reason": str(error)})
+            raise
+        self._failed_until.pop(tenant.id, None)
+
+    def _drop(self, tenant: TenantId) -> None:
+        dropped = self._maps.pop(tenant, None)
+        if dropped is not None:
+            self._addresses_held -= len(dropped.by_address)
+
+    def _tell(self, tenant: TenantName) -> None:
+        for listener in self._listeners:
+            listener(tenant)

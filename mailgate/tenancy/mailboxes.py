@@ -1,0 +1,114 @@
+"""Mailboxes, and who they are assigned to. Nothing here deletes mail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+
+from mailgate.model.envelope import MailboxId
+from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy import aliases
+from mailgate.tenancy.ids import UserId, new_mailbox_id
+from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
+from mailgate.tenancy.work import Work
+
+
+def add_mailbox(work: Work, address: str, kind: MailboxKind) -> Mailbox:
+    """A mailbox with its first address and its Maildir, assigned to nobody yet."""
+    found = aliases.claim(work, address)
+    mailbox = Mailbox(
+        id=new_mailbox_id(work.tenant.id),
+        address=found,
+        kind=kind,
+        state=MailboxState.ACTIVE,
+        created_at=work.now,
+    )
+    work.folders.make_maildir(mailbox.id)
+    work.session.add(mailbox)
+    work.session.flush()
+    aliases.lead(work, found, mailbox.id)
+    return mailbox
+
+
+def find_mailbox(work: Work, name: str) -> Mailbox:
+    """The one mailbox that the address `name` leads to (or whose id it is); raises NotFoundError, or UserError where an
+    alias leads to several."""
+    by_id = work.session.get(Mailbox, name)
+    if by_id is not None:
+        return by_id
+    address = work.known_address(name)
+    found = work.session.scalars(
+        select(Mailbox).join(Target, Target.mailbox_id == Mailbox.id).where(Target.address == address)
+    ).all()
+    if not found:
+        raise NotFoundError(f"there is no mailbox {address} at tenant {work.tenant.name}")
+    if len(found) > 1:
+        raise UserError(f"{address} leads to several mailboxes: {', '.join(sorted(box.address for box in found))}")
+    return found[0]
+
+
+def assign(work: Work, mailbox: Mailbox, user: User) -> None:
+    if work.session.get(Assignment, (mailbox.id, user.id)) is not None:
+        raise ConflictError(f"mailbox {mailbox.address} is assigned to {user.login} already")
+    work.session.add(Assignment(mailbox_id=mailbox.id, user_id=user.id, created_at=work.now))
+    work.session.flush()
+
+
+def unassign(work: Work, mailbox: Mailbox, user: User) -> None:
+    """A mailbox without any user goes on receiving mail, and nobody can read it until it is assigned again."""
+    assignment = work.session.get(Assignment, (mailbox.id, user.id))
+    if assignment is None:
+        raise NotFoundError(f"mailbox {mailbox.address} is not assigned to {user.login}")
+    work.session.delete(assignment)
+
+
+def set_state(work: Work, name: str, state: MailboxState) -> Mailbox:
+    mailbox = find_mailbox(work, name)
+    if mailbox.state is state:
+        raise ConflictError(f"mailbox {mailbox.address} is {state} already")
+    mailbox.state = state
+    return mailbox
+
+
+def remove_mailbox(work: Work, name: str) -> Mailbox:
+    """Forgets a mailbox that holds no mail, with the addresses that lead nowhere else. Its folder stays, so that mail
+    on its way there is not lost. Raises ConflictError where it holds mail."""
+    mailbox = find_mailbox(work, name)
+    if work.folders.holds_mail(mailbox.id):
+        path = work.folders.maildir(mailbox.id)
+        raise ConflictError(f"mailbox {mailbox.address} holds mail: move or delete the messages in {path} first")
+    work.session.execute(delete(Mailbox).where(Mailbox.id == mailbox.id))
+    aliases.drop_dead_ends(work)
+    return mailbox
+
+
+def list_mailboxes(work: Work) -> Sequence[Mailbox]:
+    return work.session.scalars(select(Mailbox).order_by(Mailbox.address)).all()
+
+
+def users_of(work: Work, mailbox: MailboxId) -> list[str]:
+    """Logins of the users that the mailbox is assigned to."""
+    query = select(User.login).join(Assignment, Assignment.user_id == User.id).where(Assignment.mailbox_id == mailbox)
+    return sorted(work.session.scalars(query))
+
+
+def addresses_of(work: Work, mailbox: MailboxId) -> list[str]:
+    return sorted(work.session.scalars(select(Target.address).where(Target.mailbox_id == mailbox)))
+
+
+def assigned_to(work: Work, user: UserId) -> Sequence[Mailbox]:
+    query = select(Mailbox).join(Assignment, Assignment.mailbox_id == Mailbox.id).where(Assignment.user_id == user)
+    return work.session.scalars(query.order_by(Mailbox.address)).all()
+
+
+def postmaster_mailbox(work: Work) -> MailboxId | None:
+    """Where mail for the postmaster goes while no address says so: to the oldest active mailbox of an active user, else
+    to the oldest active mailbox. None where there is no active mailbox."""
+    active = select(Mailbox.id).where(Mailbox.state == MailboxState.ACTIVE).order_by(Mailbox.created_at, Mailbox.id)
+    of_user = (
+        active.join(Assignment, Assignment.mailbox_id == Mailbox.id)
+        .join(User, User.id == Assignment.user_id)
+        .where(User.state == UserState.ACTIVE, Mailbox.kind == MailboxKind.PERSONAL)
+    )
+    return work.session.scalar(of_user.limit(1)) or work.session.scalar(active.limit(1))

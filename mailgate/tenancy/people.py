@@ -1,0 +1,97 @@
+"""Users of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from mailgate.model.errors import ConflictError, NotFoundError
+from mailgate.tenancy import mailboxes, passwords
+from mailgate.tenancy.ids import UserId, new_user_id
+from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
+from mailgate.tenancy.work import Work
+
+
+def add_user(work: Work, login: str, password: str) -> User:
+    """A user with a personal mailbox whose address is the login; raises UserError or ConflictError."""
+    found = work.new_address(login)
+    if _user(work, found) is not None:
+        raise ConflictError(f"user {found} exists already")
+    user = User(
+        id=new_user_id(),
+        login=found,
+        password_hash=passwords.hashed(password, found),
+        state=UserState.ACTIVE,
+        password_changed_at=work.now,
+        created_at=work.now,
+    )
+    work.session.add(user)
+    work.session.flush()
+    mailboxes.assign(work, mailboxes.add_mailbox(work, found, MailboxKind.PERSONAL), user)
+    return user
+
+
+def find_user(work: Work, login: str) -> User:
+    found = work.known_address(login)
+    user = _user(work, found)
+    if user is None:
+        raise NotFoundError(f"there is no user {found} at tenant {work.tenant.name}")
+    return user
+
+
+def _user(work: Work, login: str) -> User | None:
+    return work.session.scalar(select(User).where(User.login == login))
+
+
+def set_password(work: Work, login: str, password: str) -> User:
+    user = find_user(work, login)
+    user.password_hash = passwords.hashed(password, user.login)
+    user.password_changed_at = work.now
+    return user
+
+
+def set_state(work: Work, login: str, state: UserState) -> User:
+    user = find_user(work, login)
+    if user.state is state:
+        raise ConflictError(f"user {user.login} is {state} already")
+    user.state = state
+    return user
+
+
+def remove_user(work: Work, login: str) -> tuple[User, list[str]]:
+    """The user leaves. Mailboxes stay with all their mail; the personal ones that nobody else uses are switched off,
+    and their addresses are returned."""
+    user = find_user(work, login)
+    kept = []
+    for mailbox in mailboxes.assigned_to(work, user.id):
+        if mailbox.kind is MailboxKind.PERSONAL and mailboxes.users_of(work, mailbox.id) == [user.login]:
+            mailbox.state = MailboxState.DISABLED
+            kept.append(mailbox.address)
+    work.session.flush()
+    work.session.delete(user)
+    return user, kept
+
+
+def list_users(work: Work) -> Sequence[User]:
+    return work.session.scalars(select(User).order_by(User.login)).all()
+
+
+def send_as(work: Work, user: UserId) -> tuple[str, ...]:
+    """Every address that leads to an active mailbox assigned to the user, in alphabetical order."""
+    query = (
+        select(Target.address)
+        .join(Assignment, Assignment.mailbox_id == Target.mailbox_id)
+        .join(Mailbox, Mailbox.id == Target.mailbox_id)
+        .where(Assignment.user_id == user, Mailbox.state == MailboxState.ACTIVE)
+        .distinct()
+        .order_by(Target.address)
+    )
+    return tuple(work.session.scalars(query))
+
+
+def count(work: Work) -> tuple[int, int]:
+    """How many users and how many mailboxes the tenant has."""
+    users = work.session.scalar(select(func.count()).select_from(User)) or 0
+    boxes = work.session.scalar(select(func.count()).select_from(Mailbox)) or 0
+    return users, boxes

@@ -1,0 +1,122 @@
+"""Which tenants there are and which domains they host. All in memory: the question comes with every recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from sqlalchemy import delete, select, update
+
+from mailgate.model.envelope import TenantName
+from mailgate.model.errors import ConflictError, NotFoundError
+from mailgate.tenancy.database import Database
+from mailgate.tenancy.ids import KeyId, TenantId
+from mailgate.tenancy.models import DomainRow, TenantKeyRow, TenantRow, TenantState
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One tenant as the registry knows it; `domains` are A-labels, the oldest first."""
+
+    id: TenantId
+    name: TenantName
+    state: TenantState
+    key_id: KeyId
+    created_at: float
+    domains: tuple[str, ...] = ()
+
+    @property
+    def is_active(self) -> bool:
+        return self.state is TenantState.ACTIVE
+
+
+class Registry:
+    """Every change is committed before memory follows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_name: dict[TenantName, Tenant] = {}
+        self._by_domain: dict[str, Tenant] = {}
+        with database.session() as session:
+            domains: dict[TenantId, list[str]] = {}
+            for tenant_id, domain in session.execute(
+                select(DomainRow.tenant_id, DomainRow.name).order_by(DomainRow.created_at, DomainRow.name)
+            ):
+                domains.setdefault(tenant_id, []).append(domain)
+            rows = session.execute(
+                select(TenantRow.id, TenantRow.name, TenantRow.state, TenantRow.key_id, TenantRow.created_at).order_by(
+                    TenantRow.created_at, TenantRow.name
+                )
+            )
+            for tenant_id, name, state, key_id, created_at in rows:
+                hosted = tuple(domains.get(tenant_id, ()))
+                self._remember(Tenant(tenant_id, TenantName(name), state, key_id, created_at, hosted))
+
+    def __iter__(self) -> Iterator[Tenant]:
+        """The oldest first."""
+        return iter(self._by_name.values())
+
+    def hosting(self, domain: str) -> Tenant | None:
+        return self._by_domain.get(domain)
+
+    def named(self, name: str) -> Tenant:
+        tenant = self._by_name.get(TenantName(name))
+        if tenant is None:
+            raise NotFoundError(f"there is no tenant {name!r}; see: mailgate tenant list")
+        return tenant
+
+    def check_free(self, name: str, domains: Iterable[str]) -> None:
+        """Raises ConflictError where the name or one of the domains is taken."""
+        if name in self._by_name:
+            raise ConflictError(f"tenant {name} exists already")
+        for domain in domains:
+            if domain in self._by_domain:
+                raise ConflictError(f"domain {domain} is hosted here already")
+
+    def add(self, tenant: Tenant, key: TenantKeyRow) -> None:
+        self.check_free(tenant.name, tenant.domains)
+        row = TenantRow(
+            id=tenant.id, name=tenant.name, state=tenant.state, key_id=tenant.key_id, created_at=tenant.created_at
+        )
+        with self._database.session() as session:
+            session.add(row)
+            session.flush()
+            session.add(key)
+            for domain in tenant.domains:
+                session.add(DomainRow(name=domain, tenant_id=tenant.id, created_at=tenant.created_at))
+        self._remember(tenant)
+
+    def add_domain(self, tenant: Tenant, domain: str, now: float) -> None:
+        self.check_free("", [domain])
+        with self._database.session() as session:
+            session.add(DomainRow(name=domain, tenant_id=tenant.id, created_at=now))
+        self._remember(replace(tenant, domains=(*tenant.domains, domain)))
+
+    def set_state(self, tenant: Tenant, state: TenantState) -> None:
+        with self._database.session() as session:
+            session.execute(update(TenantRow).where(TenantRow.id == tenant.id).values(state=state))
+        self._remember(replace(tenant, state=state))
+
+    def remove_domain(self, tenant: Tenant, domain: str) -> None:
+        with self._database.session() as session:
+            session.execute(delete(DomainRow).where(DomainRow.name == domain))
+        del self._by_domain[domain]
+        self._remember(replace(tenant, domains=tuple(other for other in tenant.domains if other != domain)))
+
+    def key(self, key_id: KeyId) -> TenantKeyRow:
+        """Raises NotFoundError."""
+        with self._database.session() as session:
+            row = session.get(TenantKeyRow, key_id)
+        if row is None:
+            raise NotFoundError(f"key {key_id} is not in the registry")
+        return row
+
+    def master_key_in_use(self) -> str:
+        """Fingerprint of the master key that wrapped the tenants' keys; empty before the first tenant."""
+        with self._database.session() as session:
+            return session.scalar(select(TenantKeyRow.master_key).limit(1)) or ""
+
+    def _remember(self, tenant: Tenant) -> None:
+        self._by_name[tenant.name] = tenant
+        for domain in tenant.domains:
+            self._by_domain[domain] = tenant

@@ -1,0 +1,38 @@
+"""One transaction on one tenant's database: what the functions of people, mailboxes and aliases work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from mailgate.model.address import AddressError
+from mailgate.model.errors import NotFoundError, UserError
+from mailgate.tenancy.addresses import canonical, new_address, shown
+from mailgate.tenancy.folders import Folders
+from mailgate.tenancy.registry import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`session` reaches this tenant's database and no other. `now`: seconds since 1970."""
+
+    tenant: Tenant
+    session: Session
+    folders: Folders
+    now: float
+
+    def new_address(self, address: str) -> str:
+        """The canonical form of an address to be created; raises UserError, also where the domain is another's."""
+        found = new_address(address)
+        domain = found.rpartition("@")[2]
+        if domain not in self.tenant.domains:
+            raise UserError(f"address {shown(address)}: {domain} is not a domain of tenant {self.tenant.name}")
+        return found
+
+    def known_address(self, address: str) -> str:
+        """The canonical form of an address that should exist; raises NotFoundError where it can't."""
+        try:
+            return canonical(address)
+        except AddressError:
+            raise NotFoundError(f"there is no {shown(address)} at tenant {self.tenant.name}") from None
