@@ -51,6 +51,7 @@ class Gateway:
         self.environment = self._environment(clamd, settings)
         self.process: subprocess.Popen[bytes] | None = None
         self._logged_before = 0
+        self._maildirs: dict[str, Path] = {}
         if not self.policy_dir.exists():
             shutil.copytree(REPOSITORY / "policies", self.policy_dir)
         self.log_file.touch()
@@ -137,6 +138,15 @@ class Gateway:
         self.process = None
         eventually(lambda: not any(map(processes.is_alive, left)), "the gateway's processes to end")
 
+    def kill_supervisor(self) -> None:
+        """kill -9 to the supervisor only: its children must end by themselves."""
+        assert self.process is not None
+        left = processes.children(self.process.pid)
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        eventually(lambda: not any(map(processes.is_alive, left)), "the children of a dead supervisor to end")
+
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self.root, ignore_errors=True)
@@ -192,7 +202,9 @@ class Gateway:
                 self.cli("user", "add", tenant, f"{user}@{domain}", "--password-stdin", input=PASSWORD + "\n")
 
     def maildir(self, address: str) -> Path:
-        return Path(self.cli("mailbox", "path", address).strip())
+        if address not in self._maildirs:
+            self._maildirs[address] = Path(self.cli("mailbox", "path", address).strip())
+        return self._maildirs[address]
 
     # Mail
 

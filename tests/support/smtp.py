@@ -67,11 +67,11 @@ class SmtpClient:
     """`timeout` in seconds bounds each reply. `tls`: the handshake comes first (port 465)."""
 
     def __init__(self, address: Address, *, tls: bool = False, timeout: float = 60.0) -> None:
-        self._socket: socket.socket = socket.create_connection(address, timeout=timeout)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket: socket.socket = socket.create_connection(address, timeout=timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         if tls:
-            self._socket = _insecure().wrap_socket(self._socket)
+            self.socket = _insecure().wrap_socket(self.socket)
 
     def __enter__(self) -> Self:
         return self
@@ -81,15 +81,15 @@ class SmtpClient:
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self._socket.close()
+            self.socket.close()
 
     def reset(self) -> None:
         """Ends the connection with RST, as a client that is gone does."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self._socket.close()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.socket.close()
 
     def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
+        self.socket.sendall(data)
 
     def answer(self) -> Answer:
         lines: list[str] = []
@@ -105,7 +105,7 @@ class SmtpClient:
     def _line(self) -> bytes | None:
         while b"\r\n" not in self._buffer:
             try:
-                data = self._socket.recv(65536)
+                data = self.socket.recv(65536)
             except (ConnectionError, ssl.SSLError):
                 data = b""
             if not data:
@@ -141,7 +141,7 @@ class SmtpClient:
         self.handshake()
 
     def handshake(self) -> None:
-        self._socket = _insecure().wrap_socket(self._socket)
+        self.socket = _insecure().wrap_socket(self.socket)
 
     def auth_plain(self, user: str, password: str) -> Answer:
         return self.command(f"AUTH PLAIN {plain_response(user, password)}")
@@ -159,6 +159,16 @@ class SmtpClient:
     def data(self, message: bytes) -> Answer:
         self.command("DATA", 354)
         self.send(dot_stuffed(message))
+        return self.answer()
+
+    def attempt(self, sender: str, recipient: str, message: bytes) -> Answer:
+        """One transaction that may be refused at any step: the answer that ended it."""
+        for line in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA"):
+            answer = self.command(line)
+            if answer.code not in (250, 354):
+                return answer
+        with contextlib.suppress(ConnectionError):
+            self.send(dot_stuffed(message))
         return self.answer()
 
     def bdat(self, *chunks: bytes) -> Answer:

@@ -1,0 +1,80 @@
+"""Collections of published messages: ordinary mail arrives unchanged, hidden viruses don't arrive at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support import maildir
+from tests.support.clock import eventually
+from tests.support.components import SHARED
+from tests.support.gateway import Gateway
+
+pytestmark = [pytest.mark.component("clamd", "shared"), pytest.mark.xdist_group("protocol cases")]
+
+USER = "user@tenant-a.example"
+CONFORMANCE = SHARED / "conformance"
+
+
+def ordinary() -> list[Path]:
+    folder = CONFORMANCE / "mime-ordinary"
+    return [path for path in sorted(folder.rglob("*")) if path.suffix == ".eml" or path.parent.name in ("cur", "new")]
+
+
+def for_the_wire(raw: bytes) -> bytes:
+    """With CRLF line ends, as SMTP needs them; a CR that stands alone stays."""
+    message = re.sub(rb"\r?\n", b"\r\n", raw)
+    return message if message.endswith(b"\r\n") else message + b"\r\n"
+
+
+def is_forbidden_on_the_wire(message: bytes) -> bool:
+    """RFC 5321 section 2.3.8: no bare CR; section 4.5.2 and RFC 5322 section 4: no NUL."""
+    return b"\0" in message or re.search(rb"\r(?!\n)", message) is not None
+
+
+def test_ordinary_mail_is_delivered_unchanged(gateway: Gateway) -> None:
+    box = gateway.maildir(USER)
+    sent: dict[str, bytes] = {}
+    answers: Counter[int] = Counter()
+    wrong = []
+    with gateway.connect() as client:
+        for number, path in enumerate(ordinary()):
+            token, message = f"ordinary{number:05}x", for_the_wire(path.read_bytes())
+            client.command("RSET", 250)
+            answer = client.attempt(f"{token}@sender.example", USER, message)
+            answers[answer.code] += 1
+            if is_forbidden_on_the_wire(message) != (answer.code == 554 and answer.enhanced == "5.6.0"):
+                wrong.append(f"{path.relative_to(CONFORMANCE)}: {answer}")
+            elif answer.code == 250:
+                sent[token] = message
+            elif answer.code != 554:
+                wrong.append(f"{path.relative_to(CONFORMANCE)}: {answer}")
+    print(f"ordinary mail: {dict(answers)}")
+    assert not wrong, "\n".join(wrong)
+    assert len(sent) > 300
+    stored = eventually(lambda: _all_stored(box, sent), "every message to be delivered")
+    changed = [token for token, message in sent.items() if not stored[token].endswith(b"\n" + message)]
+    assert not changed
+
+
+def _all_stored(box: Path, sent: dict[str, bytes]) -> dict[str, bytes]:
+    found = {}
+    for path in maildir.files(box):
+        content = path.read_bytes()
+        if match := re.match(rb"Return-Path: <(ordinary\d{5}x)@", content):
+            found[match[1].decode()] = content
+    return found if len(found) >= len(sent) else {}
+
+
+def test_hidden_viruses_are_blocked_and_their_harmless_twins_pass(gateway: Gateway) -> None:
+    command = [sys.executable, str(CONFORMANCE / "feed_corpus.py"), gateway.mx[0], str(gateway.mx[1])]
+    command += [str(CONFORMANCE / "mime-evasion"), "--rcpt", USER, "--maildir", str(gateway.maildir(USER)), "-v"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=dict(os.environ))
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr

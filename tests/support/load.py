@@ -1,0 +1,74 @@
+"""Mail of mixed sizes from several clients at once, which remember what the gateway answered 250 to."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from tests.support import messages
+from tests.support.clock import eventually
+from tests.support.smtp import Address, SmtpClient
+
+SIZES = (1_500, 4_000, 30_000, 80_000, 300_000, 1_500_000)
+WEIGHTS = (30, 30, 15, 15, 8, 2)
+
+
+@dataclass(slots=True)
+class Load:
+    """Runs `clients` threads from `with` on. `accepted` maps each token that was answered 250 to its queue id;
+    `uncertain` holds the tokens whose answer never came (they may be delivered or not); `refused` counts the rest."""
+
+    address: Address
+    recipients: tuple[str, ...]
+    seed: int
+    clients: int = 4
+    accepted: dict[str, str] = field(default_factory=dict)
+    uncertain: set[str] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        for number in range(self.clients):
+            thread = threading.Thread(target=self._run, args=(random.Random(self.seed * 1000 + number),))
+            thread.start()
+            self._threads.append(thread)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, more: int) -> None:
+        """Until `more` further messages were accepted."""
+        wanted = len(self.accepted) + more
+        eventually(lambda: len(self.accepted) >= wanted, f"{more} more messages to be accepted")
+
+    def _run(self, rng: random.Random) -> None:
+        while not self._stop.is_set():
+            try:
+                with SmtpClient(self.address, timeout=30) as client:
+                    client.hello()
+                    for _ in range(rng.randrange(1, 8)):
+                        self._send(client, rng)
+            except (OSError, AssertionError):
+                # nobody listens while the edge is dead: try again, but leave it the processor
+                self._stop.wait(0.02)
+
+    def _send(self, client: SmtpClient, rng: random.Random) -> None:
+        name = messages.token()
+        (size,) = rng.choices(SIZES, WEIGHTS)
+        message = messages.of_size(name, size, rng.randrange(1 << 30))
+        self.uncertain.add(name)
+        answer = client.attempt("a@sender.example", rng.choice(self.recipients), message)
+        if answer.code == 250:
+            self.accepted[name] = answer.queue_id
+        if answer.code:
+            self.uncertain.discard(name)
+        if answer.code not in (0, 250):
+            self.refused[f"{answer.code} {answer.enhanced}"] += 1
