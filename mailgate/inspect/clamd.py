@@ -41,18 +41,11 @@ class ScannerLostError(ClamdConnectionError):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is to be scanned: `pieces` one after the other; or the whole file behind `descriptor` where that is not
-    None, as long as the endpoint takes descriptors (`pieces` hold the same bytes for one that does not).
-
-    `digest` (sha256 hex) is empty where a verdict is not worth remembering."""
+    """What is to be scanned: `pieces` one after the other. `digest` (sha256 hex) is empty where a verdict is not worth
+    remembering."""
 
     pieces: tuple[Buffer, ...]
     digest: str = ""
-    descriptor: int | None = None
-
-    @property
-    def size(self) -> int:
-        return sum(len(piece) for piece in self.pieces)
 
 
 class Client(Protocol):
@@ -218,9 +211,6 @@ class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
         self.clamd_socket = connection
 
     def _submit(self, sample: Sample) -> None:
-        if sample.descriptor is not None:
-            socket.send_fds(self._socket, [b"zFILDES\0\0"], [sample.descriptor])
-            return
         memory = os.memfd_create("sample", os.MFD_CLOEXEC)
         try:
             for piece in sample.pieces:
