@@ -15,7 +15,7 @@ class Folders:
     """Folders are made with mode 0700 and synced before anything in a database speaks of them."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._tenants = data_dir / "tenants"
+        self._tenants = data_dir.absolute() / "tenants"
 
     def database(self, tenant: TenantId) -> Path:
         return self._tenants / tenant / "tenant.db"

@@ -1,0 +1,81 @@
+"""`mailgate user ...`: the people of a tenant."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mailgate.cli import output
+from mailgate.cli.connection import admin
+from mailgate.model.errors import UserError
+
+app = typer.Typer(help="Users: who can log in.", no_args_is_help=True)
+
+Tenant = Annotated[str, typer.Argument(help="The tenant's name.")]
+Login = Annotated[str, typer.Argument(help="The login name, for example bob@acme.example.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")
+]
+
+
+@app.command("add")
+def add(tenant: Tenant, login: Login, password_stdin: PasswordStdin = False) -> None:
+    """Add a user, with a personal mailbox whose address is the login name."""
+    user = admin().call("user.add", tenant=tenant, login=login, password=_password(password_stdin))
+    output.done(f"user {user['login']} added to tenant {tenant}, with a mailbox of the same address")
+
+
+@app.command("list")
+def list_(tenant: Tenant, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the users of a tenant."""
+    users = admin().call("user.list", tenant=tenant)
+    if as_json:
+        output.emit_json(users)
+        return
+    rows = [(u["login"], u["state"], " ".join(u["mailboxes"]), output.moment(u["password_changed_at"])) for u in users]
+    output.table(("login", "state", "mailboxes", "password since"), rows)
+
+
+@app.command("passwd")
+def passwd(login: Login, password_stdin: PasswordStdin = False) -> None:
+    """Set a new password."""
+    found = admin().call("user.passwd", login=login, password=_password(password_stdin))
+    output.done(f"password of {found} changed")
+
+
+@app.command("disable")
+def disable(login: Login) -> None:
+    """Refuse logins of the user. Mail for the mailbox still arrives; see: mailgate mailbox disable."""
+    output.done(f"user {admin().call('user.disable', login=login)} disabled: no login; mail still arrives")
+
+
+@app.command("enable")
+def enable(login: Login) -> None:
+    """Take logins again of a user who is disabled or locked."""
+    output.done(f"user {admin().call('user.enable', login=login)} enabled")
+
+
+@app.command("remove")
+def remove(login: Login) -> None:
+    """Remove a user. The mailboxes stay with all their mail; those that nobody else uses are switched off."""
+    removed = admin().call("user.remove", login=login)
+    output.done(f"user {removed['login']} removed")
+    for address in removed["kept"]:
+        output.say(
+            f"mailbox {address} is kept with its mail and takes no new mail; "
+            f"`mailgate mailbox assign {address} USER` gives it to somebody, `mailgate mailbox enable {address}` "
+            f"takes mail again, `mailgate mailbox remove {address}` frees the address once it is empty"
+        )
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        try:
+            return sys.stdin.readline().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise UserError("the password on stdin is not valid UTF-8") from None
+    if not sys.stdin.isatty():
+        raise UserError("no terminal to ask for the password: give it on stdin with --password-stdin")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
