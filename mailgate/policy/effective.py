@@ -1,0 +1,144 @@
+"""The policy of one tenant: built-in values, over them gateway.toml, over that the tenant's file.
+
+Precedence of values: a tenant's value goes before the gateway's, which goes before the built-in one. But limits and the
+transport minimum of the gateway bind: a tenant's value counts only where it is stricter. Rules: the tenant's first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from mailgate.model.decision import Action
+from mailgate.model.verdict import Unscanned
+from mailgate.policy.rules import Rule, compile_rule
+from mailgate.policy.schema import (
+    DefectAction,
+    GatewayLimits,
+    GatewayPolicy,
+    Limits,
+    Retention,
+    Section,
+    TenantPolicy,
+    Transport,
+    UnscannedActions,
+)
+
+GATEWAY_FILE = "gateway.toml"
+BUILT_IN = "built-in"
+ANY_OTHER_DEFECT = "*"
+
+_S = TypeVar("_S", bound=Section)
+
+
+def tenant_file(tenant: str) -> str:
+    """Where a tenant's policy stands, below the policy folder."""
+    return f"tenants/{tenant}.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectivePolicy:
+    """All that holds for one tenant. `rules` in the order in which they are tried; `sources` says for each key that a
+    file gives, such as `limits.parts`, which file that is."""
+
+    version: str
+    language: Literal["en", "de"]
+    limits: GatewayLimits
+    infected: Action
+    scanner_down: Action
+    unscanned: UnscannedActions
+    rules: tuple[Rule, ...]
+    defects: Mapping[str, DefectAction]
+    transport: Transport
+    retention: Retention
+    sources: Mapping[str, str]
+
+    def source(self, key: str) -> str:
+        """The file that gives `key`, or `built-in`."""
+        return self.sources.get(key, BUILT_IN)
+
+    def unscanned_action(self, reason: Unscanned | None) -> tuple[str, Action]:
+        """Key and action for a part that was not scanned through its own fault; without a reason it is `worker`."""
+        name = reason.value if reason in (Unscanned.LIMIT, Unscanned.ENCRYPTED) else Unscanned.WORKER.value
+        return f"unscanned.{name}", getattr(self.unscanned, name)
+
+    def defect_action(self, name: str) -> tuple[str, DefectAction]:
+        """Key and action for a defect; one that is not named is treated as `*`, or else scanned."""
+        key = name if name in self.defects else ANY_OTHER_DEFECT
+        return f"defects.{key}", self.defects.get(key, DefectAction.SCAN)
+
+
+def effective_policy(
+    version: str, built_in: GatewayPolicy, gateway: GatewayPolicy, tenant: str = "", own: TenantPolicy | None = None
+) -> EffectivePolicy:
+    """`own` is the file of `tenant`, None where the tenant has none."""
+    layers: list[tuple[str, TenantPolicy]] = [(BUILT_IN, built_in), (GATEWAY_FILE, gateway)]
+    if own is not None:
+        layers.append((tenant_file(tenant), own))
+    policies = [policy for _, policy in layers]
+    scanning = _overlaid([policy.scanning for policy in policies])
+    defects = {name: action for policy in policies for name, action in policy.defects.items()}
+    return EffectivePolicy(
+        version=version,
+        language=_overlaid(policies).language,
+        limits=_limits(built_in, gateway, own),
+        infected=scanning.infected,
+        scanner_down=scanning.scanner_down,
+        unscanned=_overlaid([policy.unscanned for policy in policies]),
+        rules=tuple(
+            compile_rule(rule, file, number)
+            for file, policy in reversed(layers)
+            for number, rule in enumerate(policy.attachments, 1)
+        ),
+        defects=MappingProxyType(defects),
+        transport=_transport(built_in, gateway, own),
+        retention=_overlaid([policy.retention for policy in policies]),
+        sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
+    )
+
+
+def loosened(gateway: EffectivePolicy, own: TenantPolicy) -> Iterator[tuple[str, Any, Any]]:
+    """Key, wanted value, binding value of all that a tenant's file wants to be less strict than the gateway."""
+    for name in sorted(own.limits.model_fields_set):
+        wanted, bound = getattr(own.limits, name), getattr(gateway.limits, name)
+        if wanted > bound:
+            yield f"limits.{name}", wanted, bound
+    if "minimum" in own.transport.model_fields_set and own.transport.minimum < gateway.transport.minimum:
+        yield "transport.minimum", own.transport.minimum.value, gateway.transport.minimum.value
+
+
+def given_keys(section: Section, prefix: str = "") -> Iterator[str]:
+    """Dotted keys that a file gives itself, rules apart."""
+    for name in sorted(section.model_fields_set - {"attachments"}):
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from given_keys(value, f"{prefix}{name}.")
+        elif isinstance(value, dict):
+            yield from (f"{prefix}{name}.{key}" for key in value)
+        else:
+            yield f"{prefix}{name}"
+
+
+def _overlaid(layers: list[_S]) -> _S:
+    """The first layer with all that the later ones give."""
+    merged, *later = layers
+    for layer in later:
+        merged = merged.model_copy(update={name: getattr(layer, name) for name in layer.model_fields_set})
+    return merged
+
+
+def _limits(built_in: GatewayPolicy, gateway: GatewayPolicy, own: TenantPolicy | None) -> GatewayLimits:
+    bound = _overlaid([built_in.limits, gateway.limits])
+    wanted = own.limits if own is not None else Limits()
+    stricter = {name: min(getattr(bound, name), getattr(wanted, name)) for name in wanted.model_fields_set}
+    return bound.model_copy(update=stricter)
+
+
+def _transport(built_in: GatewayPolicy, gateway: GatewayPolicy, own: TenantPolicy | None) -> Transport:
+    bound = _overlaid([built_in.transport, gateway.transport])
+    if own is None:
+        return bound
+    wanted = _overlaid([bound, own.transport])
+    return wanted.model_copy(update={"minimum": max(bound.minimum, wanted.minimum)})

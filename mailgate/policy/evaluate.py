@@ -1,0 +1,196 @@
+"""From what is known of a message to what is done with it. Pure: the same policy and facts give the same decision.
+
+`PRECEDENCE` is the one place that says what goes before what; the reference is made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mailgate.model.decision import Action, Decision
+from mailgate.model.envelope import Direction
+from mailgate.model.verdict import Inspection, PartReport, Verdict
+from mailgate.policy.effective import EffectivePolicy
+from mailgate.policy.rules import Rule
+from mailgate.policy.schema import DefectAction
+
+_SEVERITY = (Action.ACCEPT, Action.QUARANTINE, Action.REJECT)
+_WHOLE_MESSAGE = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`size` in bytes as received; `received_hops`: Received fields in the header; `recipients`: forward-paths, one
+    at least."""
+
+    direction: Direction
+    reverse_path: str
+    recipients: tuple[str, ...]
+    size: int
+    inspection: Inspection
+    received_hops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The decision for those recipients of a message that are treated alike."""
+
+    recipients: tuple[str, ...]
+    decision: Decision
+
+
+_Judge = Callable[[EffectivePolicy, Facts, tuple[Rule, ...]], Iterator[Decision]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`text` is for the reference. Of a final step the first finding decides, and nothing after it counts."""
+
+    text: str
+    judge: _Judge
+    is_final: bool
+
+
+def _envelope(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    limits = policy.limits
+    if facts.received_hops > limits.received_hops:
+        reason = f"mail loop: {facts.received_hops} Received fields, at most {limits.received_hops} are taken"
+        yield _decision(policy, Action.REJECT, "limits.received_hops", reason)
+    if facts.size > limits.message_size:
+        reason = f"the message has {facts.size} bytes, at most {limits.message_size} are taken"
+        yield _decision(policy, Action.REJECT, "limits.message_size", reason)
+
+
+def _infected(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    for part in facts.inspection.parts:
+        if part.verdict is Verdict.INFECTED:
+            reason = f"the message is infected with {_shown(part.signature) or 'malware'}"
+            yield _decision(policy, policy.infected, "scanning.infected", reason, part.place)
+
+
+def _scanner_trouble(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    if not facts.inspection.is_transient:
+        return
+    if facts.direction is Direction.OUTBOUND and policy.scanner_down is Action.HOLD:
+        yield _decision(policy, Action.HOLD, "scanning.scanner_down", "kept until the message can be scanned")
+    else:
+        yield _decision(
+            policy, Action.DEFER, "scanning.scanner_down", "the message can't be scanned now, try again later"
+        )
+
+
+def _unscanned(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    for part in facts.inspection.unscanned:
+        key, action = policy.unscanned_action(part.reason)
+        reason = f"{_called(part)} can't be scanned ({key.partition('.')[2]})"
+        yield _decision(policy, action, key, reason, part.place)
+
+
+def _defects(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    for defect in facts.inspection.defects:
+        key, action = policy.defect_action(defect.name)
+        if action is not DefectAction.SCAN:
+            reason = f"the message is malformed ({_shown(defect.name)})"
+            yield _decision(policy, Action(action.value), key, reason, defect.place)
+
+
+def _attachments(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    for part in filter(is_attachment, facts.inspection.parts):
+        rule = next((rule for rule in rules if rule.matches(part)), None)
+        if rule is None:
+            continue
+        reason = rule.settings.reply or f"{_called(part)} is not accepted here"
+        if rule.action is Action.ACCEPT:
+            reason = f"{_called(part)} is accepted"
+        yield Decision(rule.action, rule.label, reason, policy.version, part.place)
+
+
+PRECEDENCE = (
+    Step(
+        "A message above `limits.message_size`, or with more Received fields than `limits.received_hops`, is rejected.",
+        _envelope,
+        is_final=True,
+    ),
+    Step("A message with an infected part is treated as `scanning.infected` says.", _infected, is_final=True),
+    Step(
+        "While the scanner can't answer, mail is deferred; submissions are treated as `scanning.scanner_down` says.",
+        _scanner_trouble,
+        is_final=True,
+    ),
+    Step("Each part that could not be scanned is treated as `unscanned` says.", _unscanned, is_final=False),
+    Step("Each defect of the message is treated as `defects` says.", _defects, is_final=False),
+    Step(
+        "For each attachment the rules are tried in order, the tenant's first, then the gateway's; the first that "
+        "matches acts, and no other rule is tried for this attachment.",
+        _attachments,
+        is_final=False,
+    ),
+)
+
+
+def is_attachment(part: PartReport) -> bool:
+    """What attachment rules look at: all but the whole message and text without a name, which is shown as its body."""
+    if part.place == _WHOLE_MESSAGE:
+        return False
+    return part.is_attachment or bool(part.name) or not part.detected_type.startswith("text/")
+
+
+def evaluate(policy: EffectivePolicy, facts: Facts) -> Decision:
+    """One decision for the whole message: the one that all recipients share, or else quarantine, so that nobody gets
+    what a rule withholds. `evaluate_each` keeps recipients apart."""
+    decisions = [ruling.decision for ruling in evaluate_each(policy, facts)]
+    return max(decisions, key=lambda decision: decision.action is not Action.ACCEPT)
+
+
+def evaluate_each(policy: EffectivePolicy, facts: Facts) -> tuple[Ruling, ...]:
+    """A ruling for each group of recipients that the rules treat alike (mostly one), made fit for one reply."""
+    applicable = tuple(rule for rule in policy.rules if rule.applies(facts.direction, facts.reverse_path))
+    groups: dict[tuple[Rule, ...], list[str]] = {}
+    for recipient in facts.recipients:
+        groups.setdefault(tuple(rule for rule in applicable if rule.concerns(recipient)), []).append(recipient)
+    rulings = [Ruling(tuple(group), _judge(policy, facts, rules)) for rules, group in groups.items()]
+    return one_reply(rulings)
+
+
+def one_reply(rulings: list[Ruling]) -> tuple[Ruling, ...]:
+    """There is one reply for all recipients (promise 7): any defer defers all; where all reject, it is a rejection;
+    otherwise the message is taken, and quarantined for those who would have rejected it. Also for several tenants."""
+    deferred = next((ruling.decision for ruling in rulings if ruling.decision.action is Action.DEFER), None)
+    if deferred is not None:
+        return tuple(Ruling(ruling.recipients, deferred) for ruling in rulings)
+    if all(ruling.decision.action is Action.REJECT for ruling in rulings):
+        return tuple(rulings)
+    return tuple(Ruling(ruling.recipients, _withheld(ruling.decision)) for ruling in rulings)
+
+
+def _judge(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Decision:
+    weighed: list[Decision] = []
+    for step in PRECEDENCE:
+        for decision in step.judge(policy, facts, rules):
+            if step.is_final:
+                return decision
+            weighed.append(decision)
+    clean = Decision(Action.ACCEPT, "built-in: clean", "every part was scanned and is clean", policy.version)
+    return max(weighed, key=lambda decision: _SEVERITY.index(decision.action), default=clean)
+
+
+def _withheld(decision: Decision) -> Decision:
+    if decision.action is not Action.REJECT:
+        return decision
+    return Decision(Action.QUARANTINE, decision.rule, decision.reason, decision.policy_version, decision.place)
+
+
+def _decision(policy: EffectivePolicy, action: Action, key: str, reason: str, place: str = "") -> Decision:
+    return Decision(action, f"{policy.source(key)}: {key}", reason, policy.version, place)
+
+
+def _called(part: PartReport) -> str:
+    if part.place == _WHOLE_MESSAGE:
+        return "the message"
+    return f'the attachment "{_shown(part.name)}"' if part.name else "an attachment without a name"
+
+
+def _shown(text: str) -> str:
+    """Of a text from the message what may stand in a reply line: printable ASCII, not too long."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text.replace('"', "'"))[:80]

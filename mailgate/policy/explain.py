@@ -1,0 +1,75 @@
+"""Which value holds for a tenant, and which file gives it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mailgate.policy.effective import EffectivePolicy
+from mailgate.policy.rules import Rule
+from mailgate.policy.values import format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`key` as in decisions, `value` a plain JSON value, `source` a file below the policy folder or `built-in`."""
+
+    key: str
+    value: str | int
+    source: str
+
+    @property
+    def shown(self) -> str:
+        return (
+            format_size(self.value) if isinstance(self.value, int) and self.key.endswith("_size") else str(self.value)
+        )
+
+
+def values(policy: EffectivePolicy) -> tuple[Row, ...]:
+    """All values but the rules, in the order of the reference."""
+    return tuple(Row(key, value, policy.source(key)) for key, value in _flat(policy))
+
+
+def conditions(rule: Rule) -> dict[str, Any]:
+    """What a rule asks for, as its file writes it."""
+    given = rule.settings.model_dump(mode="json", exclude_unset=True)
+    return {key: value for key, value in given.items() if key not in ("name", "action", "reply")}
+
+
+def conditions_text(rule: Rule) -> str:
+    """`class executable or script; larger_than 10 MiB`."""
+    return "; ".join(f"{key} {_condition(key, value)}" for key, value in conditions(rule).items())
+
+
+def document(policy: EffectivePolicy) -> dict[str, Any]:
+    """All of it as JSON values, for programs."""
+    return {
+        "version": policy.version,
+        "values": [{"key": row.key, "value": row.value, "source": row.source} for row in values(policy)],
+        "attachments": [
+            {"rule": rule.label, "action": rule.action.value, "conditions": conditions(rule)} for rule in policy.rules
+        ],
+    }
+
+
+def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
+    yield "language", policy.language
+    for name, value in policy.limits:
+        yield f"limits.{name}", value
+    yield "scanning.infected", policy.infected.value
+    yield "scanning.scanner_down", policy.scanner_down.value
+    for section in ("unscanned", "transport", "retention"):
+        for name, value in getattr(policy, section):
+            yield f"{section}.{name}", value.value if isinstance(value, enum.Enum) else value
+    for name, action in sorted(policy.defects.items()):
+        yield f"defects.{name}", action.value
+
+
+def _condition(key: str, value: Any) -> str:
+    if key == "larger_than":
+        return format_size(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " or ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,134 @@
+"""What is wrong with policy files, in words for the person who wrote them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from mailgate.model.errors import UserError
+from mailgate.policy.schema import AttachmentRule, GatewayLimits, GatewayPolicy, Section, TenantPolicy
+from mailgate.policy.toml_lines import KeyPath
+from mailgate.policy.values import format_size
+
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """`line` counts from 1; it is 0 where the file as a whole is the trouble."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+class PolicyErrors(UserError):
+    """All that is wrong with a policy folder."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def place(error: ErrorDetails) -> KeyPath:
+    """The path of the key that an error is about, as `TomlLines` counts it."""
+    return tuple(step for step in error["loc"] if step != "[key]")
+
+
+def dotted(path: KeyPath) -> str:
+    """`("attachments", 1, "action")` is `attachments[2].action`: people count from 1."""
+    text = "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def wording(error: ErrorDetails, schema: type[TenantPolicy]) -> str:
+    """One sentence: which key, what is wrong, what to do."""
+    path = place(error)
+    if error["type"] == "extra_forbidden":
+        return f"{dotted(path)}: unknown key; {_advice_on_unknown(path, schema)}"
+    if error["type"] == "missing":
+        return f"{dotted(path[:-1])}: {path[-1]} is missing; {_meaning(str(path[-1]))}"
+    if error["type"] == "no_condition":
+        return f"{dotted(path)}: {error['msg']}"
+    return f"{dotted(path)}: {_shown(error['input'])} {_what_is_wrong(error, path)}"
+
+
+def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in ("enum", "literal_error"):
+        return "is not one of " + ", ".join(_QUOTED.findall(str(context["expected"])))
+    if kind in ("greater_than_equal", "less_than_equal"):
+        least = kind == "greater_than_equal"
+        bound = context["ge" if least else "le"]
+        size = f" ({format_size(bound)})" if bound >= 1024 and bound % 1024 == 0 else ""
+        return f"is too {'small' if least else 'large'}; at {'least' if least else 'most'} {bound}{size}"
+    if kind == "tuple_type" and path == ("attachments",):
+        return "is no list of rules; begin each rule with a line [[attachments]]"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"is no table; write [{dotted(path)}] on a line of its own and the keys below it"
+    if path[0] == "defects":
+        return "is no name of a defect; use small letters, digits and hyphens, or * for all others"
+    plain = {
+        "int_type": "is no whole number; write it without quotes",
+        "bool_type": "is neither true nor false; write one of them without quotes",
+        "string_type": "is no text; write it in double quotes",
+        "tuple_type": 'is neither a text nor a list of texts; write it as "a" or ["a", "b"]',
+        "too_short": "is an empty list; name at least one value or remove the key",
+        "size": str(error["msg"]),
+    }
+    return plain.get(kind) or f"does not fit: {error['msg']}; {_meaning(str(path[-1]))}"
+
+
+def _advice_on_unknown(path: KeyPath, schema: type[TenantPolicy]) -> str:
+    key = str(path[-1])
+    if schema is TenantPolicy and len(path) == 2 and path[0] == "limits" and key in GatewayLimits.model_fields:
+        return "only gateway.toml can set it, since it applies before the tenant is known"
+    homes = [home for home, name in _keys(schema) if name == key]
+    if homes:
+        return f"it belongs {' or '.join(homes)}"
+    siblings = [name for home, name in _keys(schema) if home == _home(path[:-1])]
+    near = difflib.get_close_matches(key, siblings, n=1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(siblings)}"
+
+
+def _keys(schema: type[Section], path: KeyPath = ()) -> Iterator[tuple[str, str]]:
+    """(where it belongs, key) for all keys of the schema."""
+    for name, field in schema.model_fields.items():
+        yield _home(path), field.alias or name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _keys(field.annotation, (name,))
+    if issubclass(schema, TenantPolicy):
+        yield from _keys(AttachmentRule, ("attachments", 0))
+
+
+def _home(path: KeyPath) -> str:
+    if not path:
+        return "at the top of the file"
+    return f"in [[{path[0]}]]" if len(path) > 1 else f"in [{path[0]}]"
+
+
+def _meaning(key: str) -> str:
+    """The text of the schema on a key."""
+    for section in (AttachmentRule, GatewayPolicy):
+        for name, field in section.model_fields.items():
+            if key in (name, field.alias) and field.description:
+                return field.description.rstrip(".")
+    return "see docs/policies.md"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 60 else f'"{value[:60]}…"'
+    if isinstance(value, dict | list):
+        return "this table" if isinstance(value, dict) else "this list"
+    return str(value)

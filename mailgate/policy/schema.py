@@ -1,0 +1,231 @@
+"""What may stand in policy files. The field texts become docs/policies.md, so they speak to administrators.
+
+A tenant's file holds only differences: pydantic keeps which fields were given, and `merge` reads that.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from mailgate.model.decision import Action
+from mailgate.model.envelope import Direction
+from mailgate.model.level import TransportLevel
+from mailgate.policy.values import (
+    Count,
+    Days,
+    DefectName,
+    DownAction,
+    Extensions,
+    Flag,
+    Globs,
+    PartClasses,
+    RuleAction,
+    Seconds,
+    Size,
+    StopAction,
+)
+
+
+class DefectAction(enum.StrEnum):
+    """SCAN lets the verdicts decide: every reading of the message has been scanned."""
+
+    SCAN = "scan"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+class Section(BaseModel):
+    """Base of all tables: unknown keys are errors, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, str_strip_whitespace=True)
+
+
+class Limits(Section):
+    """Limits of one message. A tenant may only make them stricter."""
+
+    message_size: Annotated[Size, Field(ge=65_536)] = Field(
+        default=52_428_800,
+        description="Largest message. At most the setting MAILGATE_MESSAGE_SIZE_LIMIT, which is also the default.",
+    )
+    recipients: Count = Field(
+        default=1_000, description="Recipients of one message; more are answered 452, the rest goes on."
+    )
+    parts: Annotated[Count, Field(le=10_000)] = Field(
+        default=1_000,
+        description="Parts of one message, members of archives included; with more it is `unscanned.limit`.",
+    )
+    depth: Annotated[Count, Field(le=100)] = Field(
+        default=50, description="How deep parts may be nested; a deeper message is `unscanned.limit`."
+    )
+    received_hops: Annotated[Count, Field(le=1_000)] = Field(
+        default=50, description="Received fields of a message; with more it is taken for a mail loop and rejected."
+    )
+    header_size: Annotated[Size, Field(le=16 << 20)] = Field(default=262_144, description="Size of the message header.")
+    header_fields: Annotated[Count, Field(le=100_000)] = Field(
+        default=1_000, description="Fields of the message header."
+    )
+
+
+class GatewayLimits(Limits):
+    """Limits of the whole gateway. Connections come before the tenant is known, so only gateway.toml limits them."""
+
+    connections: Count = Field(default=1_000, description="Connections at the same time, of all clients.")
+    connections_per_address: Count = Field(
+        default=50, description="Connections at the same time from one IPv4 address or one IPv6 /64 network."
+    )
+    messages_per_connection: Count = Field(
+        default=1_000, description="Messages over one connection; then 421, come again."
+    )
+    commands: Count = Field(default=10_000, description="Commands over one connection.")
+    idle_seconds: Seconds = Field(
+        default=300, description="Silence of the client after which the connection is closed."
+    )
+    session_seconds: Seconds = Field(default=7_200, description="Longest life of a connection.")
+    data_rate: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = Field(
+        default=100,
+        description="Bytes a second that a client must reach on average while it sends a message; 0 switches it off.",
+    )
+    auth_failures: Annotated[Count, Field(le=20)] = Field(
+        default=5, description="Wrong passwords over one connection before it is closed."
+    )
+
+
+class Scanning(Section):
+    """What happens to infected mail, and to submissions while no scanner answers."""
+
+    infected: StopAction = Field(
+        default=Action.REJECT,
+        description="For a message with malware in it: `reject` refuses it in the dialogue, `quarantine` keeps it "
+        "aside.",
+    )
+    scanner_down: DownAction = Field(
+        default=Action.DEFER,
+        description="For submissions while the scanner can't answer: `defer` asks the mail program to try again, "
+        "`hold` accepts and keeps the message until it has been scanned. Mail from outside is always deferred.",
+    )
+
+
+class UnscannedActions(Section):
+    """What happens to a message with a part that could not be scanned. No rule can let such a part pass."""
+
+    limit: StopAction = Field(
+        default=Action.QUARANTINE, description="A limit of size, number, depth or time ended the inspection of a part."
+    )
+    encrypted: StopAction = Field(
+        default=Action.QUARANTINE,
+        description="A part is encrypted, e.g. an archive with a password; nobody can look inside.",
+    )
+    worker: StopAction = Field(
+        default=Action.QUARANTINE, description="The inspection of this message failed twice, whatever the reason."
+    )
+
+
+class Transport(Section):
+    """How private connections to other mail servers must be."""
+
+    minimum: TransportLevel = Field(
+        default=TransportLevel.PLAINTEXT,
+        description="The least that mail may leave with: `plaintext` < `encrypted` < `forward-secret` < "
+        "`authenticated`. The best that the other side offers is used in any case; below the minimum mail waits, "
+        "then bounces. A tenant may only raise it.",
+    )
+
+
+class Retention(Section):
+    """For how long records with personal data are kept; then they are deleted."""
+
+    quarantine_days: Days = Field(default=30, description="Messages in quarantine.")
+    timeline_days: Days = Field(default=90, description="Timelines of messages (`mailgate trace`).")
+    audit_days: Days = Field(default=365, description="The log of what administrators did.")
+
+
+class AttachmentRule(Section):
+    """One rule. All conditions that it gives must hold for one and the same part; of a list any value will do."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f\"]+$")] = Field(
+        description="What timelines call the rule, e.g. `no programs`."
+    )
+    action: RuleAction = Field(
+        description="`reject` refuses the message, `quarantine` keeps it aside, `accept` ends the rules for this part."
+    )
+    reply: Annotated[str, StringConstraints(max_length=200, pattern=r"^[\x20-\x7e]*$")] = Field(
+        default="", description="The text that the sender of a rejected message reads (plain ASCII), e.g. whom to ask."
+    )
+    classes: PartClasses = Field(
+        default=(),
+        alias="class",
+        description="What the bytes are: `executable`, `script`, `macro`, `archive`, `encrypted`, `disk-image`, "
+        "`shortcut`.",
+    )
+    types: Globs = Field(
+        default=(),
+        alias="type",
+        description="Media type found from the bytes (what the sender declares plays no part): a glob.",
+    )
+    extensions: Extensions = Field(
+        default=(), alias="extension", description="End of the file name, e.g. `exe` or `tar.gz`."
+    )
+    filenames: Globs = Field(
+        default=(),
+        alias="filename",
+        description="The file name: a glob, e.g. `invoice*.zip`; `*` means every attachment.",
+    )
+    larger_than: Size | None = Field(default=None, description="Size of the decoded part above which the rule holds.")
+    encrypted: Flag | None = Field(default=None, description="Whether the part is encrypted.")
+    direction: Direction | None = Field(
+        default=None, description="`inbound`: mail from outside; `outbound`: mail submitted by the tenant's users."
+    )
+    senders: Globs = Field(
+        default=(),
+        alias="sender",
+        description="Reverse-path (envelope sender): a glob, e.g. `*@partner.example`; an empty text is the sender of "
+        "bounces. Anyone can claim an address on inbound mail.",
+    )
+    recipients: Globs = Field(
+        default=(),
+        alias="recipient",
+        description="Forward-path (envelope recipient): a glob; decided for each recipient.",
+    )
+
+    @model_validator(mode="after")
+    def _has_condition(self) -> Self:
+        if not self.model_fields_set - {"name", "action", "reply"}:
+            raise PydanticCustomError(
+                "no_condition", 'has no condition; add one (filename = "*" stands for every attachment)'
+            )
+        return self
+
+
+class TenantPolicy(Section):
+    """A file `tenants/<tenant>.toml`: the differences from gateway.toml."""
+
+    language: Literal["en", "de"] = Field(default="en", description="Language of notices to people: `en` or `de`.")
+    limits: Limits = Field(default_factory=Limits)
+    scanning: Scanning = Field(default_factory=Scanning)
+    unscanned: UnscannedActions = Field(default_factory=UnscannedActions)
+    attachments: tuple[AttachmentRule, ...] = Field(default=(), description="Attachment rules in their order.")
+    defects: dict[DefectName, DefectAction] = Field(
+        default_factory=dict,
+        description="What happens to messages that mail programs read in different ways, by the name of the defect; "
+        "`*` stands for all that are not named. `scan` (the default): every reading was scanned, the verdicts decide; "
+        "`quarantine`; `reject`. Built in: `message-partial` and `external-body` are quarantined, since what the "
+        "recipient will see is not in the message.",
+    )
+    transport: Transport = Field(default_factory=Transport)
+    retention: Retention = Field(default_factory=Retention)
+
+
+class GatewayPolicy(TenantPolicy):
+    """The file gateway.toml: what holds for all tenants."""
+
+    limits: GatewayLimits = Field(default_factory=GatewayLimits)
+
+
+def built_in(message_size_limit: int) -> GatewayPolicy:
+    """What holds where no file says anything. `message_size_limit` in bytes, from the settings."""
+    defects = {"message-partial": DefectAction.QUARANTINE, "external-body": DefectAction.QUARANTINE}
+    return GatewayPolicy(limits=GatewayLimits(message_size=message_size_limit), defects=defects)

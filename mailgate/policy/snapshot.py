@@ -1,0 +1,67 @@
+"""The published policy: immutable, all tenants in it, the same in every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+
+from mailgate.model.errors import MailgateError
+from mailgate.policy.effective import EffectivePolicy, effective_policy
+from mailgate.policy.schema import GatewayPolicy, TenantPolicy
+
+
+class SnapshotError(MailgateError):
+    """These bytes are no snapshot that this version of the program can read."""
+
+
+class Snapshot(BaseModel):
+    """`built_in` is kept with the files' content, so that an old snapshot still means the same in a later release."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    built_in: GatewayPolicy
+    gateway: GatewayPolicy
+    tenants: dict[str, TenantPolicy]
+    _effective: dict[str, EffectivePolicy] = PrivateAttr(default_factory=dict)
+
+    @cached_property
+    def version(self) -> str:
+        """12 hexadecimal digits that stand for the content: the same content has the same version."""
+        return hashlib.sha256(self.encode()).hexdigest()[:12]
+
+    def for_tenant(self, tenant: str) -> EffectivePolicy:
+        """What holds for this tenant; a tenant without a file has the gateway's policy. Cheap: made once, then kept."""
+        key = tenant if tenant in self.tenants else ""
+        policy = self._effective.get(key)
+        if policy is None:
+            policy = effective_policy(self.version, self.built_in, self.gateway, key, self.tenants.get(key))
+            self._effective[key] = policy
+        return policy
+
+    @property
+    def for_gateway(self) -> EffectivePolicy:
+        """What holds before a tenant is known, and for tenants without a file."""
+        return self.for_tenant("")
+
+    def encode(self) -> bytes:
+        """Canonical JSON; files are kept as what they give, so that the layers stay apart."""
+        content = {
+            "format": self.format,
+            "built_in": self.built_in.model_dump(mode="json"),
+            "gateway": self.gateway.model_dump(mode="json", exclude_unset=True),
+            "tenants": {name: own.model_dump(mode="json", exclude_unset=True) for name, own in self.tenants.items()},
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises SnapshotError for anything that `encode` of this version could not have written."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise SnapshotError(f"unreadable policy snapshot: {error.error_count()} errors") from error

@@ -1,0 +1,71 @@
+"""Value types of policy files: sizes with a unit, words given alone or as a list, globs."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from mailgate.model.decision import Action
+from mailgate.model.part_class import PartClass
+
+_UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_SIZE = re.compile(r"([0-9]{1,12}) ?([a-z]*)", re.IGNORECASE)
+_SIZE_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": "^[0-9]{1,12} ?([KkMmGg][Ii]?)?[Bb]?$", "examples": ["10 MiB", "250 kB"]},
+    ]
+}
+
+
+def parse_size(value: Any) -> int:
+    """Bytes from an integer or a text such as `10 MiB` (KiB, MiB, GiB are powers of 1,024; kB, MB, GB of 1,000)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match[2].lower() not in _UNITS:
+        raise PydanticCustomError("size", 'is not a size; write a number of bytes, or a text such as "10 MiB"')
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def format_size(size: int) -> str:
+    """The shortest exact text: 52428800 is `50 MiB`, 1000 is `1000 bytes`."""
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} bytes"
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1, le=1 << 40), WithJsonSchema(_SIZE_SCHEMA)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
+Days = Annotated[int, Field(strict=True, ge=1, le=3_650)]
+Flag = Annotated[bool, Field(strict=True)]
+
+_Glob = Annotated[str, StringConstraints(max_length=320)]
+_Extension = Annotated[str, StringConstraints(pattern=r"^\.?[^\s./\\*?]+(\.[^\s./\\*?]+)*$", max_length=40)]
+Globs = Annotated[
+    tuple[_Glob, ...], Field(min_length=1), BeforeValidator(_listed, json_schema_input_type=_Glob | tuple[_Glob, ...])
+]
+Extensions = Annotated[
+    tuple[_Extension, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=_Extension | tuple[_Extension, ...]),
+]
+PartClasses = Annotated[
+    tuple[PartClass, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=PartClass | tuple[PartClass, ...]),
+]
+
+StopAction = Literal[Action.QUARANTINE, Action.REJECT]
+RuleAction = Literal[Action.ACCEPT, Action.QUARANTINE, Action.REJECT]
+DownAction = Literal[Action.DEFER, Action.HOLD]
+DefectName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*|\*)$", max_length=80)]
