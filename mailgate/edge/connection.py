@@ -7,6 +7,7 @@ PROXY parser. Its reading of lines and of DATA, its limits and its address parse
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, cast
 
 from aiosmtpd.proxy_protocol import get_proxy
@@ -187,7 +188,7 @@ class Connection(SMTP):
             self._arrived = None
 
     async def _receive(self, receiver: Receiver) -> None:
-        """Feeds what is buffered, then what arrives, until the receiver has its end; SessionEnd where the client goes."""
+        """Feeds what is buffered, then what arrives, until the receiver has its end; SessionEnd if the client goes."""
         self._data_started = self.loop.time()
         rest = receiver.feed(self._lines.take_all())
         if rest is not None:

@@ -1,5 +1,5 @@
-"""Pure: receivers of message bytes. DATA ends at CR LF . CR LF and nothing else (RFC 5321 section 4.1.1.4), BDAT by count
-(RFC 3030). Both work on whole reads, never line by line."""
+"""Pure: receivers of message bytes. DATA ends at CR LF . CR LF and nothing else (RFC 5321 section 4.1.1.4), BDAT by
+count (RFC 3030). Both work on whole reads, never line by line."""
 
 from __future__ import annotations
 

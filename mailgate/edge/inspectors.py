@@ -97,8 +97,10 @@ class _Line:
 
 
 class Inspectors:
-    """`inspect` gives the inspection, or raises BusyError / InspectionFailedError (both 451). The second failure with the
-    same content is answered as *not scanned(worker)*, so that one message can't block its sender's queue for ever."""
+    """`inspect` gives the inspection, or raises BusyError / InspectionFailedError (both 451).
+
+    The second failure with the same content is answered as *not scanned(worker)*, so that one message can't block its
+    sender's queue for ever."""
 
     def __init__(self, paths: list[Path]) -> None:
         self._idle: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()

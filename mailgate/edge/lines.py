@@ -16,8 +16,8 @@ class BadLine(enum.Enum):
 
 
 class LineBuffer:
-    """`feed` what arrives, `take` one line without its CR LF. A line over the limit is swallowed to its end and reported
-    once, so memory stays bounded by the limit and what one read brings."""
+    """`feed` what arrives, `take` one line without its CR LF. A line over the limit is swallowed to its end and
+    reported once, so memory stays bounded by the limit and what one read brings."""
 
     def __init__(self) -> None:
         self._held = bytearray()

@@ -46,8 +46,8 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
 
 
 class EdgeProcess:
-    """Built with what it listens on; `run` serves until `stop` is set. `contexts`: TLS by listener name (mx, submission,
-    submissions), left out where there is none."""
+    """Built with what it listens on; `run` serves until `stop` is set. `contexts`: TLS by listener name (mx,
+    submission, submissions), left out where there is none."""
 
     def __init__(
         self,

@@ -36,8 +36,8 @@ def decode(response: bytes) -> bytes:
 
 
 def plain(message: bytes) -> Credentials:
-    """`[authzid] NUL authcid NUL passwd`; with an authzid that is not the user it becomes a login that nobody has, so that
-    it fails in the same way and time as any wrong one."""
+    """`[authzid] NUL authcid NUL passwd`; with an authzid that is not the user it becomes a login that nobody has, so
+    that it fails in the same way and time as any wrong one."""
     parts = message.split(b"\0")
     if len(parts) != 3 or not parts[1] or not parts[2]:
         raise Refusal(replies.AUTH_BAD_ENCODING)

@@ -30,8 +30,8 @@ class Budget:
 
 
 class Staging:
-    """One message. `write` never raises: a full disk or an exceeded limit is remembered in `is_full` / `is_too_large` and
-    the rest is thrown away, so that the dialogue can go on to the end of data."""
+    """One message. `write` never raises: a full disk or an exceeded limit is remembered in `is_full` / `is_too_large`
+    and the rest is thrown away, so that the dialogue can go on to the end of data."""
 
     def __init__(self, path: Path, size_limit: int, budget: Budget) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""From the end of a message to its reply, as a list of named steps: stage, authenticate, inspect, decide, commit, reply.
+"""From the end of a message to its reply, as named steps: stage, authenticate, inspect, decide, commit, reply.
 
 `wake` of the design is the store's: it delivers what it has just committed from memory, so nobody has to tell it.
 """

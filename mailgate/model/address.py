@@ -1,5 +1,7 @@
-"""Strict parser of SMTP paths (RFC 5321 section 4.1.2, RFC 6531 section 3.3). The library's parser decodes encoded words,
-takes comments and repairs quoting; here a path is what the grammar says or it is an error."""
+"""Strict parser of SMTP paths (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
+
+The library's parser decodes encoded words, takes comments and repairs quoting; here a path is what the grammar says or
+it is an error."""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ POSTMASTER = Address("postmaster", "")
 
 
 def take_path(text: str) -> tuple[str, str]:
-    """Cuts `<…>` off the front: (what stands between the brackets, the rest). A `>` inside a quoted string counts not."""
+    """Cuts `<…>` off the front: (what stands between the brackets, the rest). A `>` in a quoted string ends nothing."""
     if not text.startswith("<"):
         raise AddressError("path must stand in angle brackets")
     at, quoted = 1, False

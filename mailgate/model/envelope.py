@@ -54,7 +54,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One transaction of one tenant. `reverse_path` is empty for the null reverse-path. `received_at`: seconds since 1970."""
+    """One transaction of one tenant. `reverse_path` is empty for the null one. `received_at`: seconds since 1970."""
 
     queue_id: QueueId
     tenant: TenantName

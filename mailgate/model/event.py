@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`at` in seconds since 1970; `kind` such as `received`, `inspected`, `decided`, `committed`, `attempt`, `delivered`;
+    """`at` in seconds since 1970; `kind` such as `received`, `decided`, `committed`, `attempt`, `delivered`.
+
     `recipient` is the forward-path it is about, empty for the whole message. `facts` hold no body, subject or secret."""
 
     at: float

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`code` 200-599; `enhanced` like `5.1.1`, or empty for replies that carry none (220 greeting, 250 to EHLO, 354, 334);
+    """`code` 200-599; `enhanced` like `5.1.1`, or empty for replies that carry none (220, 250 to EHLO, 334, 354);
     `text` is one line, or several joined by `\\n`."""
 
     code: int

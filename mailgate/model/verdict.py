@@ -13,7 +13,7 @@ class Verdict(enum.StrEnum):
 
 
 class Unscanned(enum.StrEnum):
-    """Why a part was not scanned. The first two are the scanner's trouble: try again (451); the rest is the message's."""
+    """Why a part was not scanned. The first two are the scanner's trouble (try again: 451), the rest the message's."""
 
     SCANNER_DOWN = "scanner-down"
     SCANNER_ERROR = "scanner-error"
