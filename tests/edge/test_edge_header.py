@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import email
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgate.edge import header, trace_headers
+from mailgate.model.envelope import Client, Direction, Envelope, MailboxId, QueueId, Recipient, TenantName
+
+HEAD = (
+    b"Received: from a\r\n\tby b\r\nMessage-Id:\r\n <one@a.example>\r\nDate: x\r\n"
+    b"Authentication-Results: mx.example; spf=pass\r\n\tsmtp.mailfrom=a\r\nSubject: s\r\n\r\nDate: no header\r\n"
+)
+
+
+def test_what_is_read() -> None:
+    found = header.read(HEAD, "mx.example")
+    assert (found.received, found.message_id, found.has_date, found.fields) == (1, "<one@a.example>", True, 5)
+    assert [HEAD[start:end] for start, end in found.cuts] == [
+        b"Authentication-Results: mx.example; spf=pass\r\n\tsmtp.mailfrom=a\r\n"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "is_forged"),
+    [
+        (b"Authentication-Results: mx.example; none", True),
+        (b"authentication-results:mx.example", True),
+        (b"Authentication-Results : MX.EXAMPLE 1; dkim=pass", True),
+        (b"Authentication-Results: (comment) mx.example; none", True),
+        (b'Authentication-Results: "mx.example"; none', True),
+        (b"Authentication-Results:\r\n mx.example; none", True),
+        (b"Authentication-Results: mx.example.; none", True),
+        (b"Authentication-Results: other.example; none", False),
+        (b"Authentication-Results: mx.example.org; none", False),
+        (b"X-Authentication-Results: mx.example; none", False),
+    ],
+)
+def test_results_in_our_name(field: bytes, is_forged: bool) -> None:
+    head = b"From: a@b.example\r\n" + field + b"\r\nTo: c\r\n\r\nbody"
+    assert bool(header.read(head, "mx.example").cuts) == is_forged
+
+
+@pytest.mark.parametrize("head", [b"", b"\r\nbody: x\r\n", b"\r\n"])
+def test_no_header_at_all(head: bytes) -> None:
+    assert header.read(head, "mx.example") == header.Header(0, "", False, 0, 0, ())
+
+
+def test_a_header_without_end() -> None:
+    assert header.read(b"A: b\r\n" * 5, "mx.example").fields == 5
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read(head: bytes) -> None:
+    found = header.read(head, "mx.example")
+    assert found.size <= len(head)
+    assert all(0 <= start < end <= len(head) for start, end in found.cuts)
+
+
+def envelope(**changes: object) -> Envelope:
+    facts: dict[str, object] = {
+        "queue_id": QueueId("q1"),
+        "tenant": TenantName("acme"),
+        "direction": Direction.INBOUND,
+        "reverse_path": "a@b.example",
+        "recipients": (Recipient("bob@acme.example", (MailboxId("m1"),)),),
+        "client": Client("192.0.2.1", helo="client.example"),
+        "received_at": time.time(),
+    }
+    return Envelope(**(facts | changes))  # type: ignore[arg-type]
+
+
+def fields(of: Envelope, has_date: bool = True, has_message_id: bool = True) -> email.message.Message:
+    data = trace_headers.prefix(of, "mx.example", has_date, has_message_id)
+    assert all(len(line) <= 998 for line in data.split(b"\r\n"))
+    return email.message_from_bytes(data + b"\r\n")
+
+
+def test_trace_of_inbound_mail() -> None:
+    made = fields(envelope())
+    assert made.keys() == ["Return-Path", "Received", "Authentication-Results"]
+    assert made["Return-Path"] == "<a@b.example>"
+    assert "from client.example ([192.0.2.1])" in made["Received"]
+    assert "with ESMTP id q1" in made["Received"]
+    assert "for <bob@acme.example>;" in made["Received"]
+
+
+def test_recipients_are_not_told_of_each_other() -> None:
+    two = (Recipient("bob@acme.example", (MailboxId("m1"),)), Recipient("eve@acme.example", (MailboxId("m2"),)))
+    assert "acme.example" not in trace_headers.prefix(envelope(recipients=two), "mx.example", True, True).decode()
+
+
+def test_mail_that_leaves_has_no_return_path() -> None:
+    assert fields(envelope(recipients=(Recipient("x@y.example"),)))["Return-Path"] is None
+
+
+def test_a_submission_is_completed() -> None:
+    client = Client("2001:db8::1", helo="pc", tls_version="TLSv1.3", tls_cipher="X", account="bob@acme.example")
+    made = fields(envelope(direction=Direction.OUTBOUND, client=client), has_date=False, has_message_id=False)
+    assert made["Date"]
+    assert made["Message-ID"].endswith("@mx.example>")
+    assert "auth=pass smtp.auth=bob@acme.example" in made["Authentication-Results"]
+    assert "[IPv6:2001:db8::1]" in made["Received"]
+    assert "with ESMTPSA" in made["Received"]
+    assert "version=TLSv1.3" in made["Received"]
+
+
+@pytest.mark.parametrize(
+    ("client", "smtputf8", "word"),
+    [
+        (Client("", esmtp=False), False, "SMTP"),
+        (Client(""), False, "ESMTP"),
+        (Client("", tls_version="x"), False, "ESMTPS"),
+        (Client("", account="x"), False, "ESMTPA"),
+        (Client("", tls_version="x", account="x"), True, "UTF8SMTPSA"),
+    ],
+)
+def test_the_with_word(client: Client, smtputf8: bool, word: str) -> None:
+    assert trace_headers.protocol(client, smtputf8) == word

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgate.edge import replies
+from mailgate.edge.parameters import MailCommand, parse_mail, parse_rcpt
+from mailgate.model.address import Address
+from mailgate.model.errors import Refusal
+
+SENDER = Address("a", "b.example")
+
+
+@pytest.mark.parametrize(
+    ("argument", "command"),
+    [
+        (b"FROM:<a@b.example>", MailCommand(SENDER)),
+        (b"from: <a@b.example>", MailCommand(SENDER)),
+        (b"FROM:<>", MailCommand(None)),
+        (b"FROM:<a@b.example> SIZE=1000 BODY=8BITMIME", MailCommand(SENDER, 1000, "8BITMIME")),
+        (b"FROM:<a@b.example>  body=7bit  smtputf8", MailCommand(SENDER, smtputf8=True)),
+        ("FROM:<é@b.example> SMTPUTF8".encode(), MailCommand(Address("é", "b.example"), smtputf8=True)),
+        (b"FROM:<a@b.example> AUTH=<>", MailCommand(SENDER)),
+    ],
+)
+def test_mail(argument: bytes, command: MailCommand) -> None:
+    assert parse_mail(argument, is_extended=True) == command
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"),
+    [
+        (b"", 501),
+        (b"<a@b.example>", 501),
+        (b"TO:<a@b.example>", 501),
+        (b"FROM:a@b.example", 501),
+        (b"FROM:<a@b.example>SIZE=3", 501),
+        (b"FROM:<a@b.example> garbage", 555),
+        (b"FROM:<a@b.example>>", 501),
+        (b"FROM:<a@b.example> FOO=BAR", 555),
+        (b"FROM:<a@b.example> SIZE=-1", 501),
+        (b"FROM:<a@b.example> SIZE=+5", 501),
+        (b"FROM:<a@b.example> SIZE=abc", 501),
+        (b"FROM:<a@b.example> SIZE", 501),
+        (b"FROM:<a@b.example> SIZE=" + b"9" * 21, 501),
+        ("FROM:<a@b.example> SIZE=²".encode(), 501),
+        (b"FROM:<a@b.example> SIZE=1 SIZE=2", 501),
+        (b"FROM:<a@b.example> BODY=BINARYMIME", 501),
+        (b"FROM:<a@b.example> BODY", 501),
+        (b"FROM:<a@b.example> SMTPUTF8=1", 501),
+        (b"FROM:<a\xc0\xafb@b.example> SMTPUTF8", 501),
+        (b"FROM:<\xff@b.example>", 501),
+        ("FROM:<é@b.example>".encode(), 553),
+        (b"FROM:<a@b.example> RET=FULL", 555),
+    ],
+)
+def test_bad_mail(argument: bytes, code: int) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_mail(argument, is_extended=True)
+    assert refused.value.reply.code == code
+
+
+def test_parameters_need_ehlo() -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_mail(b"FROM:<a@b.example> SIZE=3", is_extended=False)
+    assert refused.value.reply == replies.BAD_PARAMETER
+
+
+def test_rcpt() -> None:
+    assert parse_rcpt(b"TO:<a@b.example>", True, False) == SENDER
+    with pytest.raises(Refusal) as refused:
+        parse_rcpt("TO:<é@b.example>".encode(), True, False)
+    assert refused.value.reply == replies.UTF8_NOT_ASKED
+    assert parse_rcpt("TO:<é@b.example>".encode(), True, True).local == "é"
+
+
+@given(st.binary(max_size=60))
+def test_whatever_comes_it_is_refused_or_parsed(argument: bytes) -> None:
+    for data in (argument, b"FROM:<" + argument, b"FROM:<a@b.example>" + argument):
+        try:
+            command = parse_mail(data, is_extended=True)
+        except Refusal as refusal:
+            assert refusal.reply.code in (501, 553, 555)
+            assert b"\r\n" not in bytes(refusal.reply)[:-2]
+        else:
+            assert command.size >= 0
