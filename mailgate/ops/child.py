@@ -7,7 +7,6 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,11 +17,11 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """`arguments` follow `python -m mailgate`; `descriptors` are inherited; `environ` is added to the settings';
-    `reloads`: SIGHUP means something to it."""
+    """`command` is followed by --ready-fd, --parent and --name; `descriptors` are inherited; `environ` is added to that
+    of all; `reloads`: SIGHUP means something to it."""
 
     name: str
-    arguments: tuple[str, ...]
+    command: tuple[str, ...]
     descriptors: tuple[int, ...]
     environ: Mapping[str, str]
     reloads: bool = True
@@ -54,7 +53,7 @@ class Child:
         self._pipe, writer = os.pipe()
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mailgate", *spec.arguments),
+                *spec.command,
                 *(f"--ready-fd={writer}", f"--parent={os.getpid()}", f"--name={spec.name}"),
             ],
             env={**environ, **spec.environ},

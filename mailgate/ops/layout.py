@@ -7,13 +7,13 @@ import os
 import time
 from pathlib import Path
 
-from mailgate.model.errors import UserError
+from mailgate.model.errors import ConflictError, UserError
 from mailgate.settings import Settings
 
 LOCK_NAME = "lock"
 
 
-class InUseError(UserError):
+class InUseError(ConflictError):
     """Another mailgate works on this data directory."""
 
 
@@ -55,26 +55,33 @@ def lock(data_dir: Path, patience: float = 5.0) -> int:
         raise UserError(f"{path}: {error.strerror}. Name a folder that this account may write to") from None
     deadline = time.monotonic() + patience
     while not _try_lock(descriptor):
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-        if _lives(holder) or time.monotonic() > deadline:
+        pid = _written(descriptor)
+        if _lives(pid) or time.monotonic() > deadline:
             os.close(descriptor)
-            raise InUseError(f"another mailgate (process {holder or '?'}) runs on {data_dir}; stop it first")
+            raise InUseError(f"another mailgate (process {pid or '?'}) runs on {data_dir}; stop it first")
         time.sleep(0.02)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
-def is_locked(data_dir: Path) -> bool:
-    """Does a gateway (or a command) work on this folder now?"""
+def holder(data_dir: Path) -> int | None:
+    """The process that works on this folder now: a gateway's supervisor, or a command."""
     try:
         descriptor = os.open(data_dir / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
-        return not _try_lock(descriptor)
+        if _try_lock(descriptor):
+            return None
+        pid = _written(descriptor)
+        return int(pid) if _lives(pid) else None
     finally:
         os.close(descriptor)
+
+
+def _written(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
 
 
 def _try_lock(descriptor: int) -> bool:

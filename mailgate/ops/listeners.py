@@ -34,6 +34,12 @@ class Listeners:
         """Where each public listener really listens (port 0 in the settings means any free one)."""
         return {name: [_address(sock) for sock in bound] for name, bound in self.public.items() if bound}
 
+    def close_public(self) -> None:
+        """What still comes is refused by the kernel; whoever inherited a copy must close that too."""
+        for name, bound in self.public.items():
+            for sock in bound if name != "metrics" else ():
+                sock.close()
+
     def close(self) -> None:
         for sock in [self.store, self.admin, *self.inspectors, *(s for bound in self.public.values() for s in bound)]:
             sock.close()

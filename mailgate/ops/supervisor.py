@@ -46,8 +46,8 @@ class Supervisor:
             for spec in group
         }
 
-    async def run(self, on_ready: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT; StartError where a process can't even start."""
+    async def run(self, on_ready: Callable[[], None], on_drain: Callable[[], None]) -> None:
+        """Until SIGTERM or SIGINT; StartError where a process can't even start. `on_drain` is called when one came."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
@@ -59,6 +59,7 @@ class Supervisor:
             on_ready()
             await self._stop.wait()
         finally:
+            on_drain()
             for group in reversed(self._groups):
                 await self._drain([spec.name for spec in group])
             for keeper in self._keepers:

@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailgate.model.errors import UserError
+from mailgate.records import log
 from mailgate.settings import Settings
+
+_logger = log.get(__name__)
 
 SELF_SIGNED_DAYS = 397
 RENEW_DAYS = 30
@@ -112,27 +115,32 @@ def _replace(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def mx_context(pair: Certificate) -> ssl.SSLContext:
-    """For port 25: TLS 1.2 and later, forward-secret first (a sender that is refused would send in plaintext)."""
-    return _context(pair, _MX_CIPHERS)
+class ServerTls:
+    """The contexts of the public listeners, by name, and how their certificate is read again."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        pair = certificate(settings)
+        submission = _context(pair, _SUBMISSION_CIPHERS)
+        self.contexts = {"mx": _context(pair, _MX_CIPHERS), "submission": submission, "submissions": submission}
 
-def submission_context(pair: Certificate) -> ssl.SSLContext:
-    """For mail programs: TLS 1.2 and later, forward-secret only (RFC 8314 section 4)."""
-    return _context(pair, _SUBMISSION_CIPHERS)
+    def reload(self) -> None:
+        """New connections get the files' present content; where it is wrong the old one stays, and the log says so."""
+        try:
+            pair = certificate(self._settings)
+        except UserError as error:
+            _logger.error("the certificate was not taken up; the one before stays", reason=str(error))
+            return
+        for context in set(self.contexts.values()):
+            context.load_cert_chain(pair.chain, pair.key)
+        _logger.info("certificate read", ends=pair.leaf().not_valid_after_utc.isoformat())
 
 
 def _context(pair: Certificate, ciphers: str) -> ssl.SSLContext:
+    """TLS 1.2 and later; forward-secret suites first, or only (RFC 8314 section 4 for mail programs)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(ciphers)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(pair.chain, pair.key)
     return context
-
-
-def reload(pair: Certificate, contexts: list[ssl.SSLContext]) -> None:
-    """New connections get the files' present content. UserError, and nothing changed, where it is wrong."""
-    pair.check()
-    for context in contexts:
-        context.load_cert_chain(pair.chain, pair.key)

@@ -1,0 +1,20 @@
+"""`mailgate` and `python -m mailgate`: a command of the operator's, or one process that the supervisor started."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Each imports its own only: an inspector must not carry the databases, nor start as slowly as they load."""
+    if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
+        from mailgate.ops import roles
+
+        sys.exit(roles.main(sys.argv[1:]))
+    from mailgate.cli.main import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

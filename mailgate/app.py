@@ -1,0 +1,123 @@
+"""The composition root: what is checked, bound and started, in which order. The only module that sees everything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailgate.model.errors import UserError
+from mailgate.ops import layout, listeners, tls
+from mailgate.ops.child import ChildSpec, environment
+from mailgate.ops.endpoint import Endpoint
+from mailgate.ops.health import Health
+from mailgate.ops.listeners import Listeners
+from mailgate.ops.supervisor import Supervisor
+from mailgate.policy import loader
+from mailgate.records import log, metrics
+from mailgate.settings import Settings
+
+if TYPE_CHECKING:
+    from mailgate.ops.single import Single
+
+EDGE_LISTENERS = ("mx", "submission", "submissions")
+
+_logger = log.get(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Run the gateway until a signal ends it. What can be known to be wrong is said, all of it, before it starts."""
+    log.configure(settings.log_level, "supervisor")
+    layout.prepare(settings)
+    held = layout.lock(settings.data_dir)
+    bound = _checked(settings)
+    counted = layout.metrics_dir(settings) if settings.workers else None
+    processes = _processes(settings, bound, held, counted)
+    endpoint = Endpoint(lambda: metrics.exposition(counted), Health(settings, processes.states))
+    endpoint.start(bound.public["metrics"])
+    try:
+        asyncio.run(
+            processes.run(
+                on_ready=lambda: _logger.info("mailgate is ready", **bound.addresses()),
+                on_drain=bound.close_public,
+            )
+        )
+    finally:
+        endpoint.stop()
+        bound.close()
+        os.close(held)
+    _logger.info("mailgate has ended")
+    return 0
+
+
+def _processes(settings: Settings, bound: Listeners, held: int, counted: Path | None) -> Supervisor | Single:
+    if counted is None:
+        # imported here only, since a supervisor has no use for the databases and the protocol
+        from mailgate.ops.single import Single
+
+        return Single(settings, bound)
+    metrics.clean(counted)
+    return Supervisor(_groups(settings, bound, held, counted), environment(settings), counted)
+
+
+def _checked(settings: Settings) -> Listeners:
+    """The bound sockets; UserError with everything that is wrong with policies, certificate, accounts and sockets."""
+    errors: list[UserError] = []
+    bound: list[Listeners] = []
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: loader.load(settings.policy_dir, settings.message_size_limit),
+        lambda: tls.certificate(settings),
+        lambda: _check_account(settings.inspector_user),
+        lambda: bound.append(listeners.bind(settings)),
+    )
+    for step in steps:
+        try:
+            step()
+        except UserError as error:
+            errors.append(error)
+    if errors:
+        for each in bound:
+            each.close()
+        raise errors[0] if len(errors) == 1 else UserError("\n".join(map(str, errors)))
+    return bound[0]
+
+
+def _check_account(name: str) -> None:
+    if os.geteuid() != 0:
+        return
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        raise UserError(f"MAILGATE_INSPECTOR_USER: there is no account {name!r}; create it or name another") from None
+
+
+def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> list[list[ChildSpec]]:
+    """Store, then inspectors, then edge. The store and the edge hold the lock too: it is free only once nobody writes
+    or listens any more."""
+    counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
+    store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
+    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE_LISTENERS}
+    return [
+        [_spec("store", "_store", store, held, counting)],
+        [
+            _spec(f"inspector-{number}", "_inspector", {"inspector": [sock.fileno()]}, None, {})
+            for number, sock in enumerate(bound.inspectors)
+        ],
+        [_spec(f"edge-{number}", "_edge", public, held, counting) for number in range(settings.workers)],
+    ]
+
+
+def _spec(name: str, role: str, sockets: dict[str, list[int]], held: int | None, environ: dict[str, str]) -> ChildSpec:
+    named = [f"--socket={what}={descriptor}" for what, descriptors in sockets.items() for descriptor in descriptors]
+    inherited = [descriptor for descriptors in sockets.values() for descriptor in descriptors]
+    return ChildSpec(
+        name,
+        (sys.executable, "-m", "mailgate", role, *named),
+        tuple(inherited if held is None else [*inherited, held]),
+        environ,
+        reloads=role != "_inspector",
+    )

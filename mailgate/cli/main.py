@@ -1,0 +1,59 @@
+"""The `mailgate` command: gathers one file a command group, and maps errors to exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import mailgate
+from mailgate.cli import doctor, policy, reload, serve
+from mailgate.cli.output import fail
+from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UserError
+from mailgate.policy.problems import PolicyErrors
+
+app = typer.Typer(
+    name="mailgate",
+    help="A mail gateway that scans every attachment, and keeps evidence of what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _command in (serve, reload, doctor):
+    app.command(name=_command.__name__.rpartition(".")[2])(_command.run)
+for _group in (policy,):
+    app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mailgate {mailgate.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Settings come from MAILGATE_* in the environment, then from mailgate.toml in the working directory."""
+
+
+def exit_code(error: MailgateError) -> int:
+    """The one place that says how a command ends."""
+    if isinstance(error, NotFoundError | ConflictError | PolicyErrors):
+        return 1
+    return 2 if isinstance(error, UserError) else 3
+
+
+def run() -> None:
+    """The console script: errors of the gateway's own become one message and an exit code."""
+    try:
+        app()
+    except MailgateError as error:
+        fail(str(error))
+        sys.exit(exit_code(error))

@@ -1,0 +1,160 @@
+"""`mailgate doctor`: everything that can be looked at from outside a running gateway, with what to do about it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import dns.exception
+import dns.message
+import dns.query
+
+from mailgate.model.errors import UserError
+from mailgate.ops import checks, layout
+from mailgate.ops.checks import Check, Status, fail, ok, warn
+from mailgate.ops.scanner_check import ScannerCheck
+from mailgate.ops.tls import RENEW_DAYS, Certificate
+from mailgate.policy import loader
+from mailgate.settings import Listen, Settings
+
+SAFE_SQLITE = (3, 51, 3)
+RESOLVER_SECONDS = 3.0
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, in the order in which one would set things right."""
+    now = datetime.datetime.now(datetime.UTC)
+    return [
+        ok("settings", f"read; the host is {settings.hostname}"),
+        policies(settings),
+        certificate(settings, now),
+        *ScannerCheck(settings.clamd)(),
+        resolver(settings.resolver),
+        checks.disk(_existing(settings.data_dir), settings.message_size_limit),
+        permissions(settings),
+        gateway(settings),
+        *listeners(settings),
+        sqlite(apsw.sqlite_lib_version()),
+    ]
+
+
+def failed(found: list[Check]) -> bool:
+    return any(check.status is Status.FAIL for check in found)
+
+
+def policies(settings: Settings) -> Check:
+    try:
+        snapshot = loader.load(settings.policy_dir, settings.message_size_limit)
+    except UserError as error:
+        return fail("policies", str(error), "correct them; `mailgate policy check` lists them too")
+    return ok("policies", f"version {snapshot.version}, {len(snapshot.tenants)} tenants with a file of their own")
+
+
+def certificate(settings: Settings, now: datetime.datetime) -> Check:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return warn(
+            "certificate",
+            "self-signed: senders that check it, and mail programs, will complain",
+            "set MAILGATE_TLS_CERT and MAILGATE_TLS_KEY to a certificate for the host name",
+        )
+    pair = Certificate(settings.tls_cert, settings.tls_key)
+    try:
+        pair.check()
+    except UserError as error:
+        return fail("certificate", str(error), "correct the files or the settings")
+    ends = pair.leaf().not_valid_after_utc
+    days = (ends - now).days
+    if ends <= now:
+        return fail("certificate", f"{pair.chain} ended on {ends:%Y-%m-%d}", "renew it, then `mailgate reload`")
+    if days < RENEW_DAYS:
+        return warn("certificate", f"{pair.chain} ends in {days} days", "renew it, then `mailgate reload`", days=days)
+    return ok("certificate", f"good until {ends:%Y-%m-%d}", days=days)
+
+
+def resolver(address: str) -> Check:
+    try:
+        where = Listen.parse(address)
+        dns.query.udp(dns.message.make_query(".", "SOA"), where.host, RESOLVER_SECONDS, port=where.port)
+    except (dns.exception.DNSException, OSError, ValueError) as error:
+        text = f"{address} does not answer ({error})"
+        return warn("resolver", text, "run a validating resolver there, or correct MAILGATE_RESOLVER")
+    return ok("resolver", f"{address} answers")
+
+
+def permissions(settings: Settings) -> Check:
+    """The data is for the gateway's account alone; nobody else may change what it does."""
+    wrong: list[str] = []
+    for path, forbidden in (
+        (settings.data_dir, stat.S_IWGRP | stat.S_IWOTH),
+        (settings.run_dir, stat.S_IRWXG | stat.S_IRWXO),
+        (settings.policy_dir, stat.S_IWOTH),
+        (settings.tls_key, stat.S_IRWXO),
+        (settings.master_key_file, stat.S_IRWXG | stat.S_IRWXO),
+    ):
+        if path is not None and path.exists() and path.stat().st_mode & forbidden:
+            wrong.append(f"{path} is {stat.filemode(path.stat().st_mode)}")
+    if settings.data_dir.exists() and not os.access(settings.data_dir, os.W_OK | os.X_OK):
+        wrong.append(f"{settings.data_dir} can't be written by this account")
+    if wrong:
+        return fail("permissions", "; ".join(wrong), "chmod or chown them: only the gateway's account may have access")
+    return ok("permissions", f"{settings.data_dir} is as it should be")
+
+
+def gateway(settings: Settings) -> Check:
+    pid = layout.holder(settings.data_dir)
+    if pid is None:
+        return warn("gateway", f"none runs on {settings.data_dir}", "start it: `mailgate serve`")
+    return ok("gateway", f"runs as process {pid}", pid=pid)
+
+
+def listeners(settings: Settings) -> list[Check]:
+    """Does somebody answer on the ports of a running gateway; are they free for one that is not running?"""
+    runs = layout.holder(settings.data_dir) is not None
+    probe: Callable[[Listen], str] = _answers if runs else _is_free
+    found = []
+    for name in ("mx", "submission", "submissions", "metrics"):
+        listens: list[Listen] = getattr(settings, f"{name}_listen")
+        troubles = [trouble for listen in listens if (trouble := probe(listen))]
+        where = ", ".join(map(str, listens))
+        if troubles:
+            advice = "see the log" if runs else f"stop what uses it, or change MAILGATE_{name.upper()}_LISTEN"
+            found.append(fail(f"port {name}", "; ".join(troubles), advice))
+        else:
+            found.append(ok(f"port {name}", f"{where or 'none'} {'answers' if runs else 'can be had'}"))
+    return found
+
+
+def sqlite(version: str) -> Check:
+    numbers = tuple(int(part) for part in version.split("."))
+    if numbers < SAFE_SQLITE:
+        least = ".".join(map(str, SAFE_SQLITE))
+        return fail("sqlite", f"{version} can lose a commit when it checkpoints", f"install apsw with SQLite {least}")
+    return ok("sqlite", version)
+
+
+def _answers(listen: Listen) -> str:
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
+    try:
+        socket.create_connection((host, listen.port), timeout=2).close()
+    except OSError as error:
+        return f"{listen} does not answer: {error.strerror or error}"
+    return ""
+
+
+def _is_free(listen: Listen) -> str:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        socket.create_server((listen.host, listen.port), family=family).close()
+    except OSError as error:
+        return f"{listen}: {error.strerror or error}"
+    return ""
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists (before the first start)."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

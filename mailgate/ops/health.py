@@ -1,0 +1,58 @@
+"""What `/healthz` answers: is mail received, scanned and moved on?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mailgate.ipc.calls import Admin, Result
+from mailgate.ipc.frames import call_once
+from mailgate.model.errors import MailgateError
+from mailgate.ops import checks
+from mailgate.ops.checks import Check, fail, ok, warn
+from mailgate.ops.scanner_check import ScannerCheck
+from mailgate.settings import Settings
+
+OLD_ENTRY_SECONDS = 4 * 3600.0
+
+States = Callable[[], Mapping[str, bool]]
+
+
+class Health:
+    """Called for each request; `states` says which processes run."""
+
+    def __init__(self, settings: Settings, states: States, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._states = states
+        self._clock = clock
+        self._scanners = ScannerCheck(settings.clamd, clock)
+
+    def __call__(self) -> list[Check]:
+        settings = self._settings
+        return [
+            checks.processes(self._states()),
+            *self._scanners(),
+            self._spool(),
+            checks.disk(settings.data_dir, settings.message_size_limit),
+        ]
+
+    def _spool(self) -> Check:
+        try:
+            answer = call_once(self._settings.admin_path, Admin("queue.summary"))
+        except MailgateError as error:
+            return fail("spool", f"the store does not answer: {error}", "see the log")
+        return spool(answer.value if isinstance(answer, Result) else {}, self._clock())
+
+
+def spool(summary: Mapping[str, Any], now: float) -> Check:
+    """`summary`: recipients by state, and `oldest_queued`, seconds since 1970 or None."""
+    states = summary.get("states", {})
+    waiting = int(states.get("queued", 0))
+    oldest = summary.get("oldest_queued")
+    age = max(0.0, now - oldest) if oldest is not None else 0.0
+    facts = {"states": states, "oldest_seconds": age}
+    if age > OLD_ENTRY_SECONDS:
+        text = f"{waiting} recipients queued, the oldest for {age / 3600:.1f} hours"
+        return warn("spool", text, "`mailgate queue list` shows why", **facts)
+    return ok("spool", f"{waiting} recipients queued", **facts)

@@ -1,0 +1,56 @@
+"""Whether the scanners find what they must, and how old their signatures are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from mailgate.inspect.clamd import client
+from mailgate.inspect.scanners import Health, ScannerPool
+from mailgate.ops.checks import OLD_SIGNATURES_DAYS, Check, fail, ok, warn
+
+PATIENCE = 5.0
+_DAY = 86_400.0
+
+
+class ScannerCheck:
+    """Asks each endpoint for a canary (EICAR found, a clean text clean); callable from several threads."""
+
+    def __init__(self, endpoints: Sequence[str], clock: Callable[[], float] = time.time) -> None:
+        self._pool = ScannerPool([client(endpoint) for endpoint in endpoints])
+        self._lock = threading.Lock()
+        self._clock = clock
+
+    def __call__(self) -> list[Check]:
+        with self._lock:
+            states = self._pool.health(time.monotonic() + PATIENCE)
+        return [scanners(states), signatures(states, self._clock())]
+
+
+def scanners(states: Sequence[Health]) -> Check:
+    """One that is well is enough to go on; none means that all mail is deferred."""
+    troubles = {state.name: state.trouble for state in states if state.trouble}
+    listed = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
+    if len(troubles) == len(states):
+        return fail("scanner", listed, "start clamd, or correct MAILGATE_CLAMD; until then mail is deferred with 451")
+    if troubles:
+        return warn("scanner", listed, "look at that clamd; the others do its work", down=sorted(troubles))
+    engines = ", ".join(f"{state.name} ({state.version.engine if state.version else '?'})" for state in states)
+    return ok("scanner", f"finds the test virus: {engines}")
+
+
+def signatures(states: Sequence[Health], now: float) -> Check:
+    """The oldest signatures of any scanner in use count."""
+    versions = [state.version for state in states if state.version and not state.trouble]
+    if not versions:
+        return warn("signatures", "unknown: no scanner answers", "see the check of the scanner")
+    dates = [version.signed_at for version in versions if version.signed_at is not None]
+    if len(dates) < len(versions):
+        return warn(
+            "signatures", "a scanner has only local signatures", "run freshclam: without its database little is found"
+        )
+    days = (now - min(dates)) / _DAY
+    if days > OLD_SIGNATURES_DAYS:
+        return warn("signatures", f"{days:.0f} days old", "see why freshclam does not update", age_seconds=days * _DAY)
+    return ok("signatures", f"{max(days, 0):.1f} days old", age_seconds=days * _DAY)
