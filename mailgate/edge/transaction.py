@@ -26,7 +26,7 @@ from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.reply import Reply
 from mailgate.model.verdict import Inspection
-from mailgate.policy.evaluate import Facts, evaluate
+from mailgate.policy.evaluate import Facts, Ruling, evaluate_each, one_reply
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log, metrics
 
@@ -159,23 +159,34 @@ async def inspect(tx: Transaction) -> None:
 
 
 async def decide(tx: Transaction) -> None:
-    """One decision for each tenant (and for what leaves), under its own policy; then one answer for all (promise 7)."""
+    """Each tenant's recipients are judged under its own policy (and apart what leaves); one reply for all (promise 7)."""
     assert tx.header is not None and tx.inspection is not None
     snapshot = tx.around.policy()
+    judged: list[tuple[TenantName, dict[str, Recipient], Ruling]] = []
     for (tenant, _), recipients in _grouped(tx).items():
-        envelope = tx.envelope(tenant, recipients)
+        by_path = {recipient.forward_path: recipient for recipient in recipients}
         facts = Facts(
-            direction=envelope.direction,
-            reverse_path=envelope.reverse_path,
-            recipients=tuple(recipient.forward_path for recipient in recipients),
+            direction=tx.direction if tenant == tx.tenant else Direction.INBOUND,
+            reverse_path=tx.reverse_path,
+            recipients=tuple(by_path),
             size=tx.staging.size,
             inspection=tx.inspection,
+            received_hops=tx.header.received,
         )
-        decision = evaluate(snapshot.for_tenant(tenant), facts)
-        metrics.MESSAGES.labels(envelope.direction, decision.action).inc()
-        metrics.MESSAGE_BYTES.labels(envelope.direction).inc(tx.staging.size)
-        tx.entries.append(_entry(tx, envelope, decision))
-    _agree(tx)
+        judged += ((tenant, by_path, ruling) for ruling in evaluate_each(snapshot.for_tenant(tenant), facts))
+    rulings = one_reply([ruling for _, _, ruling in judged])
+    for (tenant, by_path, _), ruling in zip(judged, rulings, strict=True):
+        envelope = tx.envelope(tenant, tuple(by_path[path] for path in ruling.recipients))
+        tx.entries.append(_entry(tx, envelope, ruling.decision))
+    _count(tx)
+    decision = rulings[0].decision
+    tx.record(
+        "decided", action=decision.action, rule=decision.rule, reason=decision.reason, policy=decision.policy_version
+    )
+    if decision.action is Action.DEFER:
+        raise Refusal(replies.SCANNER_AWAY, decision.reason)
+    if decision.action is Action.REJECT:
+        raise Refusal(replies.refused(decision.reason), decision.rule)
 
 
 def _grouped(tx: Transaction) -> dict[tuple[TenantName, bool], tuple[Recipient, ...]]:
@@ -201,23 +212,11 @@ def _entry(tx: Transaction, envelope: Envelope, decision: Decision) -> NewEntry:
     )
 
 
-def _agree(tx: Transaction) -> None:
-    """Any defer: 451. All reject: 554. Otherwise 250, and quarantine where a tenant would have rejected."""
-    actions = {entry.decision.action for entry in tx.entries}
-    decision = tx.entries[0].decision
-    tx.record(
-        "decided", action=decision.action, rule=decision.rule, reason=decision.reason, policy=decision.policy_version
-    )
-    if Action.DEFER in actions:
-        raise Refusal(replies.SCANNER_AWAY, decision.reason)
-    if actions == {Action.REJECT}:
-        raise Refusal(replies.refused(decision.reason), decision.rule)
-    tx.entries = [
-        replace_in(entry, decision=replace(entry.decision, action=Action.QUARANTINE))
-        if entry.decision.action is Action.REJECT
-        else entry
-        for entry in tx.entries
-    ]
+def _count(tx: Transaction) -> None:
+    for entry in tx.entries:
+        direction = entry.envelope.direction
+        metrics.MESSAGES.labels(direction, entry.decision.action).inc()
+        metrics.MESSAGE_BYTES.labels(direction).inc(tx.staging.size)
 
 
 async def commit(tx: Transaction) -> None:

@@ -138,10 +138,12 @@ def parse_domain(text: str) -> str:
 def _parse_literal(text: str) -> str:
     inner = text[1:-1] if text.endswith("]") else ""
     try:
+        if "%" in inner:
+            raise AddressError("address literal names a zone")
         if inner[:5].lower() == "ipv6:":
             return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
         return f"[{ipaddress.IPv4Address(inner)}]"
-    except ValueError:
+    except ipaddress.AddressValueError:
         raise AddressError("address literal is not valid") from None
 
 
