@@ -4,7 +4,7 @@ import apsw
 
 
 class UnsyncedFile(apsw.VFSFile):
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         pass
 
 
@@ -12,7 +12,7 @@ class UnsyncedVFS(apsw.VFS):
     def __init__(self) -> None:
         super().__init__("unsynced", "unix", makedefault=True)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> UnsyncedFile:  # noqa: N802
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> UnsyncedFile:
         return UnsyncedFile("unix", name, flags)
 
 
