@@ -130,9 +130,10 @@ PRECEDENCE = (
 
 
 def is_attachment(part: PartReport) -> bool:
-    """What attachment rules look at: all but the whole message and text without a name, which is shown as its body."""
+    """What attachment rules look at: all but text without a name, which is shown as the message's body. The whole
+    message counts only for what the scanner found in it and no part accounts for."""
     if part.place == _WHOLE_MESSAGE:
-        return False
+        return part.encrypted or bool(part.classes)
     return part.is_attachment or bool(part.name) or not part.detected_type.startswith("text/")
 
 

@@ -18,8 +18,9 @@ from mailgate.policy.values import format_size
 
 __all__ = ["PolicyErrors", "Problem", "load"]
 
-_TENANT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_TABLE_NAME = re.compile(r"\(('[^()]*'),?\)")
 _P = TypeVar("_P", bound=TenantPolicy)
 
 
@@ -55,7 +56,7 @@ class _Reader:
             self._texts[file] = text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
             return self._validated(file, text, schema)
         except OSError as error:
-            self._add(file, 0, _unreadable(error))
+            self._add(file, 1, _unreadable(error))
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             self._add(file, line, "is not UTF-8; save the file as UTF-8 text")
@@ -72,11 +73,11 @@ class _Reader:
         except FileNotFoundError:
             return []
         except OSError as error:
-            self._add(folder, 0, _unreadable(error))
+            self._add(folder, 1, _unreadable(error))
             return []
         for file in found:
             if _TENANT_NAME.fullmatch(file.stem) is None:
-                self._add(file, 0, "is not named after a tenant; use small letters, digits and hyphens, then .toml")
+                self._add(file, 1, "is not named after a tenant; use small letters, digits and hyphens, then .toml")
         return sorted(found)
 
     def check_setting(self, file: Path, gateway: GatewayPolicy, message_size_limit: int) -> None:
@@ -131,4 +132,5 @@ def _syntax_problem(message: str, text: str) -> tuple[int, str]:
     line = int(position[1]) if position else text.rstrip().count("\n") + 1
     column = f" in column {position[2]}" if position else ""
     what = _AT_LINE.sub("", message).removesuffix(" (at end of document)")
+    what = _TABLE_NAME.sub(lambda found: "[" + found[1].replace("', '", ".").strip("'") + "]", what)
     return line, f"not valid TOML{column}: {what[:1].lower()}{what[1:]}; correct the line (see https://toml.io)"

@@ -20,14 +20,14 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """`line` counts from 1; it is 0 where the file as a whole is the trouble."""
+    """`line` counts from 1, which also stands for the file as a whole."""
 
     file: str
     line: int
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+        return f"{self.file}:{self.line}: {self.text}"
 
 
 class PolicyErrors(UserError):
@@ -55,7 +55,7 @@ def wording(error: ErrorDetails, schema: type[TenantPolicy]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{dotted(path)}: unknown key; {_advice_on_unknown(path, schema)}"
     if error["type"] == "missing":
-        return f"{dotted(path[:-1])}: {path[-1]} is missing; {_meaning(str(path[-1]))}"
+        return f"{dotted(path[:-1])}: {path[-1]} is missing; add it: {_meaning(str(path[-1]))}"
     if error["type"] == "no_condition":
         return f"{dotted(path)}: {error['msg']}"
     return f"{dotted(path)}: {_shown(error['input'])} {_what_is_wrong(error, path)}"
@@ -81,10 +81,11 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         "bool_type": "is neither true nor false; write one of them without quotes",
         "string_type": "is no text; write it in double quotes",
         "tuple_type": 'is neither a text nor a list of texts; write it as "a" or ["a", "b"]',
-        "too_short": "is an empty list; name at least one value or remove the key",
+        "too_short": "is empty; name at least one value or remove the key",
         "size": str(error["msg"]),
+        "string_pattern_mismatch": f"has a form or a character that is not allowed here; {_meaning(str(path[-1]))}",
     }
-    return plain.get(kind) or f"does not fit: {error['msg']}; {_meaning(str(path[-1]))}"
+    return plain.get(kind) or f"is not allowed here ({error['msg']}); {_meaning(str(path[-1]))}"
 
 
 def _advice_on_unknown(path: KeyPath, schema: type[TenantPolicy]) -> str:
@@ -120,7 +121,7 @@ def _meaning(key: str) -> str:
     for section in (AttachmentRule, GatewayPolicy):
         for name, field in section.model_fields.items():
             if key in (name, field.alias) and field.description:
-                return field.description.rstrip(".")
+                return field.description[:1].lower() + field.description[1:].rstrip(".")
     return "see docs/policies.md"
 
 

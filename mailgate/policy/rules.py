@@ -47,14 +47,20 @@ class Rule:
         rule = self.settings
         encrypted = part.encrypted or part.reason is Unscanned.ENCRYPTED
         classes = {*part.classes, PartClass.ENCRYPTED} if encrypted else part.classes
-        name = plain_name(part.name)
         return (
             (rule.encrypted is None or rule.encrypted is encrypted)
             and (rule.larger_than is None or part.size > rule.larger_than)
             and (not rule.classes or any(wanted in classes for wanted in rule.classes))
-            and (not self._extensions or name.endswith(self._extensions))
             and _fits(self._types, part.detected_type)
-            and _fits(self._filenames, name)
+            and self._matches_name(part)
+        )
+
+    def _matches_name(self, part: PartReport) -> bool:
+        """Mail programs may show different names: one of them suffices to stop a part, all are needed to accept it."""
+        enough = all if self.action is Action.ACCEPT else any
+        names = {plain_name(name) for name in (part.name, *part.names)}
+        return enough(
+            (not self._extensions or name.endswith(self._extensions)) and _fits(self._filenames, name) for name in names
         )
 
 

@@ -64,15 +64,15 @@ class Limits(Section):
     received_hops: Annotated[Count, Field(le=1_000)] = Field(
         default=50, description="Received fields of a message; with more it is taken for a mail loop and rejected."
     )
-    header_size: Annotated[Size, Field(le=16 << 20)] = Field(default=262_144, description="Size of the message header.")
-    header_fields: Annotated[Count, Field(le=100_000)] = Field(
-        default=1_000, description="Fields of the message header."
-    )
 
 
 class GatewayLimits(Limits):
-    """Limits of the whole gateway. Connections come before the tenant is known, so only gateway.toml limits them."""
+    """Limits of connections and headers. They act before the tenant's policy does, so only gateway.toml sets them."""
 
+    header_size: Annotated[Size, Field(le=16 << 20)] = Field(default=262_144, description="Size of a message's header.")
+    header_fields: Annotated[Count, Field(le=100_000)] = Field(
+        default=1_000, description="Fields of a message's header."
+    )
     connections: Count = Field(default=1_000, description="Connections at the same time, of all clients.")
     connections_per_address: Count = Field(
         default=50, description="Connections at the same time from one IPv4 address or one IPv6 /64 network."
