@@ -13,6 +13,8 @@ _SCAN_REPLY = re.compile(r"(?:stream|fd\[\d+\]): (?:(?P<text>[^\x00-\x1f]+) )?(?
 _EXTENDED_INFO = re.compile(r"\([0-9a-f]{32}:\d+\)$")  # ExtendedDetectionInfo yes: Name(digest:size)
 _LIMIT_ERROR = re.compile(r"size limit exceeded|time limit reached|CL_ETIMEOUT|CL_EMAX", re.IGNORECASE)
 _SESSION_REPLY = re.compile(rb"(\d{1,10}): (.*)", re.DOTALL)
+_DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})", re.ASCII)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONGEST_REPLY = 64 << 10
 
 
@@ -118,7 +120,11 @@ class Version:
 
 
 def _seconds(date: str) -> float | None:
+    match = _DATE.fullmatch(date)
+    if match is None or match[1] not in _MONTHS:
+        return None
+    day, hour, minute, second, year = map(int, match.groups()[1:])
     try:
-        return datetime.strptime(date, "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()
+        return datetime(year, _MONTHS.index(match[1]) + 1, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
         return None

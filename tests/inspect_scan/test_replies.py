@@ -154,6 +154,7 @@ def test_a_reply_without_end_is_refused() -> None:
         ("ClamAV 1.4.6/27800/Mon Nov 23 08:30:00 2026", Version("ClamAV 1.4.6", "27800", 1795422600.0)),
         ("ClamAV 1.4.6/27800/Mon Nov  2 08:30:00 2026", Version("ClamAV 1.4.6", "27800", 1793608200.0)),
         ("ClamAV 1.4.6/27800/nonsense", Version("ClamAV 1.4.6", "27800", None)),
+        ("ClamAV 1.4.6/27800/Mon Nov 31 08:30:00 2026", Version("ClamAV 1.4.6", "27800", None)),
     ],
 )
 def test_version(text: str, version: Version) -> None:

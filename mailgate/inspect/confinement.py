@@ -1,0 +1,96 @@
+"""What an inspector gives up before it reads the first message: it works on hostile bytes (design, "Processes")."""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import encodings
+import os
+import pkgutil
+import pwd
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mailgate.ipc.calls import InspectLimits
+from mailgate.model.errors import UserError
+
+DESCRIPTORS = 256
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_NO_NEW_PRIVS = 38
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def confine(user: str, memory_bytes: int, parent: int, *, needs_network: bool) -> None:
+    """Irrevocably: no root, no new privileges, no network (as root, unless a scanner is reached by TCP), at most
+    `memory_bytes` of address space beyond today's, no core files; and death with the process `parent`.
+
+    Raises UserError where the account `user` does not exist."""
+    if os.geteuid() == 0:
+        _load_codecs()
+        if not needs_network:
+            _libc.unshare(_CLONE_NEWNET)  # a container may forbid it; the account's own limits hold all the same
+        _become(user)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
+    _limit(resource.RLIMIT_AS, _address_space() + memory_bytes)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # last: a change of account clears it
+    if os.getppid() != parent:
+        raise SystemExit("the supervisor is gone")
+
+
+def close_inherited(keep: int) -> None:
+    """Close every descriptor but the standard ones and `keep`."""
+    os.closerange(3, keep)
+    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+@contextmanager
+def timed(limits: InspectLimits) -> Iterator[None]:
+    """The process dies where the block takes longer: by SIGPROF for processor time, by SIGALRM for wall time."""
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _load_codecs() -> None:
+    """Python imports each codec on its first use, from files that the account may not be able to read."""
+    for module in pkgutil.iter_modules(encodings.__path__):
+        with suppress(LookupError):
+            codecs.lookup(module.name)
+
+
+def _become(user: str) -> None:
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise UserError(f"MAILGATE_INSPECTOR_USER: there is no account {user!r}; create it or name another") from None
+    os.initgroups(user, account.pw_gid)
+    os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(what, (most, most))
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()

@@ -1,0 +1,123 @@
+"""One message inspected: parsed into parts, every part and the raw message scanned, all folded into one Inspection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Protocol
+
+from mailgate.inspect import filetype, mime
+from mailgate.inspect.clamd import Sample
+from mailgate.inspect.parts import ParseLimits, Part, Views
+from mailgate.inspect.replies import ScanResult, unscanned
+from mailgate.inspect.scanners import ScanBatch
+from mailgate.ipc.calls import InspectLimits
+from mailgate.model.part_class import PartClass
+from mailgate.model.verdict import Inspection, PartReport, Unscanned, Verdict
+
+RAW = "raw"
+_ANSWER_SECONDS = 2.0  # left of the wall time for folding and answering once the scanner's share is used up
+_AS_MAIL = b"Received: from localhost\r\n"  # clamd takes nothing for mail that does not begin like this
+
+
+class Scanner(Protocol):
+    """Whoever scans samples: one result each, in their order; trouble with the scanner is a result, not an error.
+    `deadline` as time.monotonic()."""
+
+    def scan(self, samples: Sequence[Sample], deadline: float) -> ScanBatch: ...
+
+
+Parser = Callable[[bytes, ParseLimits], Views]
+
+
+def inspect(raw: bytes, limits: InspectLimits, scanner: Scanner, parse: Parser = mime.views) -> Inspection:
+    """Every part that some client would show is scanned, each content once, and the raw message in a form that clamd
+    takes for mail, less large parts that have only one reading. What is beyond a limit is NOT_SCANNED(LIMIT)."""
+    started = time.monotonic()
+    views = parse(raw, ParseLimits(depth=limits.depth, parts=limits.parts))
+    scanned = [part for part in views.parts if len(part.data) <= limits.part_bytes]
+    digests = [sha256(part.data).hexdigest() for part in scanned]
+    samples = [Sample((part.data,), digest) for part, digest in zip(scanned, digests, strict=True)]
+    samples.append(_raw_sample(raw, views.raw_spans))
+    batch = scanner.scan(samples, started + limits.wall_seconds - _ANSWER_SECONDS)
+    reports = [_report(*each) for each in zip(scanned, digests, batch.results, strict=False)]
+    reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
+    reports += [_beyond(limit) for limit in views.exceeded]
+    reports += _raw_reports(len(raw), batch.results[-1], reports)
+    engine = batch.engine
+    return Inspection(
+        parts=tuple(reports),
+        defects=views.defects,
+        engine=engine.version.engine if engine else "",
+        signatures=engine.version.signatures if engine else "",
+        scanner=engine.scanner if engine else "",
+        wall_seconds=time.monotonic() - started,
+        scanner_seconds=batch.seconds,
+    )
+
+
+def _raw_sample(raw: bytes, spans: Sequence[tuple[int, int]]) -> Sample:
+    view = memoryview(raw)
+    return Sample((_AS_MAIL, *(view[begin:end] for begin, end in spans)))
+
+
+def _report(part: Part, digest: str, result: ScanResult) -> PartReport:
+    kind = filetype.detect(part.data, part.name)
+    classes = kind.classes
+    if result.macro and PartClass.MACRO not in classes:
+        classes = (*classes, PartClass.MACRO)
+    if result.encrypted and PartClass.ENCRYPTED not in classes:
+        classes = (*classes, PartClass.ENCRYPTED)
+    return PartReport(
+        place=part.place,
+        name=part.name,
+        declared_type=part.declared_type,
+        detected_type=kind.mime,
+        size=len(part.data),
+        digest=digest,
+        verdict=result.verdict,
+        signature=result.signature,
+        reason=result.reason,
+        detail=result.detail,
+        encrypted=PartClass.ENCRYPTED in classes,
+        is_attachment=part.is_attachment,
+        classes=tuple(classes),
+        names=part.names,
+    )
+
+
+def _too_large(part: Part) -> PartReport:
+    result = unscanned(Unscanned.LIMIT, "larger than the limit for one part")
+    return _report(part, "", result)
+
+
+def _beyond(limit: str) -> PartReport:
+    """What the parser did not reach: something is there, and nobody has looked at it."""
+    return PartReport(
+        "", "", "", "", 0, "", Verdict.NOT_SCANNED, reason=Unscanned.LIMIT, detail=f"limit of the parser: {limit}"
+    )
+
+
+def _raw_reports(size: int, result: ScanResult, parts: Sequence[PartReport]) -> list[PartReport]:
+    """The raw message's own report; none where its limit or encryption is one that a part has reported: that part
+    keeps the message from being clean, and rules about the part are to decide."""
+    if not result.is_transient and result.reason is not None and any(part.reason is result.reason for part in parts):
+        return []
+    is_new_macro = result.macro and not any(PartClass.MACRO in part.classes for part in parts)
+    return [
+        PartReport(
+            place=RAW,
+            name="",
+            declared_type="message/rfc822",
+            detected_type="message/rfc822",
+            size=size,
+            digest="",
+            verdict=result.verdict,
+            signature=result.signature,
+            reason=result.reason,
+            detail=result.detail,
+            encrypted=result.encrypted,
+            classes=(PartClass.MACRO,) if is_new_macro else (),
+        )
+    ]

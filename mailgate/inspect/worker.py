@@ -1,0 +1,171 @@
+"""The inspector process: takes one message at a time, answers with its Inspection (protocol: `mailgate.ipc.calls`).
+
+Every request and answer is 4 bytes length (big-endian) and msgpack; the descriptor of a large message comes by
+SCM_RIGHTS with the first bytes of its request.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
+
+from mailgate.inspect import clamd
+from mailgate.inspect.confinement import close_inherited, confine, timed
+from mailgate.inspect.inspection import Scanner, inspect
+from mailgate.inspect.scanners import ScannerPool
+from mailgate.inspect.verdict_cache import CachingScanner, VerdictCache
+from mailgate.ipc.calls import Inspect, InspectAnswer, Inspected, InspectFailed, InspectLimits
+from mailgate.model.verdict import Unscanned, not_scanned
+
+MEMORY = 1 << 30
+LONGEST_REQUEST = 1 << 20
+FRAME_SECONDS = 10.0  # for the rest of a request whose first bytes are there
+_LENGTH = struct.Struct("!I")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Inspect).decode
+
+Guard = Callable[[InspectLimits], AbstractContextManager[None]]
+
+
+def main(listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: int = MEMORY) -> None:
+    """Run one inspector on the listening Unix socket `listener_fd` until SIGTERM or the parent's death.
+
+    `endpoints` as in settings.clamd; as root it becomes `user`, who needs write permission on clamd's Unix socket
+    (LocalSocketMode 666, or membership in LocalSocketGroup) and none on DATA_DIR."""
+    parent = os.getppid()
+    close_inherited(listener_fd)
+    stop, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    signal.signal(signal.SIGTERM, lambda number, frame: None)  # the wake-up byte is what stops the loop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    for mortal in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(mortal, signal.SIG_DFL)
+    scanner = scanner_for(endpoints)
+    confine(user, memory_bytes, parent, needs_network=any(each.startswith("tcp:") for each in endpoints))
+    gc.freeze()
+    with socket.socket(fileno=listener_fd) as listener:
+        serve(listener, stop, scanner, timed)
+
+
+def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callable[[], None]:
+    """The same in a daemon thread of this process, without any limits of time and memory; returns what stops it."""
+    stop, wake = socket.socketpair()
+    scanner = scanner_for(endpoints)
+    thread = threading.Thread(target=serve, args=(listener, stop, scanner, nullcontext), name="inspector", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        wake.send(b"\0")
+        thread.join()
+        stop.close()
+        wake.close()
+
+    return end
+
+
+def scanner_for(endpoints: Sequence[str]) -> CachingScanner:
+    """The scanner of one worker. Raises ValueError for an endpoint that is neither unix:/PATH nor tcp:HOST:PORT."""
+    return CachingScanner(ScannerPool([clamd.client(each) for each in endpoints]), VerdictCache())
+
+
+def serve(listener: socket.socket, stop: socket.socket, scanner: Scanner, guard: Guard) -> None:
+    """Until `stop` is readable: accept, and answer the requests of all connections one after the other."""
+    listener.setblocking(False)
+    connections: dict[int, socket.socket] = {}
+    poll = select.poll()
+    poll.register(stop, select.POLLIN)
+    poll.register(listener, select.POLLIN)
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if stop.fileno() in ready:
+            break
+        for descriptor in ready:
+            if descriptor == listener.fileno():
+                _accept(listener, connections, poll)
+            elif not _serve_one(connections[descriptor], scanner, guard):
+                poll.unregister(descriptor)
+                connections.pop(descriptor).close()
+    for connection in connections.values():
+        connection.close()
+
+
+def _accept(listener: socket.socket, connections: dict[int, socket.socket], poll: select.poll) -> None:
+    try:
+        connection, _ = listener.accept()
+    except OSError:  # it hung up while it waited
+        return
+    connection.settimeout(FRAME_SECONDS)
+    connections[connection.fileno()] = connection
+    poll.register(connection, select.POLLIN)
+
+
+def _serve_one(connection: socket.socket, scanner: Scanner, guard: Guard) -> bool:
+    """Answer one request; False where the connection is at its end."""
+    descriptors: list[int] = []
+    try:
+        request = _receive(connection, descriptors)
+        if request is None:
+            return False
+        body = _encode(answer(request, descriptors, scanner, guard))
+        connection.sendall(_LENGTH.pack(len(body)) + body)
+    except (OSError, EOFError, msgspec.DecodeError):
+        return False
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return True
+
+
+def _receive(connection: socket.socket, descriptors: list[int]) -> Inspect | None:
+    """The next request, None at the end of the connection; received descriptors are appended to `descriptors`."""
+    data, received, _, _ = socket.recv_fds(connection, 128 << 10, 1)
+    descriptors += received
+    if not data:
+        return None
+    frame = bytearray(data)
+    while len(frame) < _LENGTH.size or len(frame) < _LENGTH.size + _LENGTH.unpack_from(frame)[0]:
+        if len(frame) > LONGEST_REQUEST:
+            raise EOFError("the request is too long")
+        data = connection.recv(128 << 10)
+        if not data:
+            raise EOFError("the connection ended within a request")
+        frame += data
+    return _decode(memoryview(frame)[_LENGTH.size :])
+
+
+def answer(request: Inspect, descriptors: Sequence[int], scanner: Scanner, guard: Guard) -> InspectAnswer:
+    """The Inspection, or InspectFailed for whatever the parser did not survive. Out of memory is a limit."""
+    try:
+        with guard(request.limits):
+            raw = request.inline if request.inline is not None else _staged(request.size, descriptors)
+            return Inspected(inspect(raw, request.limits, scanner))
+    except MemoryError:
+        return Inspected(not_scanned(Unscanned.LIMIT, request.size, "more memory needed than an inspector has"))
+    except Exception as error:
+        return InspectFailed(f"{type(error).__name__}: {error}"[:500])
+
+
+def _staged(size: int, descriptors: Sequence[int]) -> bytes:
+    """The staged file; its offset is left alone, since the edge holds the same open file."""
+    if not descriptors:
+        raise EOFError("a large message came without its descriptor")
+    blocks: list[bytes] = []
+    at = 0
+    while at < size:
+        block = os.pread(descriptors[0], size - at, at)
+        if not block:
+            raise EOFError(f"the staged file ends at {at} of {size} bytes")
+        blocks.append(block)
+        at += len(block)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
