@@ -16,9 +16,8 @@ def build(size: int) -> bytes:
     unique = MARK * 24
     head = (
         b"From: Load <load@sender.example>\r\nTo: Bob <bob@acme.example>\r\nSubject: load " + unique + b"\r\n"
-        b"Message-ID: <"
-        + unique.replace(MARK, MARK)
-        + b"@sender.example>\r\nDate: Mon, 23 Nov 2026 03:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+        b"Message-ID: <" + unique + b"@sender.example>\r\n"
+        b"Date: Mon, 23 Nov 2026 03:00:00 +0000\r\nMIME-Version: 1.0\r\n"
         b'Content-Type: multipart/mixed; boundary="=_load"\r\n\r\n'
         b"--=_load\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + b"The quick brown fox jumps.\r\n" * 12 + unique
     )

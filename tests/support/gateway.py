@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -101,7 +102,7 @@ class Gateway:
         assert self.process is not None
         log = self.log_since_start()
         assert self.process.poll() is None, f"the gateway ended with {self.process.returncode}:\n{log}"
-        return "ready" in log
+        return re.search(r"\bready\b", log) is not None
 
     @property
     def pid(self) -> int:
