@@ -47,13 +47,8 @@ def test_the_timeline_of_a_delivered_message(gateway: Gateway) -> None:
     name = messages.token()
     answer = gateway.deliver(messages.with_attachment(name, messages.pdf()), BOB)
     timeline = traced(gateway, name, "delivered")
-    seen = kinds(timeline)
-    for earlier, later in zip(
-        ("received", "inspected", "decided", "committed"),
-        ("inspected", "decided", "committed", "delivered"),
-        strict=True,
-    ):
-        assert seen.index(earlier) < seen.index(later)
+    steps = ["received", "inspected", "decided", "committed", "delivered"]
+    assert [kind for kind in kinds(timeline) if kind in steps] == steps
     assert timeline["queue_id"] == answer.queue_id
     text = gateway.cli("trace", answer.queue_id)
     for word in (answer.queue_id, BOB, "delivered", "clean"):
