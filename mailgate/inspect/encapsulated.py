@@ -1,0 +1,204 @@
+"""Files and messages wrapped in formats that mail clients open: TNEF, S/MIME (CMS), AppleSingle, messages as files."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+
+from mailgate.inspect.encodings import decode
+
+TNEF_MAGIC = b"\x78\x9f\x3e\x22"
+_ATTACH_RENDER = 0x9002
+_ATTACH_DATA = 0x800F
+_ATTACH_TITLE = 0x8010
+_ATTACHMENT = 0x9005
+_OBJECT_PROPERTY = 0x3701
+_LONG_NAME_PROPERTY = 0x3707
+_MAX_FILES = 1000
+_MAX_ASN1_ELEMENTS = 20_000
+_MAX_ASN1_DEPTH = 24
+_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
+_COMPRESSED_DATA = bytes.fromhex("2a864886f70d0109100109")
+_PEM = re.compile(rb"-----BEGIN (?:PKCS7|CMS|PKCS #7 SIGNED DATA)-----([A-Za-z0-9+/=\s]+)-----END")
+_MESSAGE_FIELD = re.compile(
+    rb"(?:\A|(?<=[\r\n]))(received|return-path|from|to|cc|subject|date|message-id|mime-version|content-type"
+    rb"|content-transfer-encoding|content-disposition|delivered-to|reply-to|x-[a-z-]+):",
+    re.I,
+)
+_MESSAGE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,64}(?:>?From [^\r\n]{0,998}[\r\n]+)?[!-9;-~]{1,76}[ \t]*:")
+_PART_START = re.compile(rb"\s{0,64}content-(?:type|transfer-encoding|disposition)[ \t]*:", re.I)
+File = tuple[str, bytes]  # name, content
+
+
+def looks_like_message(data: bytes) -> bool:
+    """True where `data` begins with header fields that make a client open it as a message or as a body part."""
+    if _PART_START.match(data, 0, 400):
+        return True
+    if not _MESSAGE_START.match(data, 0, 2048):
+        return False
+    fields = {match[1].lower() for match in _MESSAGE_FIELD.finditer(data, 0, 8192)}
+    has_mime = any(name.startswith((b"content-", b"mime-")) for name in fields)
+    return has_mime or len(fields & {b"from", b"to", b"subject", b"date", b"received", b"message-id"}) >= 2
+
+
+def opened(data: bytes, room: int) -> Iterator[tuple[str, File]]:
+    """The format and each file inside `data`, where it is in one of the formats; at most `room` bytes expanded."""
+    if data.startswith(TNEF_MAGIC):
+        yield from (("tnef", file) for file in tnef_files(data))
+    elif data.startswith(b"\x30"):
+        content = cms_content(data, room)
+        if content:
+            yield "cms", ("", content)
+    elif b"-----BEGIN " in data[:200]:
+        pem = _PEM.search(data)
+        if pem is not None:
+            content = cms_content(decode("base64", pem[1])[0][0][1], room)
+            if content:
+                yield "cms", ("", content)
+    elif data.startswith((b"\x00\x05\x16\x00", b"\x00\x05\x16\x07")):
+        content = _apple_data_fork(data)
+        if content:
+            yield "apple", ("", content)
+
+
+def tnef_files(data: bytes) -> Iterator[File]:
+    """Attachments of a TNEF stream (MS-OXTNEF 2.1): attachment data, and objects in attachment properties."""
+    position, name, content = 6, "", b""
+    count = 0
+    while position + 9 <= len(data) and count < _MAX_FILES:
+        attribute = int.from_bytes(data[position + 1 : position + 3], "little")
+        length = int.from_bytes(data[position + 5 : position + 9], "little")
+        value = data[position + 9 : position + 9 + length]
+        position += 9 + length + 2
+        if attribute == _ATTACH_RENDER:
+            if content:
+                yield name, content
+            name, content = "", b""
+            count += 1
+        elif attribute == _ATTACH_TITLE:
+            name = name or value.rstrip(b"\0").decode("latin-1")
+        elif attribute == _ATTACH_DATA:
+            content = value
+        elif attribute == _ATTACHMENT:
+            for tag, item in _mapi_properties(value):
+                if tag == _LONG_NAME_PROPERTY:
+                    name = item.decode("utf-16-le" if item[1:2] == b"\0" else "latin-1", "replace").rstrip("\0")
+                elif tag == _OBJECT_PROPERTY:
+                    yield name, item[16:]  # behind the interface identifier
+                    yield name, item
+    if content:
+        yield name, content
+
+
+_FIXED_SIZES = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
+
+
+def _mapi_properties(value: bytes) -> Iterator[tuple[int, bytes]]:
+    """(property id, value) of the variable-length properties of one attachment (MS-OXTNEF 2.1.3.4)."""
+    position = 4
+    for _ in range(min(int.from_bytes(value[:4], "little"), 2000)):
+        if position + 4 > len(value):
+            return
+        kind = int.from_bytes(value[position : position + 2], "little")
+        tag = int.from_bytes(value[position + 2 : position + 4], "little")
+        position += 4
+        if tag >= 0x8000:
+            position = _skip_property_name(value, position)
+        count = 1
+        if kind & 0x1000 or kind in (0x0D, 0x1E, 0x1F, 0x102):
+            count = int.from_bytes(value[position : position + 4], "little")
+            position += 4
+        fixed = _FIXED_SIZES.get(kind & 0xFFF)
+        if fixed is not None:
+            position += fixed * count
+            continue
+        for _ in range(min(count, 2000)):
+            length = int.from_bytes(value[position : position + 4], "little")
+            yield tag, value[position + 4 : position + 4 + length]
+            position += 4 + (length + 3 & ~3)
+            if position > len(value):
+                return
+
+
+def _skip_property_name(value: bytes, position: int) -> int:
+    kind = int.from_bytes(value[position + 16 : position + 20], "little")
+    if kind == 0:
+        return position + 24
+    length = int.from_bytes(value[position + 20 : position + 24], "little")
+    return position + 24 + (length + 3 & ~3)
+
+
+def cms_content(data: bytes, room: int) -> bytes:
+    """The encapsulated content of SignedData or CompressedData (RFC 5652, RFC 3274), BER or DER; empty where none."""
+    strings = list(_octet_strings(data))
+    is_signed = _SIGNED_DATA in data[:64]
+    is_compressed = _COMPRESSED_DATA in data[:64]
+    if not strings or not (is_signed or is_compressed):
+        return b""
+    content = b"".join(strings)
+    if not is_compressed:
+        return content
+    try:
+        return zlib.decompressobj().decompress(content, max(1, room))
+    except zlib.error:
+        return b""
+
+
+def _octet_strings(data: bytes) -> Iterator[bytes]:
+    """The pieces of the first octet string (primitive or constructed) in the encapsulated content.
+
+    Walks ContentInfo → [0] → SignedData → encapContentInfo → [0] → OCTET STRING without recursion."""
+    position = elements = 0
+    path: list[tuple[int, int]] = []  # tag and end of every open constructed element; end -1: indefinite
+    content_depth = 0
+    while position + 2 <= len(data) and elements < _MAX_ASN1_ELEMENTS:
+        elements += 1
+        while path and path[-1][1] >= 0 and position >= path[-1][1]:
+            path.pop()
+            if content_depth and len(path) < content_depth:
+                return
+        if data[position : position + 2] == b"\0\0" and path and path[-1][1] < 0:
+            position += 2
+            path.pop()
+            if content_depth and len(path) < content_depth:
+                return
+            continue
+        tag, length, position = _element(data, position)
+        inside_content = [kind for kind, _ in path].count(0xA0) >= 2
+        if tag & 0x20:
+            if len(path) >= _MAX_ASN1_DEPTH:
+                return
+            path.append((tag, -1 if length < 0 else position + length))
+            if tag == 0xA0 and not content_depth and [kind for kind, _ in path].count(0xA0) == 2:
+                content_depth = len(path)
+            continue
+        if length < 0:
+            return
+        if tag == 0x04 and inside_content:
+            yield data[position : position + length]
+        position += length
+
+
+def _element(data: bytes, position: int) -> tuple[int, int, int]:
+    """Tag, length (-1: indefinite) and start of the content of the element at `position`."""
+    tag = data[position]
+    length = data[position + 1]
+    position += 2
+    if length == 0x80:
+        return tag, -1, position
+    if length & 0x80:
+        size = length & 0x7F
+        length = int.from_bytes(data[position : position + min(size, 8)], "big")
+        position += size
+    return tag, length, position
+
+
+def _apple_data_fork(data: bytes) -> bytes:
+    """The data fork of AppleSingle (RFC 1740)."""
+    for number in range(min(int.from_bytes(data[24:26], "big"), 64)):
+        entry = data[26 + 12 * number : 38 + 12 * number]
+        if int.from_bytes(entry[:4], "big") == 1:
+            offset, length = int.from_bytes(entry[4:8], "big"), int.from_bytes(entry[8:12], "big")
+            return data[offset : offset + length]
+    return b""

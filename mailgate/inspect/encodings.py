@@ -1,0 +1,205 @@
+"""Content-Transfer-Encoding (RFC 2045 section 6): what a field may mean, and what decoders make of the data."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Iterator
+
+import pybase64
+
+from mailgate.inspect.parameters import decode_words, strip_comments
+from mailgate.inspect.textfiles import decode_binhex, decode_uuencoded, decode_yenc
+
+IDENTITY = frozenset({"7bit", "8bit", "binary", ""})
+_ALIASES = {
+    b"7bit": "7bit",
+    b"7-bit": "7bit",
+    b"8bit": "8bit",
+    b"8-bit": "8bit",
+    b"binary": "binary",
+    b"base64": "base64",
+    b"base-64": "base64",
+    b"b64": "base64",
+    b"quoted-printable": "quoted-printable",
+    b"quotedprintable": "quoted-printable",
+    b"qp": "quoted-printable",
+    b"uuencode": "uuencode",
+    b"x-uuencode": "uuencode",
+    b"uue": "uuencode",
+    b"x-uue": "uuencode",
+    b"uu": "uuencode",
+    b"yenc": "yenc",
+    b"x-yenc": "yenc",
+    b"binhex": "binhex",
+    b"x-binhex": "binhex",
+    b"mac-binhex40": "binhex",
+    b"x-binhex40": "binhex",
+}
+_INSIDE = re.compile(rb"base-?64|quoted-?printable|uuencode|[78]-?bit|binary|yenc|binhex")
+_SEPARATORS = re.compile(rb"[\s,;:\"'()<>\0]+")
+_WHITE = b"\r\n\t "
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_NOT_ALPHABET = bytes(sorted(set(range(256)) - set(_ALPHABET)))
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_CLEAN_LINES = re.compile(rb"(?:^[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*$(?:\r\n|\n|\r)?)+", re.M)
+_PADDED_RUN = re.compile(rb"[A-Za-z0-9+/]+=*")
+_MAX_RUNS = 1000
+Reading = tuple[str, bytes]  # how it was read ("" for the strict way), decoded bytes
+
+
+def read_encoding(values: list[bytes]) -> tuple[list[str], set[str]]:
+    """The encodings that the fields may mean, the strict reading first, and the defects of the fields.
+
+    No field means `7bit`. A field that is in doubt always allows for being ignored too."""
+    found: dict[str, None] = {}
+    defects: set[str] = set()
+    for value in values:
+        names, defect = _one_field(value)
+        found.update(dict.fromkeys(names))
+        if defect:
+            defects.add(defect)
+    if len(values) > 1 and len({value.strip().lower() for value in values}) > 1:
+        defects.add("duplicate-content-transfer-encoding")
+    if not found or (defects and not IDENTITY & found.keys()):
+        found["7bit"] = None
+    return list(found), defects
+
+
+def _one_field(value: bytes) -> tuple[list[str], str]:
+    exact = _ALIASES.get(value.strip(_WHITE).lower())
+    if exact is not None:
+        return [exact], "" if value.strip(_WHITE).lower() in _STANDARD else "transfer-encoding-unknown"
+    text = value.replace(b"\r\n", b"").lower()
+    if b"=?" in text:
+        text = decode_words(text)
+    words = _SEPARATORS.split(strip_comments(text)) + _SEPARATORS.split(text.replace(b"\0", b""))
+    words += _INSIDE.findall(text.replace(b"\0", b""))[:8]
+    names = dict.fromkeys(_ALIASES[word] for word in words if word in _ALIASES)
+    if not names:
+        return ["7bit"] if not text.strip(_WHITE) else [
+            "7bit",
+            "base64?",
+            "quoted-printable?",
+        ], "transfer-encoding-unknown"
+    return list(names), "transfer-encoding-list" if len(names) > 1 else "transfer-encoding-syntax"
+
+
+_STANDARD = frozenset(
+    {b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable", b"uuencode", b"x-uuencode", b"x-uue", b"uue"}
+)
+
+
+def decode(encoding: str, data: bytes) -> tuple[list[Reading], set[str]]:
+    """Every reading of `data`, the strict one first, and the defects of the data.
+
+    A trailing `?` on the encoding asks for a reading only if the data looks like it."""
+    if encoding in IDENTITY:
+        return [("", data)], set()
+    if encoding.endswith("?"):
+        readings, defects = decode(encoding[:-1], data)
+        return ([], set()) if defects else (readings, defects)
+    return _DECODERS[encoding](data)
+
+
+def _base64(data: bytes) -> tuple[list[Reading], set[str]]:
+    compact = data.translate(None, _WHITE)
+    try:
+        return [("", pybase64.b64decode(compact, validate=True))], set()
+    except (binascii.Error, ValueError):
+        return _lenient_base64(data, compact)
+
+
+def _lenient_base64(data: bytes, compact: bytes) -> tuple[list[Reading], set[str]]:
+    """Malformed base64: decoders skip junk, or whole lines with junk, and at `=` they stop, go on or start again."""
+    letters = compact.translate(None, _NOT_ALPHABET)
+    defects = set()
+    if len(letters) != len(compact):
+        defects.add("base64-junk")
+    core = letters.rstrip(b"=")
+    if b"=" in core:
+        defects.add("base64-concatenated")
+    if not defects:
+        defects.add("base64-length")
+    readings: dict[bytes, str] = {}
+    for name, text in _base64_texts(data, compact, letters):
+        decoded = _forgiving(text)
+        if decoded:
+            readings.setdefault(decoded, name)
+    runs = b"".join(map(_forgiving, _runs(letters))) if b"=" in core else b""
+    if runs:
+        readings.setdefault(runs, "concatenated")
+    if len(core) % 4 == 1 or defects & {"base64-junk"}:
+        readings.setdefault(data, "undecoded")  # clients that reject the data show it as it is
+    return [(name, decoded) for decoded, name in readings.items()], defects
+
+
+def _base64_texts(data: bytes, compact: bytes, letters: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "to-padding", letters.split(b"=", 1)[0]
+    yield "", letters.replace(b"=", b"")
+    if b"-" in compact or b"_" in compact:
+        yield "url-safe", compact.translate(_URL_SAFE).translate(None, _NOT_ALPHABET + b"=")
+    if len(letters) != len(compact):
+        lines = [match[0].translate(None, _WHITE) for match in _CLEAN_LINES.finditer(data)][:_MAX_RUNS]
+        yield "clean-lines", b"".join(lines).split(b"=", 1)[0]
+        yield from (("clean-run", line.split(b"=", 1)[0]) for line in lines[:4])
+        yield "to-junk", _PADDED_RUN.match(compact + b"\0")[0].rstrip(b"=") if compact[:1].isalnum() else b""  # type: ignore[index]
+    blank = re.search(rb"\r\n[ \t]*\r\n|\n[ \t]*\n|\r[ \t]*\r", data)
+    if blank is not None:
+        yield "after-blank", data[blank.end() :].translate(None, _WHITE + _NOT_ALPHABET).split(b"=", 1)[0]
+
+
+def _runs(letters: bytes) -> list[bytes]:
+    """Padded streams written one behind the other, each without its padding."""
+    runs = [match[0].rstrip(b"=") for match in _PADDED_RUN.finditer(letters)]
+    return runs if len(runs) <= _MAX_RUNS else [*runs[:_MAX_RUNS], b"".join(runs[_MAX_RUNS:])]
+
+
+def _forgiving(letters: bytes) -> bytes:
+    """Decode alphabet characters without padding; a lone last character is dropped."""
+    whole = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
+    return pybase64.b64decode(whole + b"=" * (-len(whole) % 4))
+
+
+_QP_SUSPECT = re.compile(rb"=(?![0-9A-F]{2}|\r\n)|[ \t](?:\r|\n|\Z)|\r(?!\n)|(?<!\r)\n")
+_QP_SOFT = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)")
+_QP_TRAILING = re.compile(rb"[ \t]+(?=\r|\n|\Z)")
+_QP_HEX = re.compile(rb"=[ \t]*([0-9A-Fa-f])[ \t]?([0-9A-Fa-f])")
+
+
+def _quoted_printable(data: bytes) -> tuple[list[Reading], set[str]]:
+    strict = binascii.a2b_qp(data)
+    suspect = _QP_SUSPECT.search(data)
+    if suspect is None:
+        return [("", strict)], set()
+    readings = {strict: ""}
+    joined = _QP_SOFT.sub(b"", data)
+    readings.setdefault(binascii.a2b_qp(joined), "soft-breaks")
+    readings.setdefault(_qp_bytes(joined), "hex")
+    trimmed = _QP_TRAILING.sub(b"", _QP_SOFT.sub(b"=\r\n", data))
+    readings.setdefault(binascii.a2b_qp(trimmed), "trimmed")
+    if len(readings) == 1:
+        return [("", strict)], set()
+    return [(name, decoded) for decoded, name in readings.items()], {"quoted-printable-malformed"}
+
+
+def _qp_bytes(data: bytes) -> bytes:
+    return _QP_HEX.sub(lambda match: bytes((int(match[1] + match[2], 16),)), data)
+
+
+def _single(decoder: Callable[[bytes], bytes]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:
+    """An encoding with one reading; data that is not in it stays as it is."""
+
+    def decoded(data: bytes) -> tuple[list[Reading], set[str]]:
+        return [("", decoder(data) or data)], set()
+
+    return decoded
+
+
+_DECODERS: dict[str, Callable[[bytes], tuple[list[Reading], set[str]]]] = {
+    "base64": _base64,
+    "quoted-printable": _quoted_printable,
+    "uuencode": _single(decode_uuencoded),
+    "yenc": _single(decode_yenc),
+    "binhex": _single(decode_binhex),
+}

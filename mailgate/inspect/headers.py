@@ -1,0 +1,150 @@
+"""The header of an entity (RFC 5322 section 2.2): its fields, and every place where clients let the body begin."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from mailgate.inspect.parts import ParseLimits
+
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
+_FIELD = re.compile(rb"([!-9;-~]+)([ \t]*):")
+_INDENTED_FIELD = re.compile(
+    rb"[ \t]*(?:content-type[ \t]*:[ \t]*[a-z]+[ \t]*/"
+    rb"|content-transfer-encoding[ \t]*:[ \t]*[\"(]?(?:base64|quoted|x?-?uu|[78]bit|binary)"
+    rb"|content-disposition[ \t]*:[ \t]*(?:attachment|inline))",
+    re.I,
+)
+_LINES_AFTER_BROKEN = 200
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`name` in lower case; `value` as it stands, folds kept as CRLF; `position` of its first byte."""
+
+    name: bytes
+    value: bytes
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`body_starts`: where the body begins, the strict reading first; fields behind a start belong to the body there.
+    `is_certain` is False where a client may see other fields than these."""
+
+    fields: tuple[Field, ...]
+    body_starts: tuple[int, ...]
+    defects: frozenset[str]
+    is_truncated: bool = False
+
+    @property
+    def is_certain(self) -> bool:
+        return not self.defects
+
+    def values(self, name: bytes, body_start: int) -> list[bytes]:
+        return [f.value for f in self.fields if f.name == name and f.position < body_start]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The state while the lines of one header are read."""
+
+    fields: list[tuple[bytes, list[bytes], int]] = field(default_factory=list)
+    extra: list[Field] = field(default_factory=list)
+    defects: set[str] = field(default_factory=set)
+    line_ends: set[bytes] = field(default_factory=set)
+    blank: int | None = None
+    nearly_blank: list[int] = field(default_factory=list)
+    broken: int | None = None
+
+    def take(self, text: bytes, position: int, is_first: bool) -> None:
+        if b"\0" in text:
+            self.defects.add("header-nul")
+            text = text.replace(b"\0", b"")
+        if text[:1] in (b" ", b"\t"):
+            self._continuation(text, position)
+            return
+        match = _FIELD.match(text)
+        if match is not None:
+            if match[2]:
+                self.defects.add("header-space-before-colon")
+                self._break(position)
+            self.fields.append((match[1].lower(), [text[match.end() :]], position))
+        elif is_first and text.startswith((b"From ", b">From ")):
+            self.defects.add("from-line")
+        elif text[:1] == b":":
+            self.fields.append((b"", [text], position))
+        else:
+            self.defects.add("header-separator")
+            self._break(position)
+
+    def _continuation(self, text: bytes, position: int) -> None:
+        if _INDENTED_FIELD.match(text):
+            self.defects.add("header-leading-blank")
+            match = _FIELD.match(text.lstrip())
+            if match is not None:
+                self.extra.append(Field(match[1].lower(), text.lstrip()[match.end() :], position))
+        if self.fields:
+            self.fields[-1][1].append(text)
+
+    def _break(self, position: int) -> None:
+        if self.broken is None:
+            self.broken = position
+
+    def header(self, end: int, is_truncated: bool) -> Header:
+        if b"\r" in self.line_ends:
+            self.defects.add("bare-cr")
+        if {b"\r\n", b"\n"} <= self.line_ends:
+            self.defects.add("bare-lf")
+        if self.nearly_blank or (self.blank is None and self.broken is not None):
+            self.defects.add("header-separator")
+        if is_truncated:
+            self.defects.add("header-limit")
+        starts = [self.blank, *self.nearly_blank[:2], self.broken]
+        found = tuple(dict.fromkeys(start for start in starts if start is not None))
+        fields = [Field(name, b"\r\n".join(chunks), position) for name, chunks, position in self.fields]
+        return Header(tuple(fields + self.extra), found or (end,), frozenset(self.defects), is_truncated)
+
+
+def read_header(data: bytes, start: int, end: int, limits: ParseLimits) -> Header:
+    """The header that begins at `start` of the entity `data[start:end]`."""
+    reader = _Reader()
+    stop = min(end, start + limits.header_bytes)
+    last_line = limits.header_lines
+    previous_end = b""
+    is_cut = False
+    for number, match in enumerate(_LINE.finditer(data, start, stop)):
+        text, line_end = match.groups()
+        if not text:
+            if line_end == b"\r\n" and previous_end == b"\r":
+                reader.nearly_blank.append(match.end())  # CR CR LF: a line end for some, an empty line for others
+            else:
+                reader.blank = match.end() if line_end else None
+                break
+        elif not text.strip(b" \t\0"):
+            reader.nearly_blank.append(match.end())
+        else:
+            reader.take(text, match.start(), number == 0)
+        if reader.broken is not None:
+            last_line = min(last_line, number + _LINES_AFTER_BROKEN)
+        reader.line_ends.add(line_end)
+        previous_end = line_end
+        if number >= last_line:
+            is_cut = True
+            break
+    is_truncated = reader.blank is None and reader.broken is None and (stop < end or is_cut)
+    return reader.header(end, is_truncated)
+
+
+def leading_junk(data: bytes, start: int, end: int) -> tuple[int, str]:
+    """Where the header really begins for lenient clients, and the defect that says why (empty: at `start`)."""
+    if data.startswith(BOM, start):
+        return start + 3, "bom"
+    match = _BLANK_LINES.match(data, start, end)
+    if match is not None and _FIELD.match(data, match.end(), end):
+        return match.end(), "header-leading-blank"
+    return start, ""
+
+
+_BLANK_LINES = re.compile(rb"(?:[ \t]*(?:\r\n|\n|\r)){1,16}")

@@ -1,0 +1,99 @@
+"""What a header says about the body: type, encoding and name, each in every reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailgate.inspect.encodings import read_encoding
+from mailgate.inspect.headers import Header
+from mailgate.inspect.names import file_names
+from mailgate.inspect.parameters import Structured, parse_structured, strip_comments
+
+_MAX_FIELDS = 8
+_NO_FIELD = Structured((), (), is_clean=True)
+_STRUCTURE_TYPES = ("multipart/", "message/")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`types`: each reading of the content type with the field it comes from, the strict one first;
+    likewise `encodings`. `is_clear`: one reading only."""
+
+    types: tuple[tuple[str, Structured], ...]
+    encodings: tuple[str, ...]
+    names: tuple[str, ...]
+    is_attachment: bool
+    defects: frozenset[str]
+    is_clear: bool
+
+    @property
+    def charsets(self) -> tuple[str, ...]:
+        fields = dict.fromkeys(field for _, field in self.types)
+        found = [value for field in fields for value in field.readings(b"charset")]
+        return tuple(dict.fromkeys(value.decode("latin-1").strip("\"' ").lower() for value in found))
+
+
+def read_meaning(header: Header, body_start: int, default_type: str) -> Meaning:
+    """The meaning of the fields in front of `body_start`."""
+    defects: set[str] = set()
+    type_values = header.values(b"content-type", body_start)
+    fields = [parse_structured(value) for value in _first_and_last(type_values)]
+    types = _type_readings(fields, default_type)
+    if any(not field.is_clean or b"/" not in field.mains[0] for field in fields if field.mains):
+        defects.add("type-syntax")
+    if len({value.strip() for value in type_values}) > 1:
+        defects.add("duplicate-content-type")
+    encodings, encoding_defects = read_encoding(
+        _first_and_last(header.values(b"content-transfer-encoding", body_start))
+    )
+    disposition_values = header.values(b"content-disposition", body_start)
+    if len({value.strip() for value in disposition_values}) > 1:
+        defects.add("duplicate-content-disposition")
+    dispositions = [parse_structured(value) for value in _first_and_last(disposition_values)]
+    names, name_defects = file_names(dispositions, fields)
+    is_attachment = bool(names) or any(b"attachment" in main for field in dispositions for main in field.mains)
+    return Meaning(
+        types=types,
+        encodings=tuple(encodings),
+        names=names,
+        is_attachment=is_attachment or not types[0][0].startswith(("text/", *_STRUCTURE_TYPES)),
+        defects=frozenset(defects | encoding_defects | name_defects),
+        is_clear=not (defects or encoding_defects) and len(encodings) == 1,
+    )
+
+
+def _first_and_last(values: list[bytes]) -> list[bytes]:
+    if len(values) <= _MAX_FIELDS:
+        return values
+    return values[: _MAX_FIELDS // 2] + values[-_MAX_FIELDS // 2 :]
+
+
+def _type_readings(fields: list[Structured], default_type: str) -> tuple[tuple[str, Structured], ...]:
+    readings = [(_normal(main), field) for field in fields for main in field.mains]
+    if not readings:
+        readings = [(default_type, field) for field in fields] or [(default_type, _NO_FIELD)]
+    if len(fields) > 1 and default_type != "text/plain":
+        readings.append((default_type, _NO_FIELD))
+    return tuple(dict.fromkeys(readings))
+
+
+def _normal(main: bytes) -> str:
+    """`type/subtype`; a type alone or with odd characters becomes the nearest that clients act upon."""
+    text = main.decode("latin-1").strip()
+    for kind, fallback in (("multipart", "multipart/mixed"), ("message", "message/rfc822"), ("text", "text/plain")):
+        if text == kind or (text.startswith(kind + "/") and text.count("/") > 1):
+            return fallback
+    if not text.startswith("multipart/") and "multipart" in text:
+        return "multipart/mixed"
+    return text if "/" in text else "text/plain"
+
+
+def has_mime_version(header: Header, body_start: int) -> bool:
+    values = header.values(b"mime-version", body_start)
+    return any(strip_comments(value).replace(b" ", b"").strip() == b"1.0" for value in values)
+
+
+def has_mime_fields(header: Header, body_start: int) -> bool:
+    return any(
+        f.name in (b"content-type", b"content-transfer-encoding") and f.position < body_start for f in header.fields
+    )

@@ -1,0 +1,78 @@
+"""File names of a part: every name that some client would show or save the part under."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable
+
+from mailgate.inspect.parameters import Structured, decode_words
+
+_MAX_NAMES = 16
+_MAX_LENGTH = 1024
+_ODD = re.compile("[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WORD_CHARSET = re.compile(rb"=\?([^?*\s]{1,40})[?*]")
+
+
+def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) -> tuple[tuple[str, ...], set[str]]:
+    """All readings of the file name, the best first, and the defects of the names."""
+    names: dict[str, None] = {}
+    defects: set[str] = set()
+    plain: set[str] = set()
+    for key, fields in ((b"filename", tuple(dispositions)), (b"name", tuple(types))):
+        for field in fields:
+            for raw, charset in field.extended(key):
+                _note(names, _text(raw, charset))
+            for raw in [value for name, value in field.parameters if name == key]:
+                readings = _plain_readings(raw)
+                plain.add(readings[0])
+                for reading in readings:
+                    _note(names, reading)
+                if b"=?" in raw:
+                    defects.add("file-name-encoded-word")
+                if b"\0" in raw:
+                    defects.add("file-name-control")
+    if len(plain) > 1 or len({name.rstrip(" .") for name in names}) > 1 + len(plain):
+        defects.add("duplicate-file-name")
+    if any(_ODD.search(name) for name in names):
+        defects.add("file-name-control")
+    for name in tuple(names):
+        if name.rstrip(" .") != name:
+            _note(names, name.rstrip(" ."))  # Windows saves without trailing dots and blanks
+    return tuple(names)[:_MAX_NAMES], defects
+
+
+def _plain_readings(raw: bytes) -> list[str]:
+    readings = []
+    if b"=?" in raw:
+        match = _WORD_CHARSET.search(raw)
+        readings.append(_text(decode_words(raw), match[1] if match else b""))
+    readings.append(_text(raw, b""))
+    return readings
+
+
+def _note(names: dict[str, None], name: str) -> None:
+    name = name.strip()[:_MAX_LENGTH]
+    if name:
+        names.setdefault(name)
+
+
+def _text(raw: bytes, charset: bytes) -> str:
+    """`raw` in its declared character set, else UTF-8, else Latin-1, which always works."""
+    for label in (charset.decode("ascii", "replace"), "utf-8"):
+        try:
+            if label and codecs.lookup(label).name in _CHARSETS:
+                return raw.decode(label)
+        except (LookupError, ValueError):
+            continue
+    return raw.decode("latin-1")
+
+
+_CHARSETS = frozenset(
+    {
+        *("ascii", "utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u", "tis-620"),
+        *("gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr", "iso2022_kr"),
+        *(f"iso8859-{number}" for number in range(1, 17)),
+        *(f"cp{number}" for number in (437, 850, 866, 932, 949, *range(1250, 1259))),
+    }
+)

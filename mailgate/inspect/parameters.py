@@ -1,0 +1,191 @@
+"""Structured field values such as Content-Type (RFC 2045 section 5.1, RFC 2231): the strict reading, and all others."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+_TOKEN = rb"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+"
+_MAIN = re.compile(rb"\s*(" + _TOKEN + rb"(?:/" + _TOKEN + rb")?)\s*")
+_STRICT = re.compile(rb";\s*(?:(" + _TOKEN + rb")\s*=\s*(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|([^\s;\"(),]+))\s*)?", re.S)
+_DOUBTFUL = re.compile(rb"[(\\\0]|=\?|=\s*'|[^;\s]\s*\r\n")
+_LENIENT = re.compile(rb"(?<![A-Za-z0-9_*-])([A-Za-z][A-Za-z0-9_-]*(?:\*[0-9]*\*?)?)\s*=\s*")
+_QUOTED = re.compile(rb"\"([^\"\\]*(?:\\.[^\"\\]*)*)(\"\s*(?:;|\Z))?", re.S)
+_UNESCAPE = re.compile(rb"\\(.)", re.S)
+_COMMENT_MARK = re.compile(rb"[()\"\\]")
+_TAIL = 8 << 10  # longest parameter value that is read leniently
+_MAX_LENIENT = 64
+_MAX_READINGS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """`mains`: readings of what stands in front of the first semicolon, in lower case, the strict one first.
+    `parameters`: in order of appearance, names in lower case, every reading a value of its own.
+    `is_clean`: the value follows the grammar and has one reading."""
+
+    mains: tuple[bytes, ...]
+    parameters: tuple[tuple[bytes, bytes], ...]
+    is_clean: bool
+
+    def readings(self, name: bytes) -> tuple[bytes, ...]:
+        """All values of one parameter, plain ones first, then RFC 2231 values percent-decoded."""
+        plain = [value for key, value in self.parameters if key == name]
+        return tuple(dict.fromkeys(plain + [value for value, _ in self.extended(name)]))[:_MAX_READINGS]
+
+    def extended(self, name: bytes) -> list[tuple[bytes, bytes]]:
+        """Values given as `name*`, `name*0`, `name*0*` …: (decoded bytes, charset)."""
+        sections = [(key[len(name) :], value) for key, value in self.parameters if key.startswith(name + b"*")]
+        if not sections:
+            return []
+        whole = [_decode_extended([(True, value)]) for mark, value in sections if mark == b"*"]
+        numbered = [(mark, value) for mark, value in sections if mark[1:].strip(b"*").isdigit()]
+        return whole + [_decode_extended(order) for order in _orders(numbered)]
+
+
+def _orders(numbered: list[tuple[bytes, bytes]]) -> Iterator[list[tuple[bool, bytes]]]:
+    """The continuations put together: by number (first or last of duplicates), in order of appearance."""
+    if not numbered:
+        return
+    first: dict[int, tuple[bool, bytes]] = {}
+    last: dict[int, tuple[bool, bytes]] = {}
+    for mark, value in numbered:
+        number = int(mark[1:].strip(b"*")[:6])
+        section = (mark.endswith(b"*"), value)
+        first.setdefault(number, section)
+        last[number] = section
+    yield [first[number] for number in sorted(first)]
+    yield [last[number] for number in sorted(last)]
+    yield [(mark.endswith(b"*"), value) for mark, value in numbered]
+
+
+def _decode_extended(sections: list[tuple[bool, bytes]]) -> tuple[bytes, bytes]:
+    charset = b""
+    text: list[bytes] = []
+    for number, (is_encoded, value) in enumerate(sections):
+        if is_encoded:
+            if number == 0 and value.count(b"'") >= 2:
+                charset, _, value = value.split(b"'", 2)  # noqa: PLW2901
+            value = unquote_to_bytes(value)  # noqa: PLW2901
+        text.append(value)
+    return b"".join(text), charset.lower()
+
+
+def parse_structured(value: bytes) -> Structured:
+    """Every reading of a Content-Type or Content-Disposition value (folds still in it as CRLF)."""
+    unfolded = value.replace(b"\r\n", b"").replace(b"\0", b"")
+    has_comment = b"(" in unfolded
+    main, parameters, is_complete = _strict(strip_comments(unfolded) if has_comment else unfolded)
+    if is_complete and not _DOUBTFUL.search(value):
+        return Structured((main,), tuple(parameters), is_clean=True)
+    mains = dict.fromkeys([main, *_lenient_mains(unfolded)] if main else _lenient_mains(unfolded))
+    lenient = list(_lenient(unfolded))
+    if b"\r\n" in value:
+        lenient += _lenient(re.sub(rb"\r\n[ \t]+", b"", value))
+    if b"\0" in value:
+        lenient += [(key, item.split(b"\0", 1)[0]) for key, item in _lenient(value)]
+    merged = tuple(dict.fromkeys(parameters + lenient))
+    is_same = is_complete and set(merged) == set(parameters) and b"\0" not in value
+    return Structured(tuple(mains), merged, is_clean=is_same and len(mains) == 1)
+
+
+def _strict(value: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bool]:
+    """Main value, parameters, and whether the grammar was followed to the end."""
+    match = _MAIN.match(value)
+    if match is None:
+        return b"", [], False
+    main = match[1].lower()
+    position = match.end()
+    parameters: list[tuple[bytes, bytes]] = []
+    while (match := _STRICT.match(value, position)) is not None:
+        position = match.end()
+        if match[1]:
+            item = match[3] if match[2] is None else _UNESCAPE.sub(rb"\1", match[2])
+            parameters.append((match[1].lower(), item))
+    return main, parameters, position == len(value)
+
+
+def _lenient_mains(value: bytes) -> list[bytes]:
+    """The type with comments and blanks taken out, cut at semicolon, comma or blank, or decoded."""
+    head = value[:1024]
+    if b"=?" in head:
+        head = decode_words(head)
+    readings = []
+    for text in (strip_comments(head), head):
+        main = text.split(b";", 1)[0]
+        joined = re.sub(rb"[\s\"']+", b"", main)
+        readings += [joined.split(b",", 1)[0].lower(), main.strip(b" \t\"'").split(b" ", 1)[0].split(b",")[0].lower()]
+    return [reading for reading in dict.fromkeys(readings) if reading]
+
+
+def _lenient(value: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Whatever looks like a parameter anywhere in the value, its value in every reading."""
+    matches = list(_LENIENT.finditer(value))
+    if len(matches) > _MAX_LENIENT:
+        matches = matches[: _MAX_LENIENT // 2] + matches[-_MAX_LENIENT // 2 :]
+    for match in matches:
+        for reading in _value_readings(value[match.end() : match.end() + _TAIL]):
+            yield match[1].lower(), reading
+
+
+def _value_readings(tail: bytes) -> Iterable[bytes]:
+    readings: list[bytes] = []
+    quoted = _QUOTED.match(tail)
+    if quoted is not None:
+        readings += [_UNESCAPE.sub(rb"\1", quoted[1]), quoted[1]]
+        if quoted[2]:
+            tail = quoted[1]
+        else:
+            readings.append(quoted[1].split(b'"', 1)[0])
+            tail = tail[1:]
+    for text in (tail, strip_comments(tail)) if b"(" in tail else (tail,):
+        upto = text.split(b";", 1)[0]
+        for cut in (upto.strip(), upto.split(b",", 1)[0].strip(), (upto.split() or [b""])[0]):
+            readings += [cut, cut.strip(b"\"'")]
+    for reading in tuple(readings):
+        if b"=?" in reading:
+            readings.append(decode_words(reading))
+    return dict.fromkeys(readings)
+
+
+def strip_comments(value: bytes) -> bytes:
+    """Without RFC 5322 comments (nested ones too), in linear time; an unclosed one reaches to the end."""
+    kept: list[bytes] = []
+    depth = start = position = 0
+    is_quoted = False
+    while (match := _COMMENT_MARK.search(value, position)) is not None:
+        mark, position = match[0], match.end()
+        if mark == b"\\":
+            position += 1
+        elif mark == b'"':
+            is_quoted = not is_quoted if not depth else is_quoted
+        elif is_quoted:
+            continue
+        elif mark == b"(":
+            if not depth:
+                kept.append(value[start : match.start()])
+            depth += 1
+        elif depth:
+            depth -= 1
+            start = position if not depth else start
+    return b"".join(kept) + (b"" if depth else value[start:])
+
+
+_WORD = re.compile(rb"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]*)\?=(?:[ \t\r\n]+(?==\?))?")
+
+
+def decode_words(value: bytes) -> bytes:
+    """RFC 2047 encoded words decoded to their bytes, in whatever character set they are."""
+    return _WORD.sub(lambda match: decode_word(match[2], match[3]), value)
+
+
+def decode_word(kind: bytes, text: bytes) -> bytes:
+    if kind in b"qQ":
+        return binascii.a2b_qp(text, header=True)
+    try:
+        return binascii.a2b_base64(text + b"==")
+    except binascii.Error:
+        return text

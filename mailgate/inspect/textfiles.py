@@ -1,0 +1,170 @@
+"""Files written as text before MIME: uuencode (POSIX), yEnc (yenc.org, draft 1.3), BinHex 4.0 (RFC 1741)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+import pybase64
+
+_UU_BEGIN = re.compile(
+    rb"(?:^|(?<=[\r\n]))[ \t]*begin(-base64)?[ \t]+[0-7]{3,4}[ \t]+([^\r\n]{0,512})(?:\r\n|\n|\r)", re.I
+)
+_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
+_YENC_BEGIN = re.compile(rb"=ybegin ([^\r\n]{0,998})(?:\r\n|\n|\r)(?:=ypart [^\r\n]{0,998}(?:\r\n|\n|\r))?")
+_UU_BASE64_END = re.compile(rb"====|begin-base64")
+_YENC_END = re.compile(rb"=yend|=ybegin ")
+_BINHEX_BEGIN = re.compile(rb"\(This file must be converted with BinHex[^\r\n]{0,200}(?:\r\n|\n|\r)\s{0,8}:")
+_YENC_PLAIN = bytes((value - 42) % 256 for value in range(256))
+_YENC_ESCAPED = bytes((value - 106) % 256 for value in range(256))
+_BINHEX_LETTERS = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
+_BASE64_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TO_BASE64 = bytes.maketrans(_BINHEX_LETTERS, _BASE64_LETTERS)
+_NOT_BINHEX = bytes(sorted(set(range(256)) - set(_BINHEX_LETTERS)))
+_NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64_LETTERS)))
+_MAX_FILES = 200
+_MAX_EXPANDED = 32 << 20
+File = tuple[str, bytes]  # name, content
+
+
+def files_in_text(text: bytes) -> Iterator[tuple[str, File]]:
+    """The encoding and every file written into `text`, at most 200 for each encoding."""
+    if b"begin" in text or b"BEGIN" in text or b"Begin" in text:
+        for match in _first(_UU_BEGIN.finditer(text)):
+            content = (_uu_base64 if match[1] else _uu_lines)(text, match.end())
+            if content:
+                yield "uuencode", (_name(match[2]), content)
+    if b"=ybegin " in text:
+        for match in _first(_YENC_BEGIN.finditer(text)):
+            content = _yenc_body(text, match.end())
+            if content:
+                yield "yenc", (_name(match[1].partition(b"name=")[2]), content)
+    if b"BinHex" in text:
+        for match in _first(_BINHEX_BEGIN.finditer(text)):
+            for file in _binhex_forks(text, match.end()):
+                yield "binhex", file
+
+
+def decode_uuencoded(data: bytes) -> bytes:
+    """The first uuencoded file in `data`; lines without a `begin` line are taken as they are. Empty: nothing found."""
+    match = _UU_BEGIN.search(data)
+    if match is None:
+        return _uu_lines(data, 0)
+    return (_uu_base64 if match[1] else _uu_lines)(data, match.end())
+
+
+def decode_yenc(data: bytes) -> bytes:
+    match = _YENC_BEGIN.search(data)
+    return _yenc_body(data, match.end() if match else 0)
+
+
+def decode_binhex(data: bytes) -> bytes:
+    """The data fork of the first BinHex file in `data`; empty: nothing found."""
+    match = _BINHEX_BEGIN.search(data)
+    start = match.end() if match else data.find(b":") + 1
+    return next((content for _, content in _binhex_forks(data, start)), b"")
+
+
+def _first(matches: Iterator[re.Match[bytes]]) -> Iterator[re.Match[bytes]]:
+    for count, match in enumerate(matches):
+        if count >= _MAX_FILES:
+            return
+        yield match
+
+
+def _name(raw: bytes) -> str:
+    return raw.strip(b" \t\"'").decode("utf-8", "replace")
+
+
+def _uu_lines(text: bytes, start: int) -> bytes:
+    """Lines up to `end`, an empty file end or the first line that is not uuencoded."""
+    chunks: list[bytes] = []
+    for match in _LINE.finditer(text, start):
+        line = match[1]
+        if not line.strip():
+            if match.end() == len(text) or chunks:
+                break
+            continue
+        if line[:3].lower() == b"end" and len(line.strip()) == 3:
+            break
+        try:
+            chunk = binascii.a2b_uu(line)
+        except binascii.Error:
+            chunk = _uu_forgiving(line)
+            if not chunk:
+                break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _uu_forgiving(line: bytes) -> bytes:
+    """A line with trailing junk, or cut short, read by its length character; empty where it is no uuencoded line."""
+    if not 33 <= line[0] <= 96:
+        return b""
+    count = (line[0] - 32) & 63
+    wanted = (count * 4 + 2) // 3 + 1
+    body = line[:wanted]
+    if len(body) < wanted - 4 or any(not 32 <= value <= 96 for value in body):
+        return b""
+    try:
+        return binascii.a2b_uu(body)
+    except binascii.Error:
+        return b""
+
+
+def _uu_base64(text: bytes, start: int) -> bytes:
+    end = _UU_BASE64_END.search(text, start)
+    letters = text[start : end.start() if end else len(text)].translate(None, _NOT_BASE64)
+    letters = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
+    return pybase64.b64decode(letters + b"=" * (-len(letters) % 4))
+
+
+def _yenc_body(text: bytes, start: int) -> bytes:
+    end = _YENC_END.search(text, start)
+    body = text[start : end.start() if end else len(text)].translate(None, b"\r\n")
+    plain, *escaped = body.split(b"=")
+    chunks = [plain.translate(_YENC_PLAIN)]
+    for chunk in escaped:
+        chunks += (chunk[:1].translate(_YENC_ESCAPED), chunk[1:].translate(_YENC_PLAIN))
+    return b"".join(chunks)
+
+
+def _binhex_forks(text: bytes, start: int) -> Iterator[File]:
+    """Data and resource fork of the BinHex stream that begins at `start`, behind its first colon."""
+    end = text.find(b":", start)
+    letters = text[start : end if end >= 0 else len(text)].translate(None, _NOT_BINHEX)
+    letters = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
+    packed = pybase64.b64decode(letters.translate(_TO_BASE64) + b"=" * (-len(letters) % 4))
+    raw = _expand_runs(packed)
+    head = 1 + raw[0] if raw else 0
+    if len(raw) < head + 21:
+        return
+    data_length = int.from_bytes(raw[head + 11 : head + 15], "big")
+    resource_length = int.from_bytes(raw[head + 15 : head + 19], "big")
+    data_start = head + 21
+    name = raw[1:head].decode("mac_roman", "replace")
+    for begin, length in ((data_start, data_length), (data_start + data_length + 2, resource_length)):
+        content = raw[begin : begin + length]
+        if content:
+            yield name, content
+
+
+def _expand_runs(packed: bytes) -> bytes:
+    """BinHex run lengths: 0x90 n repeats the byte before n times in all, 0x90 0x00 is 0x90 itself."""
+    first, *rest = packed.split(b"\x90")
+    chunks, size, last = [first], len(first), first[-1:]
+    for chunk in rest:
+        if not chunk:
+            continue
+        count = chunk[0]
+        repeated = b"\x90" if count == 0 else last * (count - 1)
+        last = b"\x90" if count == 0 else last
+        chunks += (repeated, chunk[1:])
+        last = chunk[-1:] if len(chunk) > 1 else last
+        size += len(repeated) + len(chunk)
+        if size > _MAX_EXPANDED:
+            break
+    return b"".join(chunks)

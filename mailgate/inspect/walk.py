@@ -1,0 +1,290 @@
+"""The walk over one message: every entity in every reading, gathered in one union."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mailgate.inspect.embedded import hidden, in_plain_charset, is_texty
+from mailgate.inspect.encapsulated import looks_like_message, opened
+from mailgate.inspect.encodings import IDENTITY, Reading, decode
+from mailgate.inspect.headers import Header, leading_junk, read_header
+from mailgate.inspect.meaning import Meaning, has_mime_fields, has_mime_version, read_meaning
+from mailgate.inspect.multipart import Division, boundaries, divide, guess_boundaries
+from mailgate.inspect.parameters import Structured
+from mailgate.inspect.parts import ParseLimits, Part, Union
+from mailgate.inspect.textfiles import files_in_text
+
+_MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
+_HEADER_TYPES = frozenset({"text/rfc822-headers", "message/global-headers", "message/disposition-notification"})
+_ELSEWHERE = {"message/partial": "message-partial", "message/external-body": "external-body"}
+_WRAPPER_DEFECTS = {"tnef": "tnef", "cms": "opaque-signed", "apple": "embedded-message"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Bytes under inspection: the raw message (`span` None) or something decoded out of its bytes at `span`."""
+
+    data: bytes
+    span: tuple[int, int] | None = None
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self.span or (start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1."""
+
+    place: str
+    depth: int = 0
+    default_type: str = "text/plain"
+    is_message: bool = False
+    is_strict: bool = True
+
+    def loosely(self, suffix: str = "") -> At:
+        return replace(self, is_strict=False, place=f"{self.place or '1'}~{suffix}" if suffix else self.place)
+
+    @property
+    def leaf_place(self) -> str:
+        return (f"{self.place}.1" if self.place else "1") if self.is_message else self.place
+
+    def child(self, number: int, default_type: str) -> At:
+        place = f"{self.place}.{number}" if self.place else str(number)
+        return replace(self, place=place, depth=self.depth + 1, default_type=default_type, is_message=False)
+
+
+class Walk:
+    """State of one parse: the union and what was already seen."""
+
+    def __init__(self, raw: bytes, limits: ParseLimits) -> None:
+        self.limits = limits
+        self.union = Union(len(raw), limits)
+        self._seen: dict[tuple[int, int, int, str, bool], Text] = {}
+
+    def entity(self, text: Text, start: int, end: int, at: At) -> None:
+        """One entity: header and body, in every reading."""
+        if not self._enter(text, start, end, at):
+            return
+        begins = [start]
+        if at.is_message:
+            begin, junk = leading_junk(text.data, start, end)
+            if junk:
+                self.union.defect(junk, at.leaf_place)
+                begins = [begin, start]
+        for begin in begins:
+            header = read_header(text.data, begin, end, self.limits)
+            self.union.defects(header.defects, at.leaf_place)
+            if header.is_truncated:
+                self.union.exceed("header")
+            for number, body_start in enumerate(header.body_starts):
+                is_strict = at.is_strict and number == 0 and len(begins) == 1 and header.is_certain
+                self._reading(text, header, body_start, end, replace(at, is_strict=is_strict))
+
+    def _enter(self, text: Text, start: int, end: int, at: At) -> bool:
+        key = (id(text.data), start, end, at.default_type, at.is_message)
+        if key in self._seen or (not at.is_strict and not self.union.charge(end - start)):
+            return False
+        self._seen[key] = text
+        if at.depth > self.limits.depth:
+            self.union.exceed("depth")
+            self._add(text.data[start:end], text.origin(start, end), at.loosely(), "")
+            return False
+        if len(self._seen) > 4 * self.limits.parts:
+            self.union.exceed("parts")
+            return False
+        return True
+
+    def _reading(self, text: Text, header: Header, body_start: int, end: int, at: At) -> None:
+        meaning = read_meaning(header, body_start, at.default_type)
+        self.union.defects(meaning.defects, at.leaf_place)
+        if at.is_message and has_mime_fields(header, body_start) and not has_mime_version(header, body_start):
+            self.union.defect("missing-mime-version", at.leaf_place)
+        at = replace(at, is_strict=at.is_strict and meaning.is_clear)
+        done: set[str] = set()
+        for content_type, field in meaning.types:
+            if content_type.startswith("multipart/"):
+                self._multipart(text, body_start, end, content_type, field, meaning, at)
+            elif content_type in _MESSAGE_TYPES and "message" not in done:
+                done.add("message")
+                self._message(text, body_start, end, meaning, at)
+            elif "leaf" not in done:
+                done.add("leaf")
+                self._leaf(text, body_start, end, content_type, meaning, at)
+        if not at.is_strict and "leaf" not in done:
+            self._leaf(text, body_start, end, meaning.types[0][0], meaning, at)
+
+    def _message(self, text: Text, start: int, end: int, meaning: Meaning, at: At) -> None:
+        inner = replace(at, place=at.leaf_place, depth=at.depth + 1, default_type="text/plain", is_message=True)
+        self.entity(text, start, end, inner)
+        for name, inner_text in self._decoded(text, start, end, meaning, at):
+            self.entity(inner_text, 0, len(inner_text.data), inner.loosely(name))
+
+    def _decoded(self, text: Text, start: int, end: int, meaning: Meaning, at: At) -> Iterable[tuple[str, Text]]:
+        """The body of a composite type decoded by an encoding it must not have (RFC 2045 section 6.4)."""
+        for encoding in meaning.encodings:
+            if encoding in IDENTITY:
+                continue
+            self.union.defect("composite-encoding", at.leaf_place, encoding.rstrip("?"))
+            if not self.union.charge(end - start):
+                return
+            for name, data in decode(encoding, text.data[start:end])[0]:
+                yield f"{encoding.rstrip('?')}{name and '-' + name}", Text(data, text.origin(start, end))
+
+    def _multipart(
+        self, text: Text, start: int, end: int, content_type: str, field: Structured, meaning: Meaning, at: At
+    ) -> None:
+        """The parts of a multipart, by each boundary that occurs; where none does the body is a leaf."""
+        default = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
+        candidates = boundaries(field)
+        if not candidates or not candidates[0]:
+            self.union.defect("boundary-missing", at.leaf_place)
+        is_divided = self._divided(text, start, end, candidates, default, at)
+        for name, inner in self._decoded(text, start, end, meaning, at):
+            inner_at = at.loosely(name)
+            is_divided |= self._divided(inner, 0, len(inner.data), candidates, default, inner_at)
+        if is_divided:
+            return
+        if candidates and candidates[0]:
+            self.union.defect("boundary-not-found", at.leaf_place)
+        self._leaf(text, start, end, content_type, meaning, at.loosely())
+
+    def _divided(self, text: Text, start: int, end: int, candidates: Iterable[bytes], default: str, at: At) -> bool:
+        """Walk the parts for each candidate that occurs in the text; False where none does."""
+        seen: set[tuple[int, int]] = set()
+        for boundary in candidates:
+            if seen and not self.union.charge(end - start):
+                break
+            division = divide(text.data, start, end, boundary, self.limits.delimiters)
+            if division is None:
+                continue
+            if division.is_cut:
+                self.union.exceed("delimiters")
+            if seen and not seen.issuperset(division.strict):
+                self.union.defect("ambiguous-boundary", at.leaf_place)
+                at = at.loosely("boundary")
+            seen.update(division.strict)
+            self._parts(text, division, default, at)
+        return bool(seen)
+
+    def _parts(self, text: Text, division: Division, default: str, at: At) -> None:
+        self.union.defects(division.defects, at.leaf_place)
+        is_strict = at.is_strict and not division.lenient
+        for number, (start, end) in enumerate(division.strict, 1):
+            self.entity(text, start, end, replace(at.child(number, default), is_strict=is_strict))
+        for number, (start, end) in enumerate(division.lenient, 1):
+            self.entity(text, start, end, at.child(number, default).loosely("delimiter"))
+        for name, (start, end) in (("preamble", division.preamble), ("epilogue", division.epilogue)):
+            self._margin(text, start, end, at.loosely(name))
+
+    def _margin(self, text: Text, start: int, end: int, at: At) -> None:
+        """Preamble or epilogue: nothing to see for most clients, a part or a file for some."""
+        data = text.data[start:end]
+        if not data.strip() or (len(data) < 200 and b"MIME" in data) or not self.union.charge(len(data)):
+            return
+        if looks_like_message(data) or guess_boundaries(data, 0, len(data)) or any(True for _ in files_in_text(data)):
+            self.union.defect("preamble-content", at.place)
+        self._add(data, text.origin(start, end), at, "text/plain")
+
+    def _leaf(self, text: Text, start: int, end: int, content_type: str, meaning: Meaning, at: At) -> None:
+        """One leaf in every encoding it may have."""
+        if content_type in _ELSEWHERE:
+            self.union.defect(_ELSEWHERE[content_type], at.leaf_place)
+        raw = text.data[start:end]
+        origin = text.origin(start, end)
+        at = replace(at, place=at.leaf_place, is_message=False)
+        for number, encoding in enumerate(meaning.encodings):
+            if number and not self.union.charge(len(raw)):
+                break
+            readings, defects = decode(encoding, raw)
+            self.union.defects(defects, at.place)
+            self._add_readings(
+                readings, encoding, origin, content_type, meaning, at if not number else at.loosely(encoding)
+            )
+        if not at.is_strict:
+            self._add(raw, origin, at.loosely("raw"), content_type, meaning)
+        if len(meaning.encodings) > 2 or (len(meaning.encodings) == 2 and not IDENTITY & set(meaning.encodings)):
+            for order in (meaning.encodings, meaning.encodings[::-1]):
+                self._add(_chain(order, raw), origin, at.loosely("chain"), content_type, meaning)
+
+    def _add_readings(
+        self,
+        readings: list[Reading],
+        encoding: str,
+        origin: tuple[int, int],
+        content_type: str,
+        meaning: Meaning,
+        at: At,
+    ) -> None:
+        is_strict = at.is_strict and len(readings) == 1
+        for name, data in readings:
+            where = replace(at, is_strict=is_strict) if not name else at.loosely(name)
+            self._add(data, origin, where, content_type, meaning, encoding.rstrip("?"))
+
+    def _add(
+        self,
+        data: bytes,
+        origin: tuple[int, int],
+        at: At,
+        content_type: str,
+        meaning: Meaning | None = None,
+        encoding: str = "",
+        name: str = "",
+    ) -> None:
+        """Add one content to the union and look inside it."""
+        names = meaning.names if meaning else ((name,) if name else ())
+        part = Part(
+            place=at.place,
+            name=names[0] if names else "",
+            names=names,
+            declared_type=content_type,
+            encoding=encoding,
+            data=data,
+            is_attachment=meaning.is_attachment if meaning else bool(name),
+            span=origin,
+            is_strict=at.is_strict,
+        )
+        if self.union.add(part):
+            self._inside(data, origin, replace(at, depth=at.depth + 1, is_strict=False), content_type, meaning)
+
+    def _inside(self, data: bytes, origin: tuple[int, int], at: At, content_type: str, meaning: Meaning | None) -> None:
+        """What clients find inside a leaf: messages, parts, wrapped files, files written as text."""
+        if at.depth > self.limits.depth:
+            self.union.exceed("depth")
+            return
+        for kind, (name, content) in opened(data, self.union.room()):
+            self.union.defect(_WRAPPER_DEFECTS[kind], at.place)
+            self._found(content, origin, at.loosely(kind), name)
+        if looks_like_message(data):
+            if content_type not in _HEADER_TYPES:
+                self.union.defect("embedded-message", at.place)
+            self.entity(Text(data, origin), 0, len(data), replace(at.loosely("message"), is_message=True))
+        charsets = meaning.charsets if meaning and content_type.startswith("text/") else ()
+        for content in in_plain_charset(data, charsets):
+            self.union.defect("charset-unusual", at.place)
+            self._add(content, origin, at.loosely("utf8"), content_type, meaning)
+        if is_texty(data):
+            self._inside_text(data, origin, at)
+
+    def _inside_text(self, data: bytes, origin: tuple[int, int], at: At) -> None:
+        guesses = guess_boundaries(data, 0, len(data))
+        if guesses:
+            self.union.defect("embedded-mime", at.place)
+            self._divided(Text(data, origin), 0, len(data), guesses, "text/plain", at.loosely("mime"))
+        for kind, (name, content) in files_in_text(data):
+            self.union.defect("text-encoded-file", at.place, kind)
+            self._found(content, origin, at.loosely(kind), name)
+        for defect, suffix, content in hidden(data):
+            self.union.defect(defect, at.place)
+            self._found(content, origin, at.loosely(suffix), "")
+
+    def _found(self, content: bytes, origin: tuple[int, int], at: At, name: str) -> None:
+        self._add(content, origin, at, "application/octet-stream", name=name)
+
+
+def _chain(order: Iterable[str], data: bytes) -> bytes:
+    """`data` decoded by one encoding after the other."""
+    for encoding in order:
+        readings, _ = decode(encoding, data)
+        data = readings[0][1] if readings else data
+    return data
