@@ -36,7 +36,7 @@ def scanners(states: Sequence[Health]) -> Check:
         return fail("scanner", listed, "start clamd, or correct MAILGATE_CLAMD; until then mail is deferred with 451")
     if troubles:
         return warn("scanner", listed, "look at that clamd; the others do its work", down=sorted(troubles))
-    engines = ", ".join(f"{state.name} ({state.version.engine if state.version else '?'})" for state in states)
+    engines = ", ".join(f"{state.name} ({state.version.engine})" for state in states if state.version)
     return ok("scanner", f"finds the test virus: {engines}")
 
 
