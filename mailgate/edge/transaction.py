@@ -159,7 +159,7 @@ async def inspect(tx: Transaction) -> None:
 
 
 async def decide(tx: Transaction) -> None:
-    """Each tenant's recipients are judged under its own policy (and apart what leaves); one reply for all (promise 7)."""
+    """Each tenant's recipients are judged under its own policy, what leaves apart; one reply for all (promise 7)."""
     assert tx.header is not None and tx.inspection is not None
     snapshot = tx.around.policy()
     judged: list[tuple[TenantName, dict[str, Recipient], Ruling]] = []

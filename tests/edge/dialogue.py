@@ -1,0 +1,190 @@
+"""A session on a loopback socket with a store and inspectors that the test holds in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from mailgate.edge.inspectors import Inspectors
+from mailgate.edge.limits import SessionLimits
+from mailgate.edge.listener import Edge, Listener
+from mailgate.edge.session import Session
+from mailgate.edge.staging import Staging
+from mailgate.edge.store_client import StoreClient
+from mailgate.edge.transaction import Surroundings
+from mailgate.ipc.calls import Authenticated, InspectLimits, NewEntry, Note, Resolved
+from mailgate.model.address import POSTMASTER, Address
+from mailgate.model.envelope import MailboxId, TenantName
+from mailgate.model.verdict import Inspection, PartReport, Verdict
+from mailgate.policy.schema import GatewayPolicy
+from mailgate.policy.snapshot import Snapshot
+
+PEOPLE = {
+    "bob@acme.example": ("acme", "m-bob"),
+    "eve@acme.example": ("acme", "m-eve"),
+    "kim@other.example": ("other", "m-kim"),
+}
+
+
+@dataclass
+class FakeStore:
+    """Knows PEOPLE (password `secret`), keeps what is committed; `fault` is raised by every call while it is set."""
+
+    kept: list[NewEntry] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    fault: Exception | None = None
+    commit_gate: asyncio.Event | None = None
+
+    async def resolve(self, address: Address) -> Resolved:
+        if self.fault:
+            raise self.fault
+        if address is POSTMASTER or address.local == "postmaster":
+            return Resolved("mailbox", TenantName("acme"), (MailboxId("m-bob"),))
+        found = PEOPLE.get(str(address))
+        if found:
+            return Resolved("mailbox", TenantName(found[0]), (MailboxId(found[1]),))
+        return Resolved("unknown" if address.domain in ("acme.example", "other.example") else "foreign")
+
+    async def authenticate(self, login: str, password: bytes, peer: str) -> Authenticated:
+        if self.fault:
+            raise self.fault
+        if login in PEOPLE and password == b"secret":
+            return Authenticated(True, TenantName(PEOPLE[login][0]), login, (login,))
+        return Authenticated(False)
+
+    async def commit(self, entries: tuple[NewEntry, ...]) -> None:
+        if self.commit_gate is not None:
+            await self.commit_gate.wait()
+        if self.fault:
+            raise self.fault
+        self.kept += entries
+        for entry in entries:
+            self.bodies.append(Path(entry.staged).read_bytes() if entry.staged else entry.inline or b"")
+
+    def note(self, note: Note) -> None:
+        self.notes.append(note)
+
+
+@dataclass
+class FakeInspectors:
+    """Finds EICAR-LIKE; `answer` replaces its inspection, `fault` is raised."""
+
+    answer: Inspection | None = None
+    fault: Exception | None = None
+    gate: asyncio.Event | None = None
+
+    async def inspect(self, staging: Staging, limits: InspectLimits, is_inbound: bool) -> Inspection:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fault:
+            raise self.fault
+        verdict = Verdict.INFECTED if b"EICAR-LIKE" in staging.head else Verdict.CLEAN
+        part = PartReport("raw", "", "message/rfc822", "message/rfc822", staging.size, "", verdict, "Test.Virus")
+        return self.answer or Inspection(parts=(part,))
+
+
+class Client:
+    """The other end: `await client.ask("NOOP", 250)` sends a line and checks the code of the one reply."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def reply(self) -> str:
+        lines = []
+        while True:
+            line = (await asyncio.wait_for(self.reader.readline(), 10)).decode()
+            if not line:
+                return "closed"
+            lines.append(line)
+            if line[3:4] != "-":
+                return "".join(lines)
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def ask(self, line: str | bytes, code: int | str) -> str:
+        await self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        answer = await self.reply()
+        assert answer.startswith(str(code)), f"{line!r}: {answer!r}, wanted {code}"
+        return answer
+
+    async def hello(self) -> None:
+        assert (await self.reply()).startswith("220 ")
+        await self.ask("EHLO client.example", 250)
+
+    async def mail(self, body: bytes, code: int, *, sender: str = "a@b.example", to: str = "bob@acme.example") -> str:
+        await self.ask(f"MAIL FROM:<{sender}>", 250)
+        await self.ask(f"RCPT TO:<{to}>", 250)
+        await self.ask("DATA", 354)
+        return await self.ask(body + (b"." if body.endswith(b"\r\n") else b"\r\n."), code)
+
+    async def start_tls(self) -> None:
+        await self.ask("STARTTLS", 220)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        await self.writer.start_tls(context)
+
+    async def log_in(self, login: str = "bob@acme.example") -> None:
+        await self.hello()
+        await self.start_tls()
+        await self.ask("EHLO client.example", 250)
+        await self.ask("AUTH LOGIN", 334)
+        await self.ask(base64.b64encode(login.encode()), 334)
+        await self.ask(base64.b64encode(b"secret"), 235)
+
+
+@dataclass
+class Stage:
+    """What one test plays with."""
+
+    store: FakeStore
+    inspectors: FakeInspectors
+    edge: Edge
+    connect: Callable[[], Any]
+
+
+@asynccontextmanager
+async def stage(
+    folder: Path,
+    *,
+    name: str = "mx",
+    tls: ssl.SSLContext | None = None,
+    policy: GatewayPolicy | None = None,
+    size_limit: int = 1 << 20,
+    proxies: tuple[Any, ...] = (),
+    **limits: Any,
+) -> AsyncIterator[Stage]:
+    store, inspectors = FakeStore(), FakeInspectors()
+    snapshot = Snapshot(built_in=GatewayPolicy(), gateway=policy or GatewayPolicy(), tenants={})
+    session_limits = replace(SessionLimits(), **limits)
+    around = Surroundings(
+        hostname="mx.acme.example",
+        store=cast(StoreClient, store),
+        inspectors=cast(Inspectors, inspectors),
+        policy=lambda: snapshot,
+        limits=lambda: session_limits,
+    )
+    edge = Edge(around, lambda: size_limit, folder)
+    listener = Listener(name, name != "mx", tls, proxies)
+    server = await asyncio.get_running_loop().create_server(lambda: Session(edge, listener), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    clients: list[Client] = []
+
+    async def connect() -> Client:
+        clients.append(Client(*await asyncio.open_connection("127.0.0.1", port)))
+        return clients[-1]
+
+    try:
+        yield Stage(store, inspectors, edge, connect)
+    finally:
+        for client in clients:
+            client.writer.close()
+        server.close()
