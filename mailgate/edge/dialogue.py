@@ -129,7 +129,7 @@ class Dialogue(Connection):
             )
         except (OSError, TimeoutError) as error:
             raise SessionEnd from error
-        if transport is None or len(self._lines):
+        if transport is None:
             raise SessionEnd
         self.transport = transport
         self.session = self._create_session()
