@@ -29,7 +29,7 @@ class Health:
 
     name: str
     trouble: str
-    engine: Engine | None
+    version: Version | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +175,6 @@ class ScannerPool:
         """Each endpoint asked now, whether or not it is its turn."""
         for endpoint in self._endpoints:
             endpoint.prepare(deadline)
-        return tuple(Health(each.name, each.trouble, each.engine) for each in self._endpoints)
+        return tuple(
+            Health(each.name, each.trouble, each.engine.version if each.engine else None) for each in self._endpoints
+        )
