@@ -1,7 +1,7 @@
 """Administrative commands on tenants, users, mailboxes and aliases. Arguments and results are plain JSON values.
 
-Each command works on one tenant, so none can reach or betray another's people. Those that act on one existing thing take
-its address alone: a domain belongs to one tenant. Nothing here deletes mail."""
+Each command works on one tenant, so none can reach or betray another's people. Those that act on one existing thing
+take its address alone: a domain belongs to one tenant. Nothing here deletes mail."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ LABEL_SEPARATOR = "+"  # `bob+shop@` is delivered to `bob@`
 _TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ASCII_LOCAL = re.compile(r"[a-z0-9_'&=~#$*^`{|}?-]+(?:\.[a-z0-9_'&=~#$*^`{|}?-]+)*")
 
-# Cyrillic and Greek letters that most typefaces draw like a Latin one (a small part of Unicode TR 39, after casefold).
-_LOOKALIKES = str.maketrans("авеонкмрстухіјѕһԁԛԝӏαεοινκρτυχγ", "abeohkmpctyxijshdqwlaeoivkptuxy")
+# Letters that most typefaces draw like a Latin one: Cyrillic, Greek, dotless i (a small part of UTS 39, after casefold).
+_LOOKALIKES = str.maketrans("ıавеонкмрстухіјѕһԁԛԝӏαεοινκρτυχγ", "iabeohkmpctyxijshdqwlaeoivkptuxy")
 
 # Scripts that are written together; letters of any other pair in one local part are refused.
 _SCRIPT_SETS = (
@@ -53,7 +53,7 @@ def without_label(local: str) -> str:
 
 
 def skeleton(address: str) -> str:
-    """Canonical addresses with the same skeleton look alike: Cyrillic and Greek letters become their Latin doubles."""
+    """Canonical addresses with the same skeleton look alike: letters become their Latin doubles."""
     local, _, domain = address.rpartition("@")
     return f"{local.translate(_LOOKALIKES)}@{domain}"
 

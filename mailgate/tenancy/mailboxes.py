@@ -32,7 +32,7 @@ def add_mailbox(work: Work, address: str, kind: MailboxKind) -> Mailbox:
 
 
 def find_mailbox(work: Work, name: str) -> Mailbox:
-    """The one mailbox that the address `name` leads to; raises NotFoundError, or UserError where it leads to several."""
+    """The one mailbox that the address `name` leads to; raises NotFoundError, or UserError where there are several."""
     address = work.known_address(name)
     found = work.session.scalars(
         select(Mailbox).join(Target, Target.mailbox_id == Mailbox.id).where(Target.address == address)

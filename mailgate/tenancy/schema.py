@@ -36,7 +36,7 @@ class Schema:
         if found is None:
             self._create(connection)
         elif found.isdigit() and found < self.head:
-            self._migrate(connection)
+            self.migrate(connection)
         else:
             raise UnavailableError(
                 f"{self.name} database: its schema is revision {found}, this release knows up to {self.head}; "
@@ -57,7 +57,8 @@ class Schema:
         connection.execute(text(_VERSION_TABLE))
         connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": self.head})
 
-    def _migrate(self, connection: Connection) -> None:
+    def migrate(self, connection: Connection) -> None:
+        """Runs every migration that the database lacks; from an empty one the result is the same as made fresh."""
         from alembic import command  # imported here: it takes a second, and most processes never migrate
         from alembic.config import Config
 

@@ -46,9 +46,9 @@ def upgrade() -> None:
             "state", sa.Enum("active", "disabled", name="mailboxstate", native_enum=False, length=16), nullable=False
         ),
         sa.Column("created_at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["address"], ["addresses.address"], name=op.f("fk_mailboxes_address_addresses")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("address", name=op.f("uq_mailboxes_address")),
+        sa.ForeignKeyConstraint(["address"], ["addresses.address"], name=op.f("fk_mailboxes_address_addresses")),
     )
     op.create_table(
         "assignments",

@@ -1,0 +1,61 @@
+"""Where addresses lead, without a database."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailgate.ipc.calls import Resolved
+from mailgate.model.envelope import MailboxId, TenantName
+from mailgate.tenancy.address_map import AddressMap, build
+
+ACME = TenantName("acme")
+BOB, TEAM, OLD = MailboxId("bob"), MailboxId("team"), MailboxId("old")
+
+
+@pytest.fixture
+def addresses() -> AddressMap:
+    targets = [
+        ("bob@acme.example", BOB, True),
+        ("all@acme.example", BOB, True),
+        ("all@acme.example", TEAM, True),
+        ("some@acme.example", OLD, False),
+        ("some@acme.example", TEAM, True),
+        ("old@acme.example", OLD, False),
+        ("josé@acme.example", BOB, True),
+        ("postmaster@two.example", TEAM, True),
+        ("postmaster@three.example", OLD, False),
+    ]
+    return build(ACME, targets, BOB)
+
+
+@pytest.mark.parametrize(
+    ("local", "domain", "kind", "mailboxes"),
+    [
+        ("bob", "acme.example", "mailbox", (BOB,)),
+        ("BOB", "acme.example", "mailbox", (BOB,)),
+        ("bob+shop", "acme.example", "mailbox", (BOB,)),
+        ("Bob+a+b", "acme.example", "mailbox", (BOB,)),
+        ("jose\u0301", "acme.example", "mailbox", (BOB,)),
+        ("JOS\u00c9", "acme.example", "mailbox", (BOB,)),
+        ("all", "acme.example", "mailbox", (BOB, TEAM)),
+        ("some", "acme.example", "mailbox", (TEAM,)),
+        ("old", "acme.example", "disabled", ()),
+        ("old+x", "acme.example", "disabled", ()),
+        ("nobody", "acme.example", "unknown", ()),
+        ("+x", "acme.example", "unknown", ()),
+        ("bob", "two.example", "unknown", ()),
+        ("Postmaster", "acme.example", "mailbox", (BOB,)),
+        ("postmaster+x", "acme.example", "mailbox", (BOB,)),
+        ("postmaster", "two.example", "mailbox", (TEAM,)),
+        ("postmaster", "three.example", "mailbox", (BOB,)),
+        ("xpostmaster", "acme.example", "unknown", ()),
+    ],
+)
+def test_resolve(addresses: AddressMap, local: str, domain: str, kind: str, mailboxes: tuple[MailboxId, ...]) -> None:
+    assert addresses.resolve(local, domain) == Resolved(kind, ACME, mailboxes)
+
+
+def test_without_any_mailbox_the_postmaster_is_unavailable_not_unknown() -> None:
+    empty = build(ACME, [], None)
+    assert empty.resolve("postmaster", "acme.example").kind == "unavailable"
+    assert empty.resolve("bob", "acme.example").kind == "unknown"

@@ -1,0 +1,135 @@
+"""Making and migrating databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from mailgate.model.errors import UnavailableError
+from mailgate.tenancy.database import Database
+from mailgate.tenancy.schema import MIGRATIONS, REGISTRY, TENANT, Schema
+
+BOTH = pytest.mark.parametrize("schema", [REGISTRY, TENANT], ids=lambda schema: schema.name)
+
+NEXT_REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table("later", sa.Column("id", sa.Integer(), primary_key=True))
+    {more}
+"""
+
+
+def tables(path: Path) -> list[tuple[str, str]]:
+    """Name and definition of everything in the database, without what means nothing: quotes and white space."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").fetchall()
+    return [(name, "".join(sql.replace('"', "").split())) for name, sql in rows]
+
+
+def version(path: Path) -> str:
+    with sqlite3.connect(path) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+def set_version(path: Path, number: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (number,))
+
+
+def with_next_revision(schema: Schema, folder: Path, more: str = "") -> Schema:
+    """The schema of an imagined later release."""
+    folder.mkdir()
+    for script in schema.versions.glob("*.py"):
+        (folder / script.name).write_text(script.read_text())
+    (folder / "r0002_later.py").write_text(NEXT_REVISION.format(more=more))
+    return replace(schema, head="0002", versions=folder)
+
+
+@BOTH
+def test_migrated_from_the_beginning_and_made_fresh_are_the_same(tmp_path: Path, schema: Schema) -> None:
+    Database(tmp_path / "fresh", schema).close()
+    engine = create_engine(f"sqlite:///{tmp_path / 'old'}")
+    with engine.begin() as migrated:
+        schema.migrate(migrated)
+        assert compare_metadata(MigrationContext.configure(migrated), schema.metadata) == []
+    engine.dispose()
+    assert tables(tmp_path / "old") == tables(tmp_path / "fresh")
+    assert version(tmp_path / "old") == version(tmp_path / "fresh") == schema.head
+
+
+@BOTH
+def test_head_is_the_newest_script(schema: Schema) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(schema.versions))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.head]
+
+
+@BOTH
+def test_an_older_database_is_migrated_when_opened_and_keeps_its_rows(tmp_path: Path, schema: Schema) -> None:
+    path = tmp_path / "db"
+    Database(path, schema).close()
+    before = tables(path)
+    Database(path, with_next_revision(schema, tmp_path / "versions")).close()
+    assert version(path) == "0002"
+    assert {name for name, _ in tables(path)} - {name for name, _ in before} == {"later"}
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    Database(path, TENANT).close()
+    before = tables(path)
+    broken = with_next_revision(TENANT, tmp_path / "versions", more='op.execute("SELECT * FROM nowhere")')
+    with pytest.raises(UnavailableError, match="nowhere"):
+        Database(path, broken)
+    assert tables(path) == before
+    assert version(path) == "0001"
+
+
+@BOTH
+@pytest.mark.parametrize("number", ["0002", "9999", "abcdef"])
+def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path, schema: Schema, number: str) -> None:
+    path = tmp_path / "db"
+    Database(path, schema).close()
+    set_version(path, number)
+    with pytest.raises(UnavailableError, match=f"revision {number}, this release knows up to 0001; run the newer"):
+        Database(path, schema)
+    assert version(path) == number
+
+
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "db") as connection:
+        connection.execute("CREATE TABLE other (id)")
+    connection.close()
+    with pytest.raises(UnavailableError, match=r"/db: .*not those of mailgate"):
+        Database(tmp_path / "db", TENANT)
+
+
+def test_what_a_crash_left_empty_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "db").touch()
+    Database(tmp_path / "db", TENANT).close()
+    assert version(tmp_path / "db") == TENANT.head
+
+
+def test_a_folder_with_odd_characters_works(tmp_path: Path) -> None:
+    odd = tmp_path / "a %d: b?c#e"
+    odd.mkdir()
+    Database(odd / "db", TENANT).close()
+    assert version(odd / "db") == TENANT.head
