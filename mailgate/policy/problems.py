@@ -71,15 +71,15 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         size = f" ({format_size(bound)})" if bound >= 1024 and bound % 1024 == 0 else ""
         return f"is too {'small' if least else 'large'}; at {'least' if least else 'most'} {bound}{size}"
     if kind == "tuple_type" and path == ("attachments",):
-        return "is no list of rules; begin each rule with a line [[attachments]]"
+        return "is not a list of rules; begin each rule with a line [[attachments]]"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"is no table; write [{dotted(path)}] on a line of its own and the keys below it"
+        return f"is not a table; write [{dotted(path)}] on a line of its own and the keys below it"
     if path[0] == "defects":
-        return "is no name of a defect; use small letters, digits and hyphens, or * for all others"
+        return "is not the name of a defect; use small letters, digits and hyphens, or * for all others"
     plain = {
-        "int_type": "is no whole number; write it without quotes",
+        "int_type": "is not a whole number; write it without quotes",
         "bool_type": "is neither true nor false; write one of them without quotes",
-        "string_type": "is no text; write it in double quotes",
+        "string_type": "is not a text; write it in double quotes",
         "tuple_type": 'is neither a text nor a list of texts; write it as "a" or ["a", "b"]',
         "too_short": "is empty; name at least one value or remove the key",
         "size": str(error["msg"]),
