@@ -9,6 +9,7 @@ from msgspec import Struct
 from mailgate.model.decision import Decision
 from mailgate.model.envelope import Envelope, MailboxId, TenantName
 from mailgate.model.event import Event
+from mailgate.model.outcome import Outcome
 from mailgate.model.verdict import Inspection
 
 
@@ -61,9 +62,9 @@ class Authenticated(Struct, tag=True, frozen=True):
 
 
 class NewEntry(Struct, frozen=True):
-    """One message for one tenant, to be kept. The stored bytes are `prefix` (trace headers) followed by the body less its
-    `cuts` (sorted, non-overlapping byte ranges). The body is `inline`, or the file `staged` (absolute path, read, then
-    removed by the store after the commit)."""
+    """One message for one tenant, to be kept. The stored bytes are `prefix` (trace headers) followed by the body less
+    its `cuts` (sorted, non-overlapping byte ranges). The body is `inline`, or the file `staged` (absolute path, read,
+    then removed by the edge)."""
 
     envelope: Envelope
     decision: Decision
@@ -83,10 +84,59 @@ class Commit(Struct, tag=True, frozen=True):
 
 
 class Note(Struct, tag=True, frozen=True):
-    """Timeline of a message that was not accepted (refused or deferred in the dialogue); not synced, answered by Done."""
+    """Timeline of a message that was not accepted (refused or deferred in the dialogue); not synced; answered by Done"""
 
     envelope: Envelope
     events: tuple[Event, ...]
+
+
+class Lease(Struct, tag=True, frozen=True):
+    """From the relay: up to `limit` due recipients for `seconds`; answered by Leased. `holder` is this start of the
+    relay; destinations in `excluded` are busy."""
+
+    holder: str
+    limit: int
+    seconds: float
+    excluded: tuple[str, ...] = ()
+
+
+class Work(Struct, frozen=True):
+    """One recipient to relay, attempt `number` (1 for the first) recorded already. `message` and `n` name its row;
+    `position` is its recipient's index in the envelope. The stored bytes are `inline`, or in `file` (absolute path)."""
+
+    message: int
+    n: int
+    position: int
+    number: int
+    destination: str
+    expires_at: float
+    envelope: Envelope
+    size: int
+    inline: bytes | None = None
+    file: str = ""
+
+
+class Leased(Struct, tag=True, frozen=True):
+    """`next_due`: seconds since 1970 when the next recipient is due, None where none waits."""
+
+    work: tuple[Work, ...]
+    next_due: float | None = None
+
+
+class Ended(Struct, frozen=True):
+    """How the attempt for the row (`message`, `n`) ended; `facts` go into the timeline (host, TLS, replies …)."""
+
+    message: int
+    n: int
+    outcome: Outcome
+    facts: dict[str, Any] = {}
+
+
+class Record(Struct, tag=True, frozen=True):
+    """Outcomes of leased work; answered by Done once durable. The store writes DSNs in the same transaction."""
+
+    holder: str
+    ended: tuple[Ended, ...]
 
 
 class Admin(Struct, tag=True, frozen=True):
@@ -125,13 +175,17 @@ class DirectoryChanged(Struct, tag=True, frozen=True):
     tenant: TenantName = TenantName("")
 
 
-Request = Hello | Resolve | Authenticate | Commit | Note | Admin
-Answer = Welcome | Resolved | Authenticated | Result | Done | Failed
-Push = PolicyChanged | DirectoryChanged
+class RelayWork(Struct, tag=True, frozen=True):
+    """Pushed to a connection whose role is `relay` when something for it became due: lease now."""
+
+
+Request = Hello | Resolve | Authenticate | Commit | Note | Lease | Record | Admin
+Answer = Welcome | Resolved | Authenticated | Leased | Result | Done | Failed
+Push = PolicyChanged | DirectoryChanged | RelayWork
 
 
 class InspectLimits(Struct, frozen=True):
-    """`depth`: nesting; `parts`: leaves; `cpu_seconds`, `wall_seconds`: for the whole message; `scan_bytes`: one part."""
+    """`depth`: nesting; `parts`: leaves; `cpu_seconds`, `wall_seconds`: whole message; `part_bytes`: one part."""
 
     depth: int = 50
     parts: int = 1000

@@ -1,4 +1,4 @@
-"""Framing: 4 bytes length, 4 bytes call number (both big-endian), then msgpack. Number 0 is a push without an answer."""
+"""Framing: 4 bytes length, 4 bytes call number (both big-endian), then msgpack. Number 0 is a push: no answer."""
 
 from __future__ import annotations
 
