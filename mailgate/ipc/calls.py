@@ -84,7 +84,7 @@ class Commit(Struct, tag=True, frozen=True):
 
 
 class Note(Struct, tag=True, frozen=True):
-    """Timeline of a message that was not accepted (refused or deferred in the dialogue); not synced; answered by Done"""
+    """Timeline of a message that was refused or deferred in the dialogue, not synced; answered by Done."""
 
     envelope: Envelope
     events: tuple[Event, ...]
