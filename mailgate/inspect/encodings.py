@@ -67,9 +67,9 @@ def read_encoding(values: list[bytes]) -> tuple[list[str], set[str]]:
 
 
 def _one_field(value: bytes) -> tuple[list[str], str]:
-    exact = _ALIASES.get(value.strip(_WHITE).lower())
-    if exact is not None:
-        return [exact], "" if value.strip(_WHITE).lower() in _STANDARD else "transfer-encoding-unknown"
+    token = value.lstrip(b" \t").lower()
+    if token in _STANDARD:
+        return [_ALIASES[token]], ""
     text = value.replace(b"\r\n", b"").lower()
     if b"=?" in text:
         text = decode_words(text)
@@ -82,6 +82,8 @@ def _one_field(value: bytes) -> tuple[list[str], str]:
             "base64?",
             "quoted-printable?",
         ], "transfer-encoding-unknown"
+    if text.strip(_WHITE) in _ALIASES.keys() - _STANDARD:
+        return list(names), "transfer-encoding-unknown"
     return list(names), "transfer-encoding-list" if len(names) > 1 else "transfer-encoding-syntax"
 
 
@@ -131,6 +133,7 @@ def _lenient_base64(data: bytes, compact: bytes) -> tuple[list[Reading], set[str
         readings.setdefault(runs, "concatenated")
     if len(core) % 4 == 1 or defects & {"base64-junk"}:
         readings.setdefault(data, "undecoded")  # clients that reject the data show it as it is
+        readings.setdefault(data.translate(None, b"\r\n"), "joined")
     return [(name, decoded) for decoded, name in readings.items()], defects
 
 

@@ -27,6 +27,10 @@ class Meaning:
     is_clear: bool
 
     @property
+    def name(self) -> str:
+        return self.names[0] if self.names else ""
+
+    @property
     def charsets(self) -> tuple[str, ...]:
         fields = dict.fromkeys(field for _, field in self.types)
         found = [value for field in fields for value in field.readings(b"charset")]

@@ -86,12 +86,10 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
     if not delimiters:
         return None
     exact = [d for d in delimiters if d.leniency in (Leniency.NONE, Leniency.BARE_LF)]
-    if not exact or all(d.is_close for d in exact[:1]):
-        exact = delimiters
     close = next((n for n, d in enumerate(exact) if d.is_close), None)
     until_close = exact if close is None else exact[: close + 1]
     strict = _between(until_close, end)
-    defects = {"missing-close-delimiter"} if close is None else set()
+    defects = {"missing-close-delimiter"} if close is None else set[str]()
     seen = Leniency.NONE
     for delimiter in delimiters:
         seen |= delimiter.leniency
@@ -108,7 +106,7 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
     return Division(
         strict=tuple(strict),
         lenient=tuple(lenient),
-        preamble=(start, exact[0].content_end),
+        preamble=(start, (exact or delimiters)[0].content_end),
         epilogue=(end if close is None else exact[close].end, end),
         defects=frozenset(defects),
         is_cut=is_cut,
@@ -117,8 +115,8 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
 
 def _between(delimiters: list[Delimiter], end: int) -> list[tuple[int, int]]:
     """The spans behind each delimiter that does not close, up to the next one or the end."""
-    ends = [d.content_end for d in delimiters[1:]] + [end]
-    spans = [(d.end, max(d.end, until)) for d, until in zip(delimiters, ends, strict=True) if not d.is_close]
+    ends = [*(d.content_end for d in delimiters[1:]), end]
+    spans = [(d.end, until) for d, until in zip(delimiters, ends, strict=False) if not d.is_close]
     return [span for span in spans if span[0] < span[1]]
 
 

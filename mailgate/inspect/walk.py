@@ -98,7 +98,7 @@ class Walk:
     def _reading(self, text: Text, header: Header, body_start: int, end: int, at: At) -> None:
         meaning = read_meaning(header, body_start, at.default_type)
         self.union.defects(meaning.defects, at.leaf_place)
-        if at.is_message and has_mime_fields(header, body_start) and not has_mime_version(header, body_start):
+        if at.is_message and not at.depth and has_mime_fields(header, body_start) and not has_mime_version(header, body_start):
             self.union.defect("missing-mime-version", at.leaf_place)
         at = replace(at, is_strict=at.is_strict and meaning.is_clear)
         done: set[str] = set()
@@ -139,19 +139,20 @@ class Walk:
         candidates = boundaries(field)
         if not candidates or not candidates[0]:
             self.union.defect("boundary-missing", at.leaf_place)
-        is_divided = self._divided(text, start, end, candidates, default, at)
+        found = self._divided(text, start, end, candidates, default, at)
         for name, inner in self._decoded(text, start, end, meaning, at):
-            inner_at = at.loosely(name)
-            is_divided |= self._divided(inner, 0, len(inner.data), candidates, default, inner_at)
-        if is_divided:
-            return
-        if candidates and candidates[0]:
-            self.union.defect("boundary-not-found", at.leaf_place)
-        self._leaf(text, start, end, content_type, meaning, at.loosely())
+            self._divided(inner, 0, len(inner.data), candidates, default, at.loosely(name))
+        if not found.intersection(candidates[:1]):
+            if candidates and candidates[0]:
+                self.union.defect("boundary-not-found", at.leaf_place)
+            self._leaf(text, start, end, content_type, meaning, at.loosely())
 
-    def _divided(self, text: Text, start: int, end: int, candidates: Iterable[bytes], default: str, at: At) -> bool:
-        """Walk the parts for each candidate that occurs in the text; False where none does."""
+    def _divided(
+        self, text: Text, start: int, end: int, candidates: Iterable[bytes], default: str, at: At
+    ) -> set[bytes]:
+        """Walk the parts for each candidate that occurs in the text; the boundaries with exact delimiter lines."""
         seen: set[tuple[int, int]] = set()
+        found: set[bytes] = set()
         for boundary in candidates:
             if seen and not self.union.charge(end - start):
                 break
@@ -164,8 +165,10 @@ class Walk:
                 self.union.defect("ambiguous-boundary", at.leaf_place)
                 at = at.loosely("boundary")
             seen.update(division.strict)
+            if division.strict:
+                found.add(boundary)
             self._parts(text, division, default, at)
-        return bool(seen)
+        return found
 
     def _parts(self, text: Text, division: Division, default: str, at: At) -> None:
         self.union.defects(division.defects, at.leaf_place)
@@ -262,7 +265,7 @@ class Walk:
         charsets = meaning.charsets if meaning and content_type.startswith("text/") else ()
         for content in in_plain_charset(data, charsets):
             self.union.defect("charset-unusual", at.place)
-            self._add(content, origin, at.loosely("utf8"), content_type, meaning)
+            self._add(content, origin, at.loosely("utf8"), content_type, name=meaning.name if meaning else "")
         if is_texty(data):
             self._inside_text(data, origin, at)
 
