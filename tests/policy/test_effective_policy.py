@@ -76,7 +76,9 @@ def test_rules_of_the_tenant_come_first_and_are_numbered_by_file() -> None:
 
 
 def test_defects_add_up() -> None:
-    found = policy('[defects]\nbom = "reject"\n"*" = "quarantine"', '[defects]\nbom = "scan"\nmessage-partial = "reject"')
+    found = policy(
+        '[defects]\nbom = "reject"\n"*" = "quarantine"', '[defects]\nbom = "scan"\nmessage-partial = "reject"'
+    )
     assert found.defect_action("bom") == ("defects.bom", DefectAction.SCAN)
     assert found.defect_action("message-partial") == ("defects.message-partial", DefectAction.REJECT)
     assert found.defect_action("external-body") == ("defects.external-body", DefectAction.QUARANTINE)

@@ -16,7 +16,9 @@ from mailgate.policy.loader import load
 from mailgate.policy.snapshot import Snapshot, SnapshotError
 from tests.policy.making import MIB, SIZE_LIMIT, snapshot, write
 
-GATEWAY = '[limits]\nparts = 10\n[defects]\nbom = "reject"\n[[attachments]]\nname = "a"\naction = "reject"\nclass = "macro"'
+GATEWAY = (
+    '[limits]\nparts = 10\n[defects]\nbom = "reject"\n[[attachments]]\nname = "a"\naction = "reject"\nclass = "macro"'
+)
 TENANT = '[limits]\nparts = 9\n[[attachments]]\nname = "b"\naction = "accept"\nlarger_than = "1 MiB"\nsender = ""'
 
 

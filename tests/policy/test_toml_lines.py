@@ -89,7 +89,9 @@ def test_empty_text() -> None:
 _KEYS = st.one_of(st.text(string.ascii_letters + "-_", min_size=1, max_size=5), st.text(max_size=5))
 _SCALARS = st.one_of(st.integers(0, 99), st.booleans(), st.text(max_size=12), st.floats(0, 1))
 _VALUES = st.recursive(
-    _SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=3)), max_leaves=6
+    _SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=3)),
+    max_leaves=6,
 )
 _TABLES = st.dictionaries(_KEYS, _VALUES, max_size=4)
 
