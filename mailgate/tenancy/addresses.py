@@ -18,7 +18,7 @@ LABEL_SEPARATOR = "+"  # `bob+shop@` is delivered to `bob@`
 _TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ASCII_LOCAL = re.compile(r"[a-z0-9_'&=~#$*^`{|}?-]+(?:\.[a-z0-9_'&=~#$*^`{|}?-]+)*")
 
-# Letters that most typefaces draw like a Latin one: Cyrillic, Greek, dotless i (a small part of UTS 39, after casefold).
+# Letters that most typefaces draw like a Latin one: Cyrillic, Greek, dotless i (a small part of UTS 39, casefolded).
 _LOOKALIKES = str.maketrans("ıавеонкмрстухіјѕһԁԛԝӏαεοινκρτυχγ", "iabeohkmpctyxijshdqwlaeoivkptuxy")
 
 # Scripts that are written together; letters of any other pair in one local part are refused.
