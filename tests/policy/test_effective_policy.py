@@ -120,8 +120,8 @@ def test_tenant_never_loosens_the_gateway(
     bound: dict[str, int], wanted: dict[str, int], floor: dict[str, TransportLevel], asked: dict[str, TransportLevel]
 ) -> None:
     """Whatever a snapshot says; the schema's bounds are left out here to try more."""
-    gateway = GatewayPolicy(limits=GatewayLimits.model_construct(**bound), transport=Transport(**floor))
-    own = TenantPolicy(limits=Limits.model_construct(**wanted), transport=Transport(**asked))
+    gateway = GatewayPolicy(limits=GatewayLimits.model_construct(None, **bound), transport=Transport(**floor))
+    own = TenantPolicy(limits=Limits.model_construct(None, **wanted), transport=Transport(**asked))
     published = Snapshot(built_in=built_in(SIZE_LIMIT), gateway=gateway, tenants={"acme": own})
     ours, theirs = published.for_gateway, published.for_tenant("acme")
     for name in GatewayLimits.model_fields:

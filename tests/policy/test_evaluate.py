@@ -120,6 +120,12 @@ def test_first_matching_rule_acts_the_tenants_before_the_gateways() -> None:
     assert decided(ACCEPT_ALL + NO_PROGRAMS, facts(PROGRAM))[0] is Action.ACCEPT
 
 
+def test_rule_may_be_stricter_on_a_part_that_could_not_be_scanned() -> None:
+    locked = unscanned(Unscanned.ENCRYPTED, "a.zip", classes=("archive",))
+    rule = NO_PROGRAMS.replace('class = "executable"', 'class = "archive"\nencrypted = true')
+    assert decided(rule, facts(locked)) == (Action.REJECT, 'gateway.toml: attachments[1] "no programs"')
+
+
 def test_accept_ends_the_rules_for_its_part_only() -> None:
     accept_macro = ACCEPT_ALL.replace('filename = "*"', 'class = "macro"')
     assert decided(NO_PROGRAMS + MACROS_WAIT, facts(MACRO), accept_macro)[0] is Action.ACCEPT

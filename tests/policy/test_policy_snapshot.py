@@ -90,9 +90,9 @@ def test_content_of_another_release_is_refused(change: dict[str, object]) -> Non
 def test_immutable() -> None:
     published = snapshot(GATEWAY)
     with pytest.raises(ValidationError):
-        published.gateway = published.built_in  # type: ignore[misc]
+        published.gateway = published.built_in
     with pytest.raises(ValidationError):
-        published.for_gateway.limits.parts = 5  # type: ignore[misc]
+        published.for_gateway.limits.parts = 5
     with pytest.raises(TypeError):
         published.for_gateway.defects["bom"] = None  # type: ignore[index]
 
