@@ -15,7 +15,6 @@ class SessionLimits:
     connections_per_address: int = 100
     messages: int = 1000
     commands: int = 10_000
-    recipients: int = 1000
     idle_seconds: float = 300.0
     session_seconds: float = 3600.0
     data_bytes_per_second: int = 100

@@ -34,7 +34,6 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
         connections_per_address=limits.connections_per_address,
         messages=limits.messages_per_connection,
         commands=limits.commands,
-        recipients=limits.recipients,
         idle_seconds=limits.idle_seconds,
         session_seconds=limits.session_seconds,
         data_bytes_per_second=limits.data_rate,

@@ -62,9 +62,9 @@ class Session(Dialogue):
         if self._chunks is not None:
             raise Refusal(replies.BDAT_UNDER_WAY)
         address = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8)
-        if len(tx.recipients) >= self.limits.recipients:
-            raise Refusal(replies.TOO_MANY_RECIPIENTS)
         tenant, recipient = await self._route(tx, address)
+        if len(tx.recipients) >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
+            raise Refusal(replies.TOO_MANY_RECIPIENTS)
         if all(recipient != known for _, known in tx.recipients):
             tx.recipients.append((tenant, recipient))
         await self.say(replies.RECIPIENT_OK)

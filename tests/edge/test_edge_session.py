@@ -19,7 +19,7 @@ from mailgate.model.decision import Action
 from mailgate.model.errors import UnavailableError
 from mailgate.model.verdict import Unscanned, not_scanned
 from mailgate.ops import tls
-from mailgate.policy.schema import GatewayPolicy, Scanning
+from mailgate.policy.schema import GatewayLimits, GatewayPolicy, Scanning
 from mailgate.settings import Settings
 from tests.edge.dialogue import Client, Stage, stage
 
@@ -365,7 +365,7 @@ def test_limits_of_recipients_and_messages(tmp_path: Path) -> None:
         await client.ask("RSET", 250)
         await client.ask("MAIL FROM:<a@b.example>", 421)
 
-    play(part, tmp_path, recipients=1, messages=1)
+    play(part, tmp_path, policy=GatewayPolicy(limits=GatewayLimits(recipients=1)), messages=1)
 
 
 def test_starttls_forgets_and_plaintext_ahead_ends_the_session(tmp_path: Path, context: ssl.SSLContext) -> None:
