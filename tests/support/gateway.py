@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -102,7 +101,7 @@ class Gateway:
         assert self.process is not None
         log = self.log_since_start()
         assert self.process.poll() is None, f"the gateway ended with {self.process.returncode}:\n{log}"
-        return re.search(r"\bready\b", log) is not None
+        return "mailgate is ready" in log
 
     @property
     def pid(self) -> int:
