@@ -1,1 +1,1 @@
-
+"""The store process: the only writer of the spool; commits, leases, local delivery, logins, policies, commands."""

@@ -1,0 +1,191 @@
+"""A message's timeline in words: what came in, was found and decided, and what became of each recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mailgate.model.decision import Decision
+from mailgate.model.envelope import Envelope
+from mailgate.model.event import Event
+from mailgate.model.verdict import Inspection
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event: `at` in seconds since 1970, `text` for people, `facts` for programs."""
+
+    at: float
+    kind: str
+    recipient: str
+    text: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One message. `waiting` are the recipients that are not final yet, as (forward-path, state, reason)."""
+
+    queue_id: str
+    message_id: str
+    tenant: str
+    direction: str
+    reverse_path: str
+    recipients: tuple[str, ...]
+    accepted: bool
+    size: int | None
+    events: tuple[Line, ...]
+    waiting: tuple[tuple[str, str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain["waiting"] = [
+            {"recipient": path, "state": state, "reason": reason} for path, state, reason in self.waiting
+        ]
+        return plain
+
+
+def timeline(
+    envelope: Envelope,
+    events: Sequence[Event],
+    *,
+    accepted: bool,
+    size: int | None = None,
+    decision: Decision | None = None,
+    inspection: Inspection | None = None,
+    waiting: Sequence[tuple[str, str, str]] = (),
+) -> Timeline:
+    """`inspection` and `decision` become lines of their own where `events` has none of that kind."""
+    return Timeline(
+        queue_id=envelope.queue_id,
+        message_id=envelope.message_id,
+        tenant=envelope.tenant,
+        direction=envelope.direction,
+        reverse_path=envelope.reverse_path,
+        recipients=tuple(recipient.forward_path for recipient in envelope.recipients),
+        accepted=accepted,
+        size=size,
+        events=tuple(map(_line, _completed(events, inspection, decision, envelope.received_at))),
+        waiting=tuple(waiting),
+    )
+
+
+def _completed(
+    events: Sequence[Event], inspection: Inspection | None, decision: Decision | None, received_at: float
+) -> list[Event]:
+    """What was found stands before what was decided, and that before all that followed from it."""
+    kinds = [event.kind for event in events]
+    listed = list(events)
+    at = (
+        kinds.index("decided")
+        if "decided" in kinds
+        else kinds.index("committed")
+        if "committed" in kinds
+        else len(kinds)
+    )
+    moment = events[at].at if at < len(events) else received_at
+    if decision is not None and "decided" not in kinds:
+        listed.insert(at, Event(moment, "decided", decision_facts(decision)))
+    if inspection is not None and "inspected" not in kinds:
+        listed.insert(at, Event(moment, "inspected", inspection_facts(inspection)))
+    return listed
+
+
+def decision_facts(decision: Decision) -> dict[str, Any]:
+    return {
+        "action": str(decision.action),
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "policy": decision.policy_version,
+    }
+
+
+def inspection_facts(inspection: Inspection) -> dict[str, Any]:
+    """The verdict, and the ledger of all parts with what was found in each."""
+    return {
+        "verdict": str(inspection.verdict),
+        "signature": inspection.signature,
+        **msgspec.to_builtins(inspection),
+    }
+
+
+def _line(event: Event) -> Line:
+    say = _WORDS.get(event.kind, _plainly)
+    return Line(event.at, event.kind, event.recipient, say(event.facts), dict(event.facts))
+
+
+def _plainly(facts: Facts) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if value not in ("", None, (), [], {}))
+
+
+def _received(facts: Facts) -> str:
+    tls = f", {facts['tls']}" if facts.get("tls") else ", without TLS"
+    return f"{facts.get('size', '?')} bytes from {facts.get('client', '?')} ({facts.get('helo', '?')}){tls}"
+
+
+def _inspected(facts: Facts) -> str:
+    parts: Sequence[Facts] = facts.get("parts", ())
+    found = [
+        f"{part['place']} {part['verdict']}"
+        + (f" ({part.get('signature') or part.get('reason')})" if part["verdict"] != "clean" else "")
+        for part in parts
+        if part["verdict"] != "clean"
+    ]
+    detail = f": {'; '.join(found)}" if found else ""
+    signatures = f", signatures {facts['signatures']}" if facts.get("signatures") else ""
+    return f"{facts.get('verdict', '?')}, {len(parts)} parts{detail}{signatures}"
+
+
+def _decided(facts: Facts) -> str:
+    reason = f": {facts['reason']}" if facts.get("reason") else ""
+    policy = facts.get("policy") or facts.get("policy_version") or "?"
+    return f"{facts.get('action', '?')}{reason} (rule {facts.get('rule', '?')}, policy {policy})"
+
+
+def _committed(facts: Facts) -> str:
+    return (
+        f"kept as {facts.get('state', '?')}: {facts.get('size', '?')} bytes, {facts.get('recipients', '?')} recipients"
+    )
+
+
+def _refused(facts: Facts) -> str:
+    cause = f" ({facts['cause']})" if facts.get("cause") else ""
+    return f"{facts.get('reply', '')}{cause}"
+
+
+def _attempted(facts: Facts) -> str:
+    """Lines of attempts and their ends; a message deferred in the dialogue has a reply and no attempt."""
+    if "attempt" not in facts:
+        return _refused(facts) if "reply" in facts else _moved(facts)
+    reply = f" ({facts['reply']})" if facts.get("reply") else ""
+    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}"
+
+
+def _moved(facts: Facts) -> str:
+    reason = f": {facts['reason']}" if facts.get("reason") else ""
+    return f"by {facts.get('by', '?')}{reason} (was {facts.get('before', '?')})"
+
+
+_WORDS: Mapping[str, Callable[[Facts], str]] = {
+    "received": _received,
+    "inspected": _inspected,
+    "decided": _decided,
+    "committed": _committed,
+    "refused": _refused,
+    "deferred": _attempted,
+    "delivered": _attempted,
+    "relayed": _attempted,
+    "bounced": _attempted,
+    "expired": _attempted,
+    "retry": _moved,
+    "held": _moved,
+    "quarantined": _moved,
+    "released": _moved,
+    "deleted": _moved,
+}

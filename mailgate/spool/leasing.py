@@ -1,0 +1,116 @@
+"""Which due recipients are attempted next: every tenant gets its turn, and for the relay every destination of a tenant,
+so that one with a million messages delays nobody else. Where the last call stopped is remembered in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Any
+
+import apsw
+
+from mailgate.spool.queue import Attempt, Content, Route
+
+_DUE = {
+    Route.LOCAL: "listed = 1 AND state = 'queued' AND mailbox <> ''",
+    Route.RELAY: "listed = 1 AND state = 'queued' AND mailbox = ''",
+}
+_COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.forward_path, r.mailbox, r.destination, r.position,
+    r.attempts, r.received_at, r.expires_at, r.notice_at, m.content_size, m.content_format, m.content_key_id"""
+_TAKE = f"""SELECT {_COLUMNS}, c.bytes
+    FROM recipient r JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = r.message
+    WHERE {{lane}} AND r.next_attempt_at <= ? AND {{due}} ORDER BY r.next_attempt_at LIMIT ?"""  # noqa: S608
+_FIND = f"""SELECT {_COLUMNS}, m.content_in_file, r.lease_holder
+    FROM recipient r JOIN message m ON m.id = r.message WHERE r.message = ? AND r.n = ?"""  # noqa: S608
+_MARK = """UPDATE recipient SET attempts = attempts + 1, lease_holder = ?, lease_until = ?2, next_attempt_at = ?2
+    WHERE message = ? AND n = ?"""
+_RELEASE_ALL = (
+    "UPDATE recipient SET lease_holder = '', lease_until = 0, next_attempt_at = ?, listed = 1 WHERE lease_holder <> ''"
+)
+
+_LOOKS_A_TURN = 1_000
+
+
+class Leasing:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._last_tenant = {Route.LOCAL: "", Route.RELAY: ""}
+        self._last_destination: dict[str, str] = {}
+
+    def lease(
+        self, route: Route, holder: str, limit: int, now: float, seconds: float, excluded: Collection[str]
+    ) -> list[Attempt]:
+        due = self.next_due(route)
+        if due is None or due > now:
+            return []
+        share = max(1, limit // 16)
+        taken: list[Attempt] = []
+        hungry = True
+        while hungry and len(taken) < limit:
+            hungry = False
+            for tenant in self._tenants(route):
+                self._last_tenant[route] = tenant
+                rows = self._turn(route, tenant, min(share, limit - len(taken)), now, excluded)
+                taken += [self._take(row, holder, now + seconds) for row in rows]
+                hungry = hungry or bool(rows)
+                if len(taken) >= limit:
+                    break
+        return taken
+
+    def next_due(self, route: Route) -> float | None:
+        """When the first row of `route` is due, leases that run out included."""
+        found: float | None = self._connection.execute(
+            f"SELECT min(next_attempt_at) FROM recipient WHERE {_DUE[route]}"  # noqa: S608
+        ).get
+        return found
+
+    def release_all(self, now: float) -> int:
+        self._connection.execute(_RELEASE_ALL, (now,))
+        return self._connection.changes()
+
+    def _tenants(self, route: Route) -> Iterator[str]:
+        query = f"SELECT min(tenant) FROM recipient WHERE {_DUE[route]} AND tenant > ?"  # noqa: S608
+        return self._ring(query, (), self._last_tenant[route])
+
+    def _ring(self, query: str, bound: tuple[str, ...], last: str) -> Iterator[str]:
+        """All values in order, once each, beginning after `last` and going round."""
+        value = last
+        while (value := self._connection.execute(query, (*bound, value)).get) is not None:
+            yield value
+        value = ""
+        while (value := self._connection.execute(query, (*bound, value)).get) is not None and value <= last:
+            yield value
+
+    def _turn(
+        self, route: Route, tenant: str, share: int, now: float, excluded: Collection[str]
+    ) -> list[tuple[Any, ...]]:
+        if route is Route.LOCAL:
+            return self._due(route, "r.tenant = ?", (tenant,), now, share)
+        query = f"SELECT min(destination) FROM recipient WHERE {_DUE[route]} AND tenant = ? AND destination > ?"  # noqa: S608
+        rows: list[tuple[Any, ...]] = []
+        for looked, destination in enumerate(self._ring(query, (tenant,), self._last_destination.get(tenant, ""))):
+            self._last_destination[tenant] = destination
+            if destination not in excluded:
+                rows += self._due(route, "r.tenant = ? AND r.destination = ?", (tenant, destination), now, 1)
+            if len(rows) >= share or looked >= _LOOKS_A_TURN:
+                break
+        return rows
+
+    def _due(self, route: Route, lane: str, bound: tuple[str, ...], now: float, limit: int) -> list[tuple[Any, ...]]:
+        statement = _TAKE.format(lane=lane, due=_DUE[route])
+        return list(self._connection.execute(statement, (*bound, now, limit)))
+
+    def _take(self, row: tuple[Any, ...], holder: str, until: float) -> Attempt:
+        self._connection.execute(_MARK, (holder, until, row[0], row[1]))
+        size, content_format, key_id, inline = row[12:]
+        attempt = Attempt(*row[:12], holder=holder, content=Content(size, inline, content_format, key_id))
+        return replace(attempt, number=attempt.number + 1)
+
+    def find(self, message: int, n: int) -> Attempt | None:
+        row = self._connection.execute(_FIND, (message, n)).fetchone()
+        if row is None:
+            return None
+        size, content_format, key_id, in_file, holder = row[12:]
+        return Attempt(
+            *row[:12], holder=holder, content=Content(size, None if in_file else b"", content_format, key_id)
+        )

@@ -1,0 +1,212 @@
+"""What waits in the spool and what happened to a message, read beside the writer by a connection that only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mailgate.model.decision import Decision
+from mailgate.model.envelope import Envelope, QueueId, TenantName, queue_id
+from mailgate.model.event import Event
+from mailgate.model.outcome import State
+from mailgate.model.verdict import Inspection
+from mailgate.spool.queue import Content
+from mailgate.spool.schema import open_reader
+
+_COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_path, r.mailbox, r.destination, r.state,
+    r.attempts, r.received_at, r.next_attempt_at, r.lease_holder, r.expires_at, r.reason, r.reply_code,
+    r.reply_enhanced, m.content_size"""
+
+_events = msgspec.json.Decoder(list[Event]).decode
+_envelope = msgspec.json.Decoder(Envelope).decode
+_decision = msgspec.json.Decoder(Decision).decode
+_inspection = msgspec.json.Decoder(Inspection).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One waiting recipient as people see it. Times in seconds since 1970, `size` in bytes."""
+
+    message: int
+    n: int
+    queue_id: QueueId
+    tenant: TenantName
+    reverse_path: str
+    forward_path: str
+    mailbox: str
+    destination: str
+    state: State
+    attempts: int
+    received_at: float
+    next_attempt_at: float
+    lease_holder: str
+    expires_at: float
+    reason: str
+    reply_code: int
+    reply_enhanced: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All that are given must hold. `older_than` and `younger_than`: seconds since 1970 of the arrival."""
+
+    tenant: str = ""
+    destination: str = ""
+    reverse_path: str | None = None
+    state: str = ""
+    older_than: float | None = None
+    younger_than: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits, and where its content is. `inline_size` is what the database holds of it."""
+
+    queue_id: QueueId
+    content: Content
+    inline_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that is kept of one message. `decision` is None where it was refused in the dialogue."""
+
+    envelope: Envelope
+    accepted: bool
+    decision: Decision | None
+    inspection: Inspection | None
+    events: tuple[Event, ...]
+    size: int | None
+
+
+class Listing:
+    """Opened after the writer, which makes the database. Used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_reader(path)
+
+    def page(self, chosen: Filter, after: tuple[int, int] = (0, -1), limit: int = 100) -> list[Row]:
+        """Oldest first, those after the row (message, n) of the page before. A filtered list leaves out what is in the
+        attempt made together with the commit (a moment, in general)."""
+        terms, bound = self._terms(chosen)
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM recipient r JOIN message m ON m.id = r.message "  # noqa: S608
+            f"WHERE (r.message, r.n) > (?, ?) {terms} ORDER BY r.message, r.n LIMIT ?",
+            (*after, *bound, limit),
+        )
+        return [Row(*row) for row in rows]
+
+    def rows_of(self, queue_id: str) -> list[Row]:
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? ORDER BY r.n",  # noqa: S608
+            (queue_id,),
+        )
+        return [Row(*row) for row in rows]
+
+    def summary(self, tenant: str = "") -> list[tuple[str, str, str, int, float]]:
+        """(destination, state, reason, recipients, oldest arrival), most first."""
+        where = "WHERE tenant = ?" if tenant else ""
+        return list(
+            self._connection.execute(
+                "SELECT destination, state, reason, count(*), min(received_at) FROM recipient "  # noqa: S608
+                f"{where} GROUP BY destination, state, reason ORDER BY count(*) DESC LIMIT 1000",
+                (tenant,) if tenant else (),
+            )
+        )
+
+    def counts(self, tenant: str = "") -> dict[str, int]:
+        """Waiting recipients by state."""
+        where = "AND tenant = ?" if tenant else ""
+        return dict(
+            self._connection.execute(
+                f"SELECT state, count(*) FROM recipient WHERE listed = 1 {where} GROUP BY state",  # noqa: S608
+                (tenant,) if tenant else (),
+            )
+        )
+
+    def oldest_queued(self) -> float | None:
+        """Arrival of the recipient that has been in the queue for longest, seconds since 1970."""
+        found: float | None = self._connection.execute(
+            "SELECT received_at FROM recipient WHERE listed = 1 AND state = 'queued' ORDER BY message, n LIMIT 1"
+        ).get
+        return found
+
+    def kept(self, queue_id_or_message_id: str) -> list[Kept]:
+        """The messages with this queue id or Message-ID (with or without its angle brackets), oldest first."""
+        given = queue_id_or_message_id
+        rows = self._connection.execute(
+            "SELECT id, envelope, accepted, decision, inspection, events, content_size FROM message "
+            "WHERE queue_id = ?1 UNION SELECT id, envelope, accepted, decision, inspection, events, content_size "
+            "FROM message WHERE message_id <> '' AND message_id IN (?1, ?2) ORDER BY 1 LIMIT 1000",
+            (given, f"<{given}>"),
+        )
+        return [self._kept(*row) for row in rows]
+
+    def _kept(self, message: int, envelope: bytes, accepted: int, *rest: Any) -> Kept:
+        decision, inspection, events, size = rest
+        later = self._connection.execute(
+            "SELECT at, kind, facts, recipient FROM timeline WHERE message = ? ORDER BY seq", (message,)
+        )
+        return Kept(
+            envelope=_envelope(envelope),
+            accepted=bool(accepted),
+            decision=_decision(decision) if decision else None,
+            inspection=_inspection(inspection) if inspection else None,
+            events=(
+                *_events(events),
+                *(Event(at, kind, msgspec.json.decode(facts), recipient) for at, kind, facts, recipient in later),
+            ),
+            size=size,
+        )
+
+    def waiting_contents(self) -> Iterator[Waiting]:
+        rows = self._connection.execute(
+            "SELECT m.queue_id, m.content_size, m.content_format, m.content_key_id, m.content_in_file, length(c.bytes) "
+            "FROM (SELECT DISTINCT message FROM recipient) r JOIN message m ON m.id = r.message "
+            "LEFT JOIN content c ON c.id = m.id"
+        )
+        for name, size, content_format, key_id, in_file, inline_size in rows:
+            yield Waiting(name, Content(size, None if in_file else b"", content_format, key_id), inline_size)
+
+    def messages_before(self, received_at: float, after: int, limit: int) -> list[tuple[int, str, float]]:
+        """(message, tenant, arrival) of what arrived before `received_at`, from number `after` on; for retention."""
+        return list(
+            self._connection.execute(
+                "SELECT id, tenant, received_at FROM message WHERE id > ? AND received_at < ? ORDER BY id LIMIT ?",
+                (after, received_at, limit),
+            )
+        )
+
+    def policy(self, version: str) -> bytes | None:
+        found: bytes | None = self._connection.execute(
+            "SELECT snapshot FROM policy_version WHERE version = ?", (version,)
+        ).get
+        return found
+
+    def _terms(self, chosen: Filter) -> tuple[str, list[Any]]:
+        exact = {"tenant": chosen.tenant, "destination": chosen.destination, "state": chosen.state}
+        terms = [(f"r.{column} = ?", value) for column, value in exact.items() if value]
+        if chosen.reverse_path is not None:
+            terms.append(("r.reverse_path = ?", chosen.reverse_path))
+        text = "".join(f"AND {term} " for term, _ in terms) + ("AND r.listed = 1 " if terms else "")
+        bound: list[Any] = [value for _, value in terms]
+        for comparison, moment in (("<", chosen.older_than), (">=", chosen.younger_than)):
+            if moment is not None:
+                # queue ids sort by time, message numbers grow with it: a range of the key instead of a column to filter
+                text += f"AND r.message {comparison} ? "
+                bound.append(self._first_since(moment))
+        return text, bound
+
+    def _first_since(self, moment: float) -> int:
+        found: int | None = self._connection.execute(
+            "SELECT id FROM message WHERE queue_id >= ? ORDER BY queue_id LIMIT 1", (queue_id(moment, 0),)
+        ).get
+        return found if found is not None else 1 << 62
+
+    def close(self) -> None:
+        self._connection.close()

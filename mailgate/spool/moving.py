@@ -1,0 +1,74 @@
+"""What people do to waiting recipients: retry, hold, release, delete; retention's expiry goes the same way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from mailgate.model.envelope import QueueId
+from mailgate.model.errors import NotFoundError
+from mailgate.model.outcome import State
+from mailgate.spool.queue import Content, Moved, Selection
+from mailgate.spool.recording import drop_contents
+from mailgate.spool.schedule import Schedule
+from mailgate.spool.timeline import Timeline
+
+_WAITING = """SELECT r.message, r.n, r.forward_path, r.state, r.lease_until, m.content_size, m.content_format,
+    m.content_key_id, m.content_in_file, m.tenant
+    FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? ORDER BY r.n"""
+_RETRY = "UPDATE recipient SET next_attempt_at = ?, listed = 1 WHERE message = ? AND n = ?"
+_RELEASE = """UPDATE recipient SET state = 'queued', next_attempt_at = ?1, attempts = 0, reason = '', expires_at = ?2,
+    notice_at = ?3, lease_holder = '', listed = 1 WHERE message = ?4 AND n = ?5"""
+_PARK = "UPDATE recipient SET state = ?, reason = ?, lease_holder = '', listed = 1 WHERE message = ? AND n = ?"
+
+
+class Moving:
+    def __init__(self, connection: apsw.Connection, timeline: Timeline, schedule: Schedule) -> None:
+        self._connection = connection
+        self._timeline = timeline
+        self._schedule = schedule
+
+    def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
+        """NotFoundError where none of the selected recipients waits."""
+        found = self._connection.execute(_WAITING, (selection.queue_id,))
+        rows = [row for row in found if selection.holds(row[9], row[2], row[3])]
+        if not rows:
+            states = " or ".join(sorted(selection.states))
+            raise NotFoundError(
+                f"{selection.queue_id} has no such recipient that is {states}; `mailgate trace {selection.queue_id}` "
+                "tells what became of it"
+            )
+        free = [row for row in rows if row[4] <= now]
+        for row in free:
+            self._change(row, state, now, by, reason)
+        freed: tuple[tuple[QueueId, Content], ...] = ()
+        if state.is_final and free:
+            freed = drop_contents(self._connection, [(rows[0][0], selection.queue_id, _content(rows[0]))])
+        return Moved(_paths(free), _paths([row for row in rows if row[4] > now]), freed)
+
+    def _change(self, row: tuple[Any, ...], state: State, now: float, by: str, reason: str) -> None:
+        message, n, forward_path, before = row[:4]
+        if state.is_final:
+            self._connection.execute("DELETE FROM recipient WHERE message = ? AND n = ?", (message, n))
+            kind = str(state)
+        elif state is not State.QUEUED:
+            self._connection.execute(_PARK, (state, reason, message, n))
+            kind = str(state)
+        elif before == State.QUEUED:
+            self._connection.execute(_RETRY, (now, message, n))
+            kind = "retry"
+        else:
+            times = (now, self._schedule.expires_at(now), self._schedule.notice_at(now, now))
+            self._connection.execute(_RELEASE, (*times, message, n))
+            kind = "released"
+        self._timeline.add(message, now, kind, forward_path, {"by": by, "reason": reason, "before": before})
+
+
+def _paths(rows: list[tuple[Any, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row[2] for row in rows))
+
+
+def _content(row: tuple[Any, ...]) -> Content:
+    size, content_format, key_id, in_file = row[5:9]
+    return Content(size, None if in_file else b"", content_format, key_id)

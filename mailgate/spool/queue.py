@@ -1,0 +1,186 @@
+"""The nouns of the spool and what a spool must do (`SpoolStore`). A recipient row exists exactly as long as it waits:
+when it becomes final it leaves the spool in the same transaction that puts its end into the timeline."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mailgate.ipc.calls import NewEntry
+from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
+from mailgate.model.event import Event
+from mailgate.model.outcome import Outcome, State
+
+PLAIN_FORMAT = 1
+WAITING = frozenset({State.QUEUED, State.HELD, State.QUARANTINED})
+
+
+class Route(enum.StrEnum):
+    """LOCAL rows have a mailbox here, RELAY rows go to a next hop."""
+
+    LOCAL = "local"
+    RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a message and how they are kept: `format` 1 is plain; `key_id` is empty for plain ones. `inline`
+    holds the bytes of a small message; where it is None they are in a file. `size` in stored bytes."""
+
+    size: int
+    inline: bytes | None
+    format: int = PLAIN_FORMAT
+    key_id: str = ""
+
+    @property
+    def in_file(self) -> bool:
+        return self.inline is None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """One recipient to be kept: a pair of forward-path and mailbox (empty: relay). `position` is the index of its
+    recipient in the envelope, where its DSN parameters stand."""
+
+    n: int
+    position: int
+    forward_path: str
+    destination: str
+    mailbox: MailboxId
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message ready to be kept. `at_once`: its local rows are leased with the commit, for delivery from memory."""
+
+    entry: NewEntry
+    content: Content
+    rows: tuple[NewRow, ...]
+    at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A leased recipient: attempt `number` (1 for the first) is on record already. Times in seconds since 1970.
+    `message` and `n` name the row. `mailbox` is empty for the relay."""
+
+    message: int
+    n: int
+    queue_id: QueueId
+    tenant: TenantName
+    forward_path: str
+    mailbox: MailboxId
+    destination: str
+    position: int
+    number: int
+    received_at: float
+    expires_at: float
+    notice_at: float | None
+    holder: str = field(kw_only=True)
+    content: Content = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How an attempt ended; `facts` go into the timeline beside the outcome."""
+
+    attempt: Attempt
+    outcome: Outcome
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """`freed` are messages whose content file nobody needs any more; `next_due` the earliest new deferral."""
+
+    freed: tuple[tuple[QueueId, Content], ...] = ()
+    next_due: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Recipients that a person names: those of one message in one of `states`, all or only the given forward-paths.
+    `tenant` restricts it to that tenant's messages; empty: any."""
+
+    queue_id: QueueId
+    states: frozenset[State]
+    forward_paths: frozenset[str] = frozenset()
+    tenant: str = ""
+
+    def holds(self, tenant: str, forward_path: str, state: str) -> bool:
+        return (
+            state in self.states
+            and self.tenant in ("", tenant)
+            and (not self.forward_paths or forward_path in self.forward_paths)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What an administrative change did. `busy` forward-paths were under an attempt and stay as they were."""
+
+    changed: tuple[str, ...]
+    busy: tuple[str, ...]
+    freed: tuple[tuple[QueueId, Content], ...] = ()
+
+
+class SpoolStore(Protocol):
+    """One writer's view of the spool. Every method joins the transaction that `begin` opened; nothing is kept before
+    `commit` returns. StorageFullError where there is no room: then the caller rolls back and nothing is kept."""
+
+    def begin(self, durable: bool = True) -> None:
+        """`durable` False leaves the sync to the next durable commit (for what may be done again after a crash)."""
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def keep(self, accepted: Accepted, now: float, holder: str, seconds: float) -> list[Attempt]:
+        """Keep one message; the attempts are those of its rows that are leased at once to `holder` for `seconds`."""
+
+    def note(self, envelope: Envelope, events: Sequence[Event]) -> None:
+        """The timeline of a message that was not accepted."""
+
+    def lease(
+        self,
+        route: Route,
+        holder: str,
+        limit: int,
+        now: float,
+        seconds: float,
+        excluded_destinations: Collection[str] = (),
+    ) -> list[Attempt]:
+        """Up to `limit` due rows, fair among tenants and, for RELAY, among the destinations of a tenant. The attempt is
+        counted here, before it is made. A lease that is not answered in `seconds` falls back to the queue."""
+
+    def record(self, finished: Sequence[Finished], now: float) -> Recorded:
+        """Outcomes of attempts. One whose lease went to another holder only leaves its line in the timeline."""
+
+    def next_due(self, route: Route) -> float | None: ...
+
+    def leased(self, message: int, n: int) -> Attempt | None:
+        """The row as it stands, without its inline content; None where it waits no more."""
+
+    def envelope(self, message: int) -> Envelope: ...
+
+    def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
+        """QUEUED: tried now; HELD, QUARANTINED: waits; DELETED: final. NotFoundError where no such row waits."""
+
+    def release_leases(self, now: float) -> int:
+        """All leases are void (at start: their holders are gone). Returns how many there were."""
+
+    def publish_policy(self, version: str, now: float, snapshot: bytes) -> None: ...
+
+    def checkpoint(self) -> None:
+        """Outside of a transaction: syncs what was committed without it, and bounds the log."""
+
+    @property
+    def log_is_long(self) -> bool: ...
+
+    def forget(self, messages: Sequence[int]) -> None:
+        """Retention: drop these messages' timelines; one that still waits stays."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,248 @@
+"""The spool in SQLite: one writing connection, used by one thread; transactions are opened and closed from outside, so
+that many messages share one sync."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import apsw
+import msgspec
+
+from mailgate.ipc.frames import StorageFullError
+from mailgate.model.envelope import Envelope
+from mailgate.model.event import Event
+from mailgate.model.outcome import State
+from mailgate.spool import durable as syncs
+from mailgate.spool.leasing import Leasing
+from mailgate.spool.moving import Moving
+from mailgate.spool.queue import Accepted, Attempt, Finished, Moved, NewRow, Recorded, Route, Selection
+from mailgate.spool.recording import Recording
+from mailgate.spool.rows import summary_of
+from mailgate.spool.schedule import Schedule
+from mailgate.spool.schema import open_database
+from mailgate.spool.timeline import Timeline
+
+LONG_LOG_PAGES = 4_000
+
+_encode = msgspec.json.Encoder().encode
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+_INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 14)})"  # noqa: S608
+_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 20)})"  # noqa: S608
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _translated(method: Callable[Concatenate[SqliteSpool, P], T]) -> Callable[Concatenate[SqliteSpool, P], T]:
+    """No room becomes StorageFullError; after any other trouble of the disk nothing can be promised any more."""
+
+    def run(self: SqliteSpool, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except apsw.FullError as error:
+            raise StorageFullError(f"no room for the spool database: {error}") from error
+        except apsw.IOError as error:
+            syncs.die(f"{self.path}: {error}")
+
+    return run
+
+
+class SqliteSpool:
+    """A `SpoolStore`. `chance` gives numbers in [0, 1) for the jitter of the retry schedule."""
+
+    def __init__(
+        self, path: Path, schedule: Schedule | None = None, chance: Callable[[], float] = random.random
+    ) -> None:
+        self.path = path
+        self._connection = open_database(path)
+        self._schedule = schedule or Schedule()
+        timeline = Timeline(self._connection)
+        self._timeline = timeline
+        self._leasing = Leasing(self._connection)
+        self._recording = Recording(self._connection, timeline, self._schedule, chance)
+        self._moving = Moving(self._connection, timeline, self._schedule)
+        self._synchronous = "full"
+        self._log_pages = 0
+        self._connection.set_wal_hook(self._note_log_pages)
+        self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
+
+    @_translated
+    def begin(self, durable: bool = True) -> None:
+        wanted = "full" if durable else "normal"
+        if wanted != self._synchronous:
+            self._connection.pragma("synchronous", wanted)
+            self._synchronous = wanted
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    @_translated
+    def commit(self) -> None:
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    @_translated
+    def keep(self, accepted: Accepted, now: float, holder: str, seconds: float) -> list[Attempt]:
+        entry, content = accepted.entry, accepted.content
+        message = self._insert_message(
+            entry.envelope,
+            (
+                _encode(entry.decision),
+                _encode(entry.inspection) if entry.inspection is not None else None,
+                _encode((*entry.events, Event(now, "committed", summary_of(accepted)))),
+                content.size,
+                content.format,
+                content.key_id,
+                content.in_file,
+            ),
+        )
+        if content.inline is not None:
+            self._connection.execute("INSERT INTO content VALUES (?,?)", (message, content.inline))
+        attempts: list[Attempt] = []
+        for row in accepted.rows:
+            at_once = accepted.at_once and row.state is State.QUEUED and bool(row.mailbox)
+            attempt = self._insert_recipient(message, row, accepted, now, holder if at_once else "", now + seconds)
+            if at_once:
+                attempts.append(attempt)
+        return attempts
+
+    def _insert_message(self, envelope: Envelope, rest: tuple[object, ...], accepted: bool = True) -> int:
+        message = self._next_message
+        self._next_message += 1
+        self._connection.execute(
+            _INSERT_MESSAGE,
+            (
+                message,
+                envelope.queue_id,
+                envelope.tenant,
+                envelope.message_id,
+                envelope.received_at,
+                accepted,
+                _encode(envelope),
+                *rest,
+            ),
+        )
+        return message
+
+    def _insert_recipient(
+        self, message: int, row: NewRow, accepted: Accepted, now: float, holder: str, lease_end: float
+    ) -> Attempt:
+        envelope = accepted.entry.envelope
+        attempt = Attempt(
+            message=message,
+            n=row.n,
+            queue_id=envelope.queue_id,
+            tenant=envelope.tenant,
+            forward_path=row.forward_path,
+            mailbox=row.mailbox,
+            destination=row.destination,
+            position=row.position,
+            number=1 if holder else 0,
+            received_at=envelope.received_at,
+            expires_at=self._schedule.expires_at(now),
+            notice_at=self._schedule.notice_at(now, now),
+            holder=holder,
+            content=accepted.content,
+        )
+        self._connection.execute(
+            _INSERT_RECIPIENT,
+            (
+                message,
+                row.n,
+                row.position,
+                row.forward_path,
+                row.mailbox,
+                envelope.tenant,
+                row.destination,
+                envelope.reverse_path,
+                envelope.received_at,
+                row.state,
+                attempt.number,
+                lease_end if holder else now,
+                holder,
+                lease_end if holder else 0.0,
+                attempt.notice_at,
+                attempt.expires_at,
+                accepted.entry.decision.reason if row.state is not State.QUEUED else "",
+                0,
+                "",
+                not holder,
+            ),
+        )
+        return attempt
+
+    @_translated
+    def note(self, envelope: Envelope, events: Sequence[Event]) -> None:
+        known = self._connection.execute("SELECT id FROM message WHERE queue_id = ?", (envelope.queue_id,)).get
+        if known is None:
+            self._insert_message(envelope, (None, None, _encode(events), None, None, None, None), accepted=False)
+            return
+        for event in events:
+            self._timeline.add(known, event.at, event.kind, event.recipient, event.facts)
+
+    @_translated
+    def lease(
+        self,
+        route: Route,
+        holder: str,
+        limit: int,
+        now: float,
+        seconds: float,
+        excluded_destinations: Collection[str] = (),
+    ) -> list[Attempt]:
+        return self._leasing.lease(route, holder, limit, now, seconds, excluded_destinations)
+
+    def next_due(self, route: Route) -> float | None:
+        return self._leasing.next_due(route)
+
+    def leased(self, message: int, n: int) -> Attempt | None:
+        return self._leasing.find(message, n)
+
+    def envelope(self, message: int) -> Envelope:
+        encoded = self._connection.execute("SELECT envelope FROM message WHERE id = ?", (message,)).get
+        return _decode_envelope(encoded)
+
+    @_translated
+    def release_leases(self, now: float) -> int:
+        return self._leasing.release_all(now)
+
+    @_translated
+    def record(self, finished: Sequence[Finished], now: float) -> Recorded:
+        return self._recording.record(finished, now)
+
+    @_translated
+    def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
+        return self._moving.move(selection, state, now, by, reason)
+
+    @_translated
+    def publish_policy(self, version: str, now: float, snapshot: bytes) -> None:
+        self._connection.execute("INSERT OR IGNORE INTO policy_version VALUES (?,?,?)", (version, now, snapshot))
+
+    @_translated
+    def forget(self, messages: Sequence[int]) -> None:
+        waiting = "SELECT 1 FROM recipient WHERE recipient.message = ?1"
+        ids = [(message,) for message in messages]
+        # the timeline first: once the message's row is gone nothing would tell that it does not wait
+        self._connection.executemany(f"DELETE FROM timeline WHERE message = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
+        self._connection.executemany(f"DELETE FROM message WHERE id = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
+
+    @property
+    def log_is_long(self) -> bool:
+        return self._log_pages > LONG_LOG_PAGES
+
+    @_translated
+    def checkpoint(self) -> None:
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._log_pages = 0
+
+    def _note_log_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def close(self) -> None:
+        self._connection.close()

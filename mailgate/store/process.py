@@ -1,0 +1,142 @@
+"""The store process: builds its parts, puts the spool in order, serves its two sockets, and ends in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+
+import uvloop
+
+from mailgate.ipc.frames import Peer
+from mailgate.settings import Settings
+from mailgate.spool.recovery import recover
+from mailgate.store import admin, admin_tenancy, retention, spool_commands
+from mailgate.store.delivery import Delivery
+from mailgate.store.opening import OpenSpool, open_spool
+from mailgate.store.policies import Policies
+from mailgate.store.retries import Retries
+from mailgate.store.service import Service
+from mailgate.store.spool_commands import Desk
+from mailgate.store.writer import Writer
+
+SWEEP_SECONDS = 6 * 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+class StoreProcess:
+    """Everything of one data directory. `run` serves until `stop` is set; both sockets listen already. UserError from
+    `run` where the spool or the policies can't be used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store_socket: socket.socket,
+        admin_socket: socket.socket,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._sockets = (store_socket, admin_socket)
+        self._clock = clock
+        self._service: Service | None = None
+
+    async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        spool = open_spool(self._settings)
+        try:
+            await self._run(spool, ready, stop)
+        finally:
+            spool.close()
+
+    async def _run(self, spool: OpenSpool, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        loop, clock = asyncio.get_running_loop(), self._clock
+        recover(spool.store, spool.listing, spool.contents, self._settings.staging_dir, clock())
+        directory = admin.open_directory(self._settings, clock)
+        changed = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        writer = Writer(spool.store)
+        delivery = Delivery(writer, spool.contents, directory.maildir, clock, lambda due: wake())
+        writer.start()
+        delivery.start()
+        try:
+            policies = Policies(self._settings, partial(_publish, writer, clock))
+            holder = secrets.token_hex(8)
+            service = Service(writer, delivery, spool.contents, directory, policies, holder, clock, wake)
+            desk = Desk(
+                write=writer.do_blocking,
+                listing=spool.listing,
+                contents=spool.contents,
+                clock=clock,
+                wake=wake,
+                policy=lambda: policies.current,
+                reload=service.reload,
+            )
+            service.take_commands(spool_commands.handlers(desk), admin_tenancy.handlers(directory))
+            self._service = service
+            await self._serve(service, desk, Retries(writer, delivery, holder, clock, changed), ready, stop)
+        finally:
+            delivery.stop()
+            writer.stop()
+            directory.close()
+
+    async def _serve(
+        self, service: Service, desk: Desk, retries: Retries, ready: Callable[[], None], stop: asyncio.Event
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        work = [asyncio.create_task(retries.run()), asyncio.create_task(_sweep(service, desk))]
+        servers = [
+            await loop.create_unix_server(lambda: Peer(service.handle, service.peers), sock=sock)
+            for sock in self._sockets
+        ]
+        ready()
+        await stop.wait()
+        for server in servers:
+            server.close()
+        await service.drain()
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        service.close()
+
+    def reload(self) -> None:
+        """Reads the policies again, in the background; what is wrong with them is logged."""
+        if self._service is not None:
+            self._service.reload_soon()
+
+
+def _publish(writer: Writer, clock: Callable[[], float], version: str, encoded: bytes) -> None:
+    writer.do_blocking(lambda spool: spool.publish_policy(version, clock(), encoded))
+
+
+async def _sweep(service: Service, desk: Desk) -> None:
+    """Until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            expired, forgotten = await loop.run_in_executor(service.admin_thread, retention.sweep, desk)
+            _log.info("retention: %d quarantined messages expired, %d timelines deleted", expired, forgotten)
+        except Exception:
+            _log.exception("the retention sweep failed; it is tried again")
+
+
+def main(settings: Settings, store_descriptor: int, admin_descriptor: int, ready: Callable[[], None]) -> None:
+    """The whole life of a store process: SIGTERM ends it in good order, SIGHUP reads the policies again."""
+    store = StoreProcess(settings, socket.socket(fileno=store_descriptor), socket.socket(fileno=admin_descriptor))
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, store.reload)
+        await store.run(ready, stop)
+
+    uvloop.run(serve())

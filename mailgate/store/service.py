@@ -1,0 +1,233 @@
+"""The store's answers: one method for each call of ipc.calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mailgate.ipc.calls import (
+    Admin,
+    Answer,
+    Authenticate,
+    Commit,
+    DirectoryChanged,
+    Done,
+    Failed,
+    Hello,
+    Lease,
+    NewEntry,
+    Note,
+    PolicyChanged,
+    Record,
+    Request,
+    Resolve,
+    Resolved,
+    Result,
+    Welcome,
+)
+from mailgate.ipc.calls import RelayWork as RelayDue
+from mailgate.ipc.frames import Peer, StorageFullError
+from mailgate.model.envelope import TenantName
+from mailgate.model.errors import MailgateError, UnavailableError, UserError
+from mailgate.policy.snapshot import Snapshot
+from mailgate.records.metrics import COMMITTED
+from mailgate.spool.content import ContentFolder, inline_content
+from mailgate.spool.queue import Accepted, Attempt, Content, SpoolStore
+from mailgate.spool.rows import rows_of
+from mailgate.store import admin
+from mailgate.store.delivery import Delivery
+from mailgate.store.logins import Logins
+from mailgate.store.policies import Policies
+from mailgate.store.relay_work import RelayWork
+from mailgate.store.retries import LEASE_SECONDS
+from mailgate.store.writer import Writer
+from mailgate.tenancy.directory import Account, Directory
+
+RELAY_ROLE = "relay"
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """Lives in the event loop. `holder` names this start of the store, `wake` says that the queue has something to do;
+    `admin_thread` is the one for commands on the spool and for what reads its lists."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        delivery: Delivery,
+        contents: ContentFolder,
+        directory: Directory,
+        policies: Policies,
+        holder: str,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._writer = writer
+        self._delivery = delivery
+        self._contents = contents
+        self._directory = directory
+        self._policies = policies
+        self._holder = holder
+        self._clock = clock
+        self._wake = wake
+        self._boot_id = holder
+        self.peers: set[Peer] = set()
+        self._directory_thread = ThreadPoolExecutor(1, "directory")
+        self.admin_thread = ThreadPoolExecutor(1, "admin")
+        self._content_pool = ThreadPoolExecutor(4, "content")
+        self._hashing = ThreadPoolExecutor(2, "hashing")
+        self._logins = Logins(self._find_account, self._hashing, clock)
+        self._relay_work = RelayWork(writer, contents, clock, delivery.clear)
+        self._running = 0
+        self._is_quiet = asyncio.Event()
+        self._is_quiet.set()
+        self._commands: dict[str, tuple[ThreadPoolExecutor, Callable[..., Any]]] = {}
+        directory.on_change(self._directory_told)
+
+    async def handle(self, request: Request, peer: Peer) -> Answer:
+        """Answers every call; what goes wrong inside is logged and told as such, never swallowed."""
+        self._running += 1
+        self._is_quiet.clear()
+        try:
+            return await self._answer(request, peer)
+        except StorageFullError as error:
+            return Failed("full", str(error))
+        except MailgateError:
+            raise
+        except Exception:
+            _log.exception("a call failed: %s", type(request).__name__)
+            return Failed("internal", "an error inside the store; see its log")
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._is_quiet.set()
+
+    async def drain(self) -> None:
+        """Until the calls under way are answered."""
+        await self._is_quiet.wait()
+
+    async def _answer(self, request: Request, peer: Peer) -> Answer:
+        match request:
+            case Commit(entries=entries):
+                return await self._commit(entries)
+            case Resolve(local=local, domain=domain):
+                return await self._resolve(local, domain)
+            case Authenticate():
+                return await self._logins.answer(request)
+            case Note(envelope=envelope, events=events):
+                await self._writer.do(lambda spool: spool.note(envelope, events), durable=False)
+                return Done()
+            case Admin(command=command, arguments=arguments):
+                return Result(await self._run_command(command, arguments))
+            case Lease():
+                return await self._relay_work.lease(request)
+            case Record():
+                return await self._relay_work.record(request)
+            case Hello(role=role):
+                peer.role = role
+                return Welcome(self._boot_id, self._policies.current.encode())
+
+    # Commit
+
+    async def _commit(self, entries: tuple[NewEntry, ...]) -> Answer:
+        at_once = self._delivery.has_room
+        accepted: list[Accepted] = []
+        try:
+            for entry in entries:
+                accepted.append(Accepted(entry, await self._content_of(entry), rows_of(entry), at_once))
+            attempts = await self._writer.do(lambda spool: self._keep(spool, accepted))
+        except BaseException:
+            for kept in accepted:
+                if kept.content.in_file:
+                    self._contents.remove(kept.entry.envelope.queue_id, kept.content)
+            raise
+        COMMITTED.inc(len(entries))
+        if attempts:
+            self._delivery.submit(attempts)
+        elif not at_once:
+            self._wake()
+        if any(not row.mailbox for message in accepted for row in message.rows):
+            self.tell_relay()
+        return Done()
+
+    def tell_relay(self) -> None:
+        """Something for the relay may be due."""
+        for peer in tuple(self.peers):
+            if peer.role == RELAY_ROLE:
+                peer.push(RelayDue())
+
+    def _keep(self, spool: SpoolStore, accepted: list[Accepted]) -> list[Attempt]:
+        now = self._clock()
+        return [attempt for message in accepted for attempt in spool.keep(message, now, self._holder, LEASE_SECONDS)]
+
+    async def _content_of(self, entry: NewEntry) -> Content:
+        """Small: in memory. Large: written and synced in the pool, where it holds up nobody."""
+        try:
+            if entry.inline is not None:
+                return inline_content(entry.prefix, entry.inline, entry.cuts)
+            return await self._loop.run_in_executor(self._content_pool, self._contents.write, entry)
+        except ValueError as error:
+            raise UserError(f"{entry.envelope.queue_id}: {error}") from error
+        except OSError as error:
+            raise UnavailableError(f"{entry.envelope.queue_id}: staged content: {error}") from error
+
+    # Directory
+
+    async def _resolve(self, local: str, domain: str) -> Resolved:
+        return await self._loop.run_in_executor(self._directory_thread, self._directory.resolve, local, domain)
+
+    def _find_account(self, login: str) -> asyncio.Future[Account]:
+        return self._loop.run_in_executor(self._directory_thread, self._directory.account, login)
+
+    def _directory_told(self, tenant: TenantName) -> None:
+        self._loop.call_soon_threadsafe(self._directory_changed, tenant)
+
+    def _directory_changed(self, tenant: TenantName) -> None:
+        self._logins.forget(tenant)
+        for peer in tuple(self.peers):
+            peer.push(DirectoryChanged(tenant))
+
+    # Commands
+
+    def take_commands(
+        self, on_spool: Mapping[str, Callable[..., Any]], on_directory: Mapping[str, Callable[..., Any]]
+    ) -> None:
+        """The handlers of the commands by name; each kind runs in its own thread."""
+        self._commands |= {name: (self.admin_thread, handler) for name, handler in on_spool.items()}
+        self._commands |= {name: (self._directory_thread, handler) for name, handler in on_directory.items()}
+
+    async def _run_command(self, command: str, arguments: dict[str, Any]) -> Any:
+        if command not in self._commands:
+            raise UserError(f"there is no command {command!r}")
+        thread, handler = self._commands[command]
+        return await self._loop.run_in_executor(thread, admin.run, handler, command, arguments)
+
+    def reload(self) -> Snapshot:
+        """Blocking, in the admin thread. UserError where the policies are wrong: then nothing changes."""
+        snapshot = self._policies.reload()
+        self._loop.call_soon_threadsafe(self._policy_changed, snapshot)
+        return snapshot
+
+    def reload_soon(self) -> None:
+        """In the background; what is wrong with the policies is logged."""
+        self._loop.run_in_executor(self.admin_thread, self._reload_logged)
+
+    def _reload_logged(self) -> None:
+        try:
+            self.reload()
+        except UserError as error:
+            _log.error("the policies are wrong, version %s stays in force:\n%s", self._policies.current.version, error)
+
+    def _policy_changed(self, snapshot: Snapshot) -> None:
+        encoded = snapshot.encode()
+        for peer in tuple(self.peers):
+            peer.push(PolicyChanged(encoded))
+
+    def close(self) -> None:
+        for pool in (self._content_pool, self._hashing, self.admin_thread, self._directory_thread):
+            pool.shutdown(wait=True, cancel_futures=True)
