@@ -15,7 +15,7 @@ from mailgate.ops import layout, listeners, tls
 from mailgate.ops.child import ChildSpec, environment
 from mailgate.ops.endpoint import Endpoint
 from mailgate.ops.health import Health
-from mailgate.ops.listeners import Listeners
+from mailgate.ops.listeners import EDGE, Listeners
 from mailgate.ops.supervisor import Supervisor
 from mailgate.policy import loader
 from mailgate.records import log, metrics
@@ -23,8 +23,6 @@ from mailgate.settings import Settings
 
 if TYPE_CHECKING:
     from mailgate.ops.single import Single
-
-EDGE_LISTENERS = ("mx", "submission", "submissions")
 
 _logger = log.get(__name__)
 
@@ -40,12 +38,7 @@ def serve(settings: Settings) -> int:
     endpoint = Endpoint(lambda: metrics.exposition(counted), Health(settings, processes.states))
     endpoint.start(bound.public["metrics"])
     try:
-        asyncio.run(
-            processes.run(
-                on_ready=lambda: _logger.info("mailgate is ready", **bound.addresses()),
-                on_drain=bound.close_public,
-            )
-        )
+        asyncio.run(processes.run(lambda: _logger.info("mailgate is ready", **bound.addresses())))
     finally:
         endpoint.stop()
         bound.close()
@@ -61,7 +54,7 @@ def _processes(settings: Settings, bound: Listeners, held: int, counted: Path | 
 
         return Single(settings, bound)
     metrics.clean(counted)
-    return Supervisor(_groups(settings, bound, held, counted), environment(settings), counted)
+    return Supervisor(_groups(settings, bound, held, counted), environment(settings), counted, bound.close_public)
 
 
 def _checked(settings: Settings) -> Listeners:
@@ -100,7 +93,7 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
     or listens any more."""
     counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
     store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
-    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE_LISTENERS}
+    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
     return [
         [_spec("store", "_store", store, held, counting)],
         [

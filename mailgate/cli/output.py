@@ -18,7 +18,7 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table on a terminal; elsewhere one line a row with tabs between the columns, so that `cut` and `awk` work."""
-    listed = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    listed = [["" if cell is None else _visible(str(cell), "\n\t") for cell in row] for row in rows]
     if not out.is_terminal:
         for row in listed:
             print("\t".join(row))  # noqa: T201
@@ -39,7 +39,17 @@ def emit_json(value: Any) -> None:
 
 def say(text: str, style: str = "") -> None:
     """Plain text on stdout; `style` counts only on a terminal. Markup inside `text` is printed as it is."""
-    out.print(Text(text, style=style))
+    out.print(Text(_visible(text), style=style))
+
+
+def _visible(text: str, also: str = "") -> str:
+    """Control characters, and those in `also`, as escapes: names come from strangers, and a terminal obeys them."""
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if char in also or (not char.isprintable() and char not in "\n\t")
+        else char
+        for char in text
+    )
 
 
 def done(text: str) -> None:
@@ -49,7 +59,7 @@ def done(text: str) -> None:
 
 def fail(text: str) -> None:
     """An error on stderr."""
-    err.print(Text.assemble(("mailgate: ", "bold red"), text))
+    err.print(Text.assemble(("mailgate: ", "bold red"), _visible(text)))
 
 
 def moment(seconds: float | None) -> str:

@@ -7,13 +7,13 @@ import os
 import time
 from pathlib import Path
 
-from mailgate.model.errors import ConflictError, UserError
+from mailgate.model.errors import UserError
 from mailgate.settings import Settings
 
 LOCK_NAME = "lock"
 
 
-class InUseError(ConflictError):
+class InUseError(UserError):
     """Another mailgate works on this data directory."""
 
 

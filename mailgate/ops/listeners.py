@@ -15,7 +15,8 @@ from pathlib import Path
 from mailgate.model.errors import UserError
 from mailgate.settings import Listen, Settings
 
-PUBLIC = ("mx", "submission", "submissions", "metrics")
+EDGE = ("mx", "submission", "submissions")
+PUBLIC = (*EDGE, "metrics")
 BACKLOG = 2048
 LONGEST_UNIX_PATH = 107
 _FIRST_SYSTEMD_FD = 3
@@ -36,8 +37,8 @@ class Listeners:
 
     def close_public(self) -> None:
         """What still comes is refused by the kernel; whoever inherited a copy must close that too."""
-        for name, bound in self.public.items():
-            for sock in bound if name != "metrics" else ():
+        for name in EDGE:
+            for sock in self.public[name]:
                 sock.close()
 
     def close(self) -> None:

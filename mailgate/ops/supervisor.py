@@ -27,12 +27,21 @@ class StartError(UnavailableError):
 
 
 class Supervisor:
-    """`groups` start in their order, each once the one before is ready, and stop in the reverse order."""
+    """`groups` start in their order, each once the one before is ready, and stop in the reverse order.
 
-    def __init__(self, groups: Sequence[Sequence[ChildSpec]], environ: Mapping[str, str], counted: Path) -> None:
+    `counted` is the folder of the metrics; `on_drain` is called before the first process is told to end."""
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[ChildSpec]],
+        environ: Mapping[str, str],
+        counted: Path,
+        on_drain: Callable[[], None],
+    ) -> None:
         self._groups = groups
         self._environ = environ
         self._counted = counted
+        self._on_drain = on_drain
         self._children: dict[str, Child] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._draining: set[str] = set()
@@ -46,8 +55,8 @@ class Supervisor:
             for spec in group
         }
 
-    async def run(self, on_ready: Callable[[], None], on_drain: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT; StartError where a process can't even start. `on_drain` is called when one came."""
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until SIGTERM or SIGINT; StartError where a process can't even start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
@@ -59,7 +68,7 @@ class Supervisor:
             on_ready()
             await self._stop.wait()
         finally:
-            on_drain()
+            self._on_drain()
             for group in reversed(self._groups):
                 await self._drain([spec.name for spec in group])
             for keeper in self._keepers:

@@ -74,11 +74,9 @@ def supervise(
     happened: list[str] = []
 
     async def main() -> None:
-        supervisor = Supervisor(groups, dict(os.environ), tmp_path)
+        supervisor = Supervisor(groups, dict(os.environ), tmp_path, lambda: happened.append("drains"))
         up = asyncio.Event()
-        running = asyncio.ensure_future(
-            supervisor.run(lambda: (happened.append("up"), up.set())[0], lambda: happened.append("drains"))
-        )
+        running = asyncio.ensure_future(supervisor.run(lambda: (happened.append("up"), up.set())[0]))
         await asyncio.wait((running, asyncio.ensure_future(up.wait())), return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             await play(supervisor)

@@ -1,0 +1,59 @@
+"""`mailgate trace`: everything that is known of one message, in the order in which it happened."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from mailgate.cli import output
+from mailgate.cli.connection import admin
+
+_STYLES = {"delivered": "green", "relayed": "green", "refused": "red", "bounced": "red", "quarantined": "yellow"}
+_VERDICTS = {"clean": "green", "infected": "bold red", "not-scanned": "yellow"}
+
+
+def run(
+    id: Annotated[str, typer.Argument(metavar="ID", help="A queue id, or a Message-ID with or without < and >.")],
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a list, since a Message-ID may come twice.")
+    ] = False,
+) -> None:
+    """Print the timeline of a message: what came in, what was found in each part, what was decided and why, where it
+    went. Exit 1 where nothing is on record."""
+    found = admin().call("trace", id=id)
+    if json:
+        output.emit_json(found)
+        return
+    for number, timeline in enumerate(found):
+        if number:
+            output.say("")
+        _show(timeline)
+
+
+def _show(timeline: dict[str, Any]) -> None:
+    size = "" if timeline["size"] is None else f", {timeline['size']} bytes"
+    output.say(f"{timeline['queue_id']}  {timeline['message_id'] or 'no Message-ID'}", "bold")
+    output.say(f"  {timeline['direction']} for tenant {timeline['tenant']}{size}")
+    output.say(f"  from <{timeline['reverse_path']}> to {', '.join(timeline['recipients'])}")
+    for event in timeline["events"]:
+        recipient = f" {event['recipient']}" if event["recipient"] else ""
+        text = f"  {output.moment(event['at'])}  {event['kind']}{recipient}: {event['text']}"
+        output.say(text, _STYLES.get(event["kind"], ""))
+        if event["kind"] == "inspected":
+            _show_parts(event["facts"].get("parts", ()))
+    for waiting in timeline["waiting"]:
+        reason = f": {waiting['reason']}" if waiting["reason"] else ""
+        output.say(f"  now {waiting['state']}: {waiting['recipient']}{reason}", "yellow")
+
+
+def _show_parts(parts: list[dict[str, Any]]) -> None:
+    """The tree of the message; a part inside another one is indented."""
+    for part in parts:
+        depth = part["place"].count(".") + part["place"].count("/")
+        why = part["signature"] or part["reason"] or ""
+        kind = part["detected_type"] or part["declared_type"]
+        name = f" {part['name']}" if part["name"] else ""
+        found = f"{part['verdict']} {why}".rstrip()
+        text = f"{'':27}{'  ' * depth}{part['place']}{name}  {kind}, {part['size']} bytes: {found}"
+        output.say(text, _VERDICTS.get(part["verdict"], ""))
