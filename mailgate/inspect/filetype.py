@@ -1,0 +1,248 @@
+"""The type of a file from its bytes; the name counts only where the bytes are plain text or nothing known.
+
+A table of our own, since policies need classes (script, shortcut, disk image) that libmagic does not know, in
+microseconds and without a C library that parses hostile input.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailgate.inspect import signatures as table
+from mailgate.inspect.encapsulated import looks_like_message
+
+_HEAD = 4096
+_BY_FIRST_BYTE: dict[int, list[table.Signature]] = {}
+_ELSEWHERE: list[table.Signature] = []
+for _signature in table.SIGNATURES:
+    (_ELSEWHERE if _signature[0] else _BY_FIRST_BYTE.setdefault(_signature[1][0], [])).append(_signature)
+
+_HTML = re.compile(
+    rb"<(?:!doctype html|html|head|body|script|iframe|form|table|div|meta|title|a |img|p>|br|span|style|!--)", re.I
+)
+_SHEBANG = re.compile(rb"#![ \t]*(/[^\r\n]{1,200})")
+_XML = re.compile(rb"<\?xml[\s]")
+_URL_FILE = re.compile(rb"\[(?:\{000214A0-[0-9A-F-]+\}|InternetShortcut)\]", re.I)
+_SCRIPT_TEXT = re.compile(
+    rb"@?echo off|<job|<package|<component|<hta:|Set-ExecutionPolicy|On Error Resume Next|WScript\.|powershell",
+    re.I,
+)
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 #]{3,40})-----")
+_ZIP_MEMBER = re.compile(rb"PK\x03\x04.{22}(..)..", re.S)
+_OFFICE = {
+    b"word/": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    b"xl/": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    b"ppt/": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    b"visio/": "application/vnd.ms-visio.drawing",
+}
+_TEXT_BYTES = bytes({*range(32, 256), 9, 10, 12, 13, 27})
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """`mime` is what the bytes are, `classes` what rules speak of, e.g. ("executable",) or ("archive", "document")."""
+
+    mime: str
+    classes: tuple[str, ...]
+
+
+_EMPTY = FileType("inode/x-empty", (table.DATA,))
+_UNKNOWN = FileType("application/octet-stream", (table.DATA,))
+_PLAIN = FileType("text/plain", (table.TEXT,))
+
+
+def detect(data: bytes | memoryview, name: str = "") -> FileType:
+    """The type of `data`; `name` decides between kinds of plain text (`.js`, `.bat`, `.url`) and raw code (`.com`)."""
+    if not data:
+        return _EMPTY
+    head = bytes(data[:_HEAD])
+    found = _by_structure(head, data) or _by_signature(head, data)
+    extension = name.rstrip(" .").rpartition(".")[2].lower() if "." in name else ""
+    if found is None:
+        found = _text(head, extension) if _is_text(head) else _unknown(head, data, extension)
+    return found
+
+
+def _by_structure(head: bytes, data: bytes | memoryview) -> FileType | None:
+    """Formats that need more than a few bytes in one place."""
+    if head.startswith((b"MZ", b"ZM")):
+        return FileType(_dos_type(head), (table.EXECUTABLE,))
+    if head.startswith(b"PK") and head[2:4] in (b"\x03\x04", b"\x05\x06", b"\x07\x08"):
+        return _zip(bytes(data[:65536]), bytes(data[-65536:]))
+    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        return _ole2(bytes(data[: 1 << 20]))
+    if head.startswith(b"\xca\xfe\xba\xbe"):
+        is_fat = int.from_bytes(head[4:8], "big") < 40
+        return FileType("application/x-mach-binary" if is_fat else "application/java-vm", (table.EXECUTABLE,))
+    if b"%PDF-" in head[:1024]:
+        return FileType("application/pdf", (table.DOCUMENT,))
+    if head.startswith(b"RIFF"):
+        return _RIFF.get(head[8:12])
+    if head[4:8] == b"ftyp":
+        return _FTYP.get(head[8:12], FileType("video/mp4", (table.VIDEO,)))
+    if head.startswith(b"BM") and len(head) > 26 and head[6:10] == b"\0\0\0\0":
+        return FileType("image/bmp", (table.IMAGE,))
+    if head.startswith(b"\x30") and _is_asn1(head):
+        return _asn1(head)
+    return None
+
+
+_RIFF = {
+    b"WEBP": FileType("image/webp", (table.IMAGE,)),
+    b"WAVE": FileType("audio/wav", (table.AUDIO,)),
+    b"AVI ": FileType("video/x-msvideo", (table.VIDEO,)),
+    b"ACON": FileType("image/x-ani", (table.IMAGE,)),
+}
+_FTYP = {
+    **dict.fromkeys((b"heic", b"heix", b"mif1", b"avif"), FileType("image/heif", (table.IMAGE,))),
+    **dict.fromkeys((b"M4A ", b"M4B "), FileType("audio/mp4", (table.AUDIO,))),
+}
+
+
+def _dos_type(head: bytes) -> str:
+    offset = int.from_bytes(head[60:64], "little") if len(head) >= 64 else 0
+    if head[offset : offset + 4] == b"PE\0\0":
+        return "application/vnd.microsoft.portable-executable"
+    return "application/x-dosexec"
+
+
+def _zip(start: bytes, end: bytes) -> FileType:
+    """What a zip is, by the names of its members near the start and in the central directory."""
+    names = start + end
+    if b"[Content_Types].xml" in names:
+        return _ooxml(names)
+    mimetype = start[30:38]
+    if mimetype == b"mimetype":
+        declared = re.match(rb"application/[a-z0-9.+-]+", start[38:138])
+        if declared is not None and b"opendocument" in declared[0]:
+            classes = (table.DOCUMENT, table.MACRO) if b"Basic/" in names else (table.DOCUMENT,)
+            return FileType(declared[0].decode(), classes)
+        if declared is not None:
+            return FileType(declared[0].decode(), (table.DOCUMENT, table.ARCHIVE))
+    if b"AndroidManifest.xml" in names:
+        return FileType("application/vnd.android.package-archive", (table.EXECUTABLE, table.ARCHIVE))
+    if b"META-INF/MANIFEST.MF" in names:
+        return FileType("application/java-archive", (table.EXECUTABLE, table.ARCHIVE))
+    if b"AppxManifest.xml" in names:
+        return FileType("application/msix", (table.EXECUTABLE, table.ARCHIVE))
+    return FileType("application/zip", (table.ARCHIVE,))
+
+
+def _ooxml(names: bytes) -> FileType:
+    if b"AppxManifest.xml" in names:
+        return FileType("application/msix", (table.EXECUTABLE, table.ARCHIVE))
+    has_macro = b"vbaProject.bin" in names or b"macrosheets/" in names
+    classes = (table.DOCUMENT, table.MACRO) if has_macro else (table.DOCUMENT,)
+    kind = next((mime for folder, mime in _OFFICE.items() if folder in names), "application/vnd.ms-opc")
+    return FileType(kind, classes)
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-le")
+
+
+_MSI_CLASS = bytes.fromhex("84100c0000000000c000000000000046")
+_OLE2_STREAMS = (
+    (_utf16("WordDocument"), "application/msword", (table.DOCUMENT,)),
+    (_utf16("Workbook"), "application/vnd.ms-excel", (table.DOCUMENT,)),
+    (_utf16("PowerPoint Document"), "application/vnd.ms-powerpoint", (table.DOCUMENT,)),
+    (_utf16("EncryptedPackage"), "application/encrypted-office", (table.DOCUMENT,)),
+    (_utf16("__properties_version1.0"), "application/vnd.ms-outlook", (table.MESSAGE,)),
+    (_utf16("VisioDocument"), "application/vnd.visio", (table.DOCUMENT,)),
+    (_MSI_CLASS, "application/x-msi", (table.EXECUTABLE, table.ARCHIVE)),
+    (_utf16("Book"), "application/vnd.ms-excel", (table.DOCUMENT,)),
+)
+
+
+def _ole2(data: bytes) -> FileType:
+    """OLE2 compound file: the names of its streams say what it is."""
+    macro = (table.MACRO,) if _utf16("_VBA_PROJECT") in data or _utf16("Macros") in data else ()
+    for stream, mime, classes in _OLE2_STREAMS:
+        if stream in data:
+            return FileType(mime, classes + macro)
+    return FileType("application/x-ole-storage", (table.DOCUMENT, *macro))
+
+
+def _is_asn1(head: bytes) -> bool:
+    return len(head) > 16 and head[1] in (0x80, 0x81, 0x82, 0x83, 0x84)
+
+
+def _asn1(head: bytes) -> FileType | None:
+    if b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07" in head[:32]:
+        return FileType("application/pkcs7-mime", (table.CERTIFICATE,))
+    if head[4:5] == b"\x30" or b"\x02\x01\x03\x30" in head[:16]:
+        return FileType("application/pkix-cert", (table.CERTIFICATE,))
+    return None
+
+
+def _by_signature(head: bytes, data: bytes | memoryview) -> FileType | None:
+    for _, magic, mime, classes in _BY_FIRST_BYTE.get(head[0], ()):
+        if head.startswith(magic):
+            return FileType(mime, classes)
+    for offset, magic, mime, classes in _ELSEWHERE:
+        if len(data) >= offset + len(magic) and data[offset : offset + len(magic)] == magic:
+            return FileType(mime, classes)
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or not head.translate(None, _TEXT_BYTES)
+
+
+def _text(head: bytes, extension: str) -> FileType:
+    """Kinds of plain text: by what it says, then by extension, since the system runs it by that alone."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.decode("utf-16", "replace").encode("utf-8")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if extension in table.SCRIPT_EXTENSIONS:
+        classes = (table.SCRIPT, table.HTML, table.TEXT) if extension == "hta" else (table.SCRIPT, table.TEXT)
+        return FileType(table.SCRIPT_EXTENSIONS[extension], classes)
+    if extension in table.SHORTCUT_EXTENSIONS or _URL_FILE.match(text):
+        return FileType(
+            table.SHORTCUT_EXTENSIONS.get(extension, "application/x-mswinurl"), (table.SHORTCUT, table.TEXT)
+        )
+    if extension in table.EXECUTABLE_EXTENSIONS:
+        return FileType("application/x-dosexec", (table.EXECUTABLE,))  # DOS code may be all printable: see EICAR
+    found = _text_content(text)
+    if found is None and extension in table.TEXT_EXTENSIONS:
+        return FileType(*table.TEXT_EXTENSIONS[extension])
+    return found or _PLAIN
+
+
+def _text_content(text: bytes) -> FileType | None:
+    shebang = _SHEBANG.match(text)
+    if shebang is not None or _SCRIPT_TEXT.match(text):
+        return FileType("text/x-script", (table.SCRIPT, table.TEXT))
+    if _PEM.match(text):
+        return FileType("application/x-pem-file", (table.CERTIFICATE, table.TEXT))
+    if text.startswith(b"BEGIN:VCALENDAR"):
+        return FileType("text/calendar", (table.TEXT,))
+    if text.startswith(b"BEGIN:VCARD"):
+        return FileType("text/vcard", (table.TEXT,))
+    if b"<svg" in text[:1024]:
+        return FileType("image/svg+xml", (table.IMAGE, table.TEXT))
+    if _HTML.match(text) or (_XML.match(text) and b"<html" in text[:1024]):
+        return FileType("text/html", (table.HTML, table.TEXT))
+    if _XML.match(text):
+        return FileType("application/xml", (table.TEXT,))
+    if looks_like_message(text):
+        return FileType("message/rfc822", (table.MESSAGE, table.TEXT))
+    return None
+
+
+def _unknown(head: bytes, data: bytes | memoryview, extension: str) -> FileType:
+    """Binary data without a signature: the name, where the system acts on it, or the trailer of a disk image."""
+    if extension in table.SCRIPT_EXTENSIONS:
+        return FileType(table.SCRIPT_EXTENSIONS[extension], (table.SCRIPT,))
+    if extension in table.EXECUTABLE_EXTENSIONS:
+        return FileType("application/x-dosexec", (table.EXECUTABLE,))
+    trailer = bytes(data[-512:])
+    if trailer.startswith((b"koly", b"conectix")):
+        mime = "application/x-apple-diskimage" if trailer.startswith(b"koly") else "application/x-vhd"
+        return FileType(mime, (table.DISK_IMAGE, table.ARCHIVE))
+    if extension in table.DISK_IMAGE_EXTENSIONS:
+        return FileType("application/x-raw-disk-image", (table.DISK_IMAGE,))
+    if _HTML.search(head[:512]):
+        return FileType("text/html", (table.HTML, table.TEXT))
+    return _UNKNOWN
