@@ -63,12 +63,12 @@ class Database:
 
 
 def _configure(connection: sqlite3.Connection, record: object) -> None:
-    connection.isolation_level = None  # the driver would commit before each DDL statement; _begin does it instead
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:
+    """The driver begins a transaction before a change of rows only: without this, DDL would commit by itself."""
     connection.exec_driver_sql("BEGIN")
 
 
