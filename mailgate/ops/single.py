@@ -43,7 +43,12 @@ class Single:
         store = StoreProcess(self._settings, self._listeners.store, self._listeners.admin)
         sockets = {name: self._listeners.public[name] for name in EDGE}
         edge = EdgeProcess(self._settings, sockets, self._tls.contexts)
-        loop.add_signal_handler(signal.SIGHUP, lambda: (store.reload(), self._tls.reload()))
+
+        def reload() -> None:
+            store.reload()
+            self._tls.reload()
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
         async with _Running(store) as stored:
             ends = [worker.serve_in_thread(sock, self._settings.clamd) for sock in self._listeners.inspectors]
             try:

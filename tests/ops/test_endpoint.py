@@ -95,7 +95,10 @@ def test_counts_of_all_processes_are_added_up_and_start_at_zero(tmp_path: Path) 
 
 
 def test_open_connections_of_a_dead_process_do_not_count(tmp_path: Path) -> None:
-    program = "import os; from mailgate.records import metrics; metrics.OPEN_CONNECTIONS.labels('mx').inc(); print(os.getpid())"
+    program = (
+        "import os; from mailgate.records import metrics; metrics.OPEN_CONNECTIONS.labels('mx').inc();"
+        "print(os.getpid())"
+    )
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], env=environ, check=True, capture_output=True)
     assert b'mailgate_open_connections{listener="mx"} 1.0' in metrics.exposition(tmp_path)

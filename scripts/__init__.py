@@ -1,0 +1,1 @@
+"""Programs for people who try the gateway out: `make run`."""
