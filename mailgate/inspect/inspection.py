@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mailgate.inspect import filetype, mime
 from mailgate.inspect.clamd import Sample
+from mailgate.inspect.containers import Lister, container_reports, is_container
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import ScanResult, unscanned
 from mailgate.inspect.scanners import ScanBatch
@@ -31,9 +32,12 @@ class Scanner(Protocol):
 Parser = Callable[[bytes, ParseLimits], Views]
 
 
-def inspect(raw: bytes, limits: InspectLimits, scanner: Scanner, parse: Parser = mime.views) -> Inspection:
+def inspect(
+    raw: bytes, limits: InspectLimits, scanner: Scanner, list_containers: Lister, parse: Parser = mime.views
+) -> Inspection:
     """Every part that some client would show is scanned, each content once, and the raw message in a form that clamd
-    takes for mail, less large parts that have only one reading. What is beyond a limit is NOT_SCANNED(LIMIT)."""
+    takes for mail, less large parts that have only one reading. What is beyond a limit is NOT_SCANNED(LIMIT).
+    Members of containers are reported after their container, with its verdict."""
     started = time.monotonic()
     views = parse(raw, ParseLimits(depth=limits.depth, parts=limits.parts))
     scanned = [part for part in views.parts if len(part.data) <= limits.part_bytes]
@@ -42,6 +46,7 @@ def inspect(raw: bytes, limits: InspectLimits, scanner: Scanner, parse: Parser =
     samples.append(_raw_sample(raw, views.raw_spans))
     batch = scanner.scan(samples, started + limits.wall_seconds - _ANSWER_SECONDS)
     reports = [_report(*each) for each in zip(scanned, digests, batch.results, strict=False)]
+    reports = _with_members(reports, scanned, list_containers)
     reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
     reports += [_beyond(limit) for limit in views.exceeded]
     reports += _raw_reports(len(raw), batch.results[-1], reports)
@@ -85,6 +90,23 @@ def _report(part: Part, digest: str, result: ScanResult) -> PartReport:
         classes=tuple(classes),
         names=part.names,
     )
+
+
+def _with_members(reports: list[PartReport], parts: Sequence[Part], list_containers: Lister) -> list[PartReport]:
+    """The reports, each container followed by what is inside; an infected one need not be opened."""
+    containers = {
+        report.digest: part.data
+        for report, part in zip(reports, parts, strict=True)
+        if report.verdict is not Verdict.INFECTED and is_container(part.data)
+    }
+    if not containers:
+        return reports
+    listings = list_containers(containers)
+    whole: list[PartReport] = []
+    for report in reports:
+        listing = listings.get(report.digest)
+        whole += [report] if listing is None else container_reports(report, listing)
+    return whole
 
 
 def _too_large(part: Part) -> PartReport:

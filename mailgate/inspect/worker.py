@@ -20,11 +20,12 @@ import msgspec
 
 from mailgate.inspect import clamd
 from mailgate.inspect.confinement import close_inherited, confine, timed
-from mailgate.inspect.inspection import Scanner, inspect
+from mailgate.inspect.containers import ContainerLister
+from mailgate.inspect.inspection import inspect
 from mailgate.inspect.scanners import ScannerPool
 from mailgate.inspect.verdict_cache import CachingScanner, VerdictCache
 from mailgate.ipc.calls import Inspect, InspectAnswer, Inspected, InspectFailed, InspectLimits
-from mailgate.model.verdict import Unscanned, not_scanned
+from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 
 MEMORY = 1 << 30
 LONGEST_REQUEST = 1 << 20
@@ -35,6 +36,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Inspect).decode
 
 Guard = Callable[[InspectLimits], AbstractContextManager[None]]
+Inspector = Callable[[bytes, InspectLimits], Inspection]
 
 
 def main(listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: int = MEMORY) -> None:
@@ -51,18 +53,20 @@ def main(listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: in
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     for mortal in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(mortal, signal.SIG_DFL)
-    scanner = scanner_for(endpoints)
+    inspection = inspector(endpoints)
     confine(user, memory_bytes, parent, needs_network=any(each.startswith("tcp:") for each in endpoints))
     gc.freeze()
     with socket.socket(fileno=listener_fd) as listener:
-        serve(listener, stop, scanner, timed)
+        serve(listener, stop, inspection, timed)
 
 
 def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callable[[], None]:
     """The same in a daemon thread of this process, without any limits of time and memory; returns what stops it."""
     stop, wake = socket.socketpair()
-    scanner = scanner_for(endpoints)
-    thread = threading.Thread(target=serve, args=(listener, stop, scanner, nullcontext), name="inspector", daemon=True)
+    inspection = inspector(endpoints)
+    thread = threading.Thread(
+        target=serve, args=(listener, stop, inspection, nullcontext), name="inspector", daemon=True
+    )
     thread.start()
 
     def end() -> None:
@@ -74,12 +78,16 @@ def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callab
     return end
 
 
-def scanner_for(endpoints: Sequence[str]) -> CachingScanner:
-    """The scanner of one worker. Raises ValueError for an endpoint that is neither unix:/PATH nor tcp:HOST:PORT."""
-    return CachingScanner(ScannerPool([clamd.client(each) for each in endpoints]), VerdictCache())
+def inspector(endpoints: Sequence[str]) -> Inspector:
+    """The inspection of one worker, with its scanners and memories.
+
+    Raises ValueError for an endpoint that is neither unix:/PATH nor tcp:HOST:PORT."""
+    scanner = CachingScanner(ScannerPool([clamd.client(each) for each in endpoints]), VerdictCache())
+    list_containers = ContainerLister()
+    return lambda raw, limits: inspect(raw, limits, scanner, list_containers)
 
 
-def serve(listener: socket.socket, stop: socket.socket, scanner: Scanner, guard: Guard) -> None:
+def serve(listener: socket.socket, stop: socket.socket, inspection: Inspector, guard: Guard) -> None:
     """Until `stop` is readable: accept, and answer the requests of all connections one after the other."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
@@ -93,7 +101,7 @@ def serve(listener: socket.socket, stop: socket.socket, scanner: Scanner, guard:
         for descriptor in ready:
             if descriptor == listener.fileno():
                 _accept(listener, connections, poll)
-            elif not _serve_one(connections[descriptor], scanner, guard):
+            elif not _serve_one(connections[descriptor], inspection, guard):
                 poll.unregister(descriptor)
                 connections.pop(descriptor).close()
     for connection in connections.values():
@@ -110,14 +118,14 @@ def _accept(listener: socket.socket, connections: dict[int, socket.socket], poll
     poll.register(connection, select.POLLIN)
 
 
-def _serve_one(connection: socket.socket, scanner: Scanner, guard: Guard) -> bool:
+def _serve_one(connection: socket.socket, inspection: Inspector, guard: Guard) -> bool:
     """Answer one request; False where the connection is at its end."""
     descriptors: list[int] = []
     try:
         request = _receive(connection, descriptors)
         if request is None:
             return False
-        body = _encode(answer(request, descriptors, scanner, guard))
+        body = _encode(answer(request, descriptors, inspection, guard))
         connection.sendall(_LENGTH.pack(len(body)) + body)
     except (OSError, EOFError, msgspec.DecodeError):
         return False
@@ -144,12 +152,12 @@ def _receive(connection: socket.socket, descriptors: list[int]) -> Inspect | Non
     return _decode(memoryview(frame)[_LENGTH.size :])
 
 
-def answer(request: Inspect, descriptors: Sequence[int], scanner: Scanner, guard: Guard) -> InspectAnswer:
+def answer(request: Inspect, descriptors: Sequence[int], inspection: Inspector, guard: Guard) -> InspectAnswer:
     """The Inspection, or InspectFailed for whatever the parser did not survive. Out of memory is a limit."""
     try:
         with guard(request.limits):
             raw = request.inline if request.inline is not None else _staged(request.size, descriptors)
-            return Inspected(inspect(raw, request.limits, scanner))
+            return Inspected(inspection(raw, request.limits))
     except MemoryError:
         return Inspected(not_scanned(Unscanned.LIMIT, request.size, "more memory needed than an inspector has"))
     except Exception as error:

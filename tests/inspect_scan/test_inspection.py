@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailgate.inspect.clamd import Sample
 from mailgate.inspect.inspection import Parser, inspect
+from mailgate.inspect.members import Listing
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import CLEAN, ScanResult, Version, unscanned
 from mailgate.inspect.scanners import Engine, ScanBatch
@@ -25,6 +26,7 @@ LIMIT = unscanned(Unscanned.LIMIT, "Heuristics.Limits.Exceeded.MaxScanSize")
 ENCRYPTED = ScanResult(Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED, encrypted=True)
 DOWN = unscanned(Unscanned.SCANNER_DOWN, "nobody is there")
 ERROR = unscanned(Unscanned.SCANNER_ERROR, "Can't allocate memory")
+LIMITS = InspectLimits()
 RAW = b"MIME-Version: 1.0\r\n\r\nthe raw message"
 
 
@@ -54,17 +56,27 @@ def parser(*parts: Part, exceeded: tuple[str, ...] = (), spans: tuple[tuple[int,
     return lambda raw, limits: Views(parts, (), exceeded, ((0, len(raw)),) if spans is None else spans)
 
 
+def no_containers(contents: Mapping[str, bytes]) -> dict[str, Listing]:
+    raise AssertionError("nothing here is a container")
+
+
+def inspected(
+    scanner: ScriptedScanner, parse: Parser, limits: InspectLimits = LIMITS, raw: bytes = RAW
+) -> Inspection:
+    return inspect(raw, limits, scanner, no_containers, parse)
+
+
 def fold(results: Sequence[ScanResult], raw: ScanResult = CLEAN) -> Inspection:
     """The inspection of a message whose parts were answered by `results`."""
     contents = [b"part %d" % number for number in range(len(results))]
     scanner = ScriptedScanner(dict(zip(contents, results, strict=True)), raw)
     parts = (part(str(number + 1), content) for number, content in enumerate(contents))
-    return inspect(RAW, InspectLimits(), scanner, parser(*parts))
+    return inspected(scanner, parser(*parts))
 
 
 def test_every_part_and_the_raw_message_are_scanned_in_one_call() -> None:
     scanner = ScriptedScanner({})
-    found = inspect(RAW, InspectLimits(), scanner, parser(part("1", b"text"), part("2", b"file", "a.txt")))
+    found = inspected(scanner, parser(part("1", b"text"), part("2", b"file", "a.txt")))
     assert scanner.scanned == [b"text", b"file", b"Received: from localhost\r\n" + RAW]
     assert [(report.place, report.name, report.size) for report in found.parts] == [
         ("1", "", 4),
@@ -78,14 +90,20 @@ def test_every_part_and_the_raw_message_are_scanned_in_one_call() -> None:
 
 def test_the_report_holds_digest_and_every_name() -> None:
     two_names = replace(part("1", b"abc", "a.txt"), names=("a.txt", "a.exe"))
-    report = inspect(RAW, InspectLimits(), ScriptedScanner({}), parser(two_names)).parts[0]
+    report = inspected(ScriptedScanner({}), parser(two_names)).parts[0]
     assert report.names == ("a.txt", "a.exe")
     assert report.digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_large_parts_are_left_out_of_the_raw_scan() -> None:
     scanner = ScriptedScanner({})
-    inspect(b"head-large-tail", InspectLimits(), scanner, parser(part("1", b"large"), spans=((0, 5), (10, 15))))
+    inspect(
+        b"head-large-tail",
+        InspectLimits(),
+        scanner,
+        no_containers,
+        parser(part("1", b"large"), spans=((0, 5), (10, 15))),
+    )
     assert scanner.scanned[-1] == b"Received: from localhost\r\nhead--tail"
 
 
@@ -140,7 +158,7 @@ def test_encryption_is_a_class_of_the_part() -> None:
 
 
 def test_what_the_parser_did_not_reach_is_not_scanned() -> None:
-    found = inspect(RAW, InspectLimits(), ScriptedScanner({}), parser(part("1", b"x"), exceeded=("depth", "parts")))
+    found = inspected(ScriptedScanner({}), parser(part("1", b"x"), exceeded=("depth", "parts")))
     assert [(report.reason, report.detail) for report in found.unscanned] == [
         (Unscanned.LIMIT, "limit of the parser: depth"),
         (Unscanned.LIMIT, "limit of the parser: parts"),
@@ -149,7 +167,7 @@ def test_what_the_parser_did_not_reach_is_not_scanned() -> None:
 
 def test_a_part_above_the_limit_is_not_handed_to_the_scanner() -> None:
     scanner = ScriptedScanner({})
-    found = inspect(RAW, InspectLimits(part_bytes=4), scanner, parser(part("1", b"small"), part("2", b"tiny")))
+    found = inspected(scanner, parser(part("1", b"small"), part("2", b"tiny")), InspectLimits(part_bytes=4))
     assert b"small" not in scanner.scanned
     assert [(report.place, report.reason) for report in found.unscanned] == [("1", Unscanned.LIMIT)]
 
@@ -161,13 +179,13 @@ def test_the_parser_gets_the_limits_of_the_request() -> None:
         seen.append(limits)
         return Views((), (), (), ())
 
-    inspect(RAW, InspectLimits(depth=7, parts=9), ScriptedScanner({}), recording)
+    inspected(ScriptedScanner({}), recording, InspectLimits(depth=7, parts=9))
     assert (seen[0].depth, seen[0].parts) == (7, 9)
 
 
 def test_the_scanner_must_answer_before_the_wall_time_is_over() -> None:
     scanner = ScriptedScanner({})
-    inspect(RAW, InspectLimits(wall_seconds=30), scanner, parser())
+    inspected(scanner, parser(), InspectLimits(wall_seconds=30))
     assert 20 < scanner.deadline - time.monotonic() < 30
 
 

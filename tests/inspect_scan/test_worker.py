@@ -44,7 +44,7 @@ def inspection(answer: object) -> Inspection:
 
 def faulty(folder: Path, body: str, memory: int = 1 << 30) -> Worker:
     """A worker whose inspection is `body`."""
-    prelude = f"def hostile(raw, limits, scanner):\n    {body}\nworker.inspect = hostile"
+    prelude = f"def hostile(*given):\n    {body}\nworker.inspect = hostile"
     return Worker(folder, "unix:/nonexistent/clamd.sock", memory=memory, prelude=prelude)
 
 

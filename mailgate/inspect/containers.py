@@ -1,0 +1,155 @@
+"""What is inside archives, disk images and documents: names, types and encryption of their members, for rules.
+
+clamd unpacks and scans containers by itself; this only lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from mailgate.inspect import filetype
+from mailgate.inspect.archives import archive_members, is_archive
+from mailgate.inspect.bounded import bounded
+from mailgate.inspect.documents import document_members, is_document
+from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
+from mailgate.model.part_class import PartClass
+from mailgate.model.verdict import PartReport, Unscanned, Verdict
+
+WALL_SECONDS = 10.0
+REMEMBERED = 500  # listings a worker keeps, so that a container that comes again is not opened again
+_OFFICE_MARKS = ("[Content_Types].xml", "mimetype")  # OOXML, OpenDocument and EPUB
+_OFFICE_FILLING = (".xml", ".rels", ".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", "mimetype")
+
+Lister = Callable[[Mapping[str, bytes]], dict[str, Listing]]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Listing).decode
+
+
+def is_container(data: bytes) -> bool:
+    return is_archive(data) or is_document(data)
+
+
+def listing(data: bytes, budget: Budget) -> Listing:
+    """Everything inside `data`, containers in containers too. Bounded by the budget only: see `bounded`."""
+    members: list[Member] = []
+    exceeded = ""
+    classes: set[str] = set()
+    try:
+        _walk(data, "", budget, members, classes)
+    except LimitExceededError as error:
+        exceeded = str(error)
+    except MemoryError:
+        exceeded = "too much memory"
+    if any(member.name in _OFFICE_MARKS and "/" not in member.path for member in members):
+        members = [member for member in members if member.classes or not member.name.endswith(_OFFICE_FILLING)]
+    return Listing(tuple(members), exceeded, tuple(sorted(classes)))
+
+
+def _walk(data: bytes, prefix: str, budget: Budget, members: list[Member], classes: set[str]) -> None:
+    """Append what `data` holds to `members`, and to `classes` what it is itself."""
+    if prefix.count("/") >= budget.depth:
+        raise LimitExceededError("containers too deep in containers")
+    number = 0
+    for is_kind, read in ((is_archive, archive_members), (is_document, document_members)):
+        if not is_kind(data):
+            continue
+        try:
+            for found in read(data, budget):
+                if not found.name and not found.data:
+                    classes.update(found.classes)
+                    if found.is_encrypted:
+                        classes.add(PartClass.ENCRYPTED)
+                    continue
+                number += 1
+                _take(found, f"{prefix}{number}", budget, members)
+        except UnreadableError:
+            continue  # broken, or no container after all: what was read until here is what there is
+
+
+def _take(found: Found, path: str, budget: Budget, members: list[Member]) -> None:
+    kind = filetype.detect(found.data, found.name)
+    own = {*kind.classes, *found.classes}
+    if found.is_encrypted:
+        own.add(PartClass.ENCRYPTED)
+    at = len(members)
+    try:
+        if is_container(found.data):
+            _walk(found.data, f"{path}/", budget, members, own)
+    finally:
+        member = Member(path, found.name, kind.mime, found.size, tuple(sorted(own)), found.is_encrypted)
+        members.insert(at, member)
+
+
+def container_reports(container: PartReport, listing: Listing) -> list[PartReport]:
+    """The container's own report, completed, and one for each member. Members share the verdict of the container, whose
+    scan went through them; an encrypted one was not scanned, whatever the scanner says, nor what was not listed."""
+    classes = tuple(dict.fromkeys((*container.classes, *listing.classes)))
+    if PartClass.ENCRYPTED in classes:
+        container = _encrypted(container)
+    container = replace(container, classes=classes)
+    reports = [container, *(_member_report(container, member) for member in listing.members)]
+    if listing.exceeded:
+        reports.append(
+            PartReport(
+                f"{container.place}/*", "", "", "", 0, "", Verdict.NOT_SCANNED, "", Unscanned.LIMIT, listing.exceeded
+            )
+        )
+    return reports
+
+
+def _member_report(container: PartReport, member: Member) -> PartReport:
+    report = PartReport(
+        place=f"{container.place}/{member.path}",
+        name=member.name,
+        declared_type="",
+        detected_type=member.detected_type,
+        size=member.size,
+        digest="",
+        verdict=container.verdict,
+        reason=container.reason,
+        detail=container.detail,
+        is_attachment=container.is_attachment,
+        classes=member.classes,
+        names=(member.name,) if member.name else (),
+    )
+    return _encrypted(report) if PartClass.ENCRYPTED in member.classes else report
+
+
+def _encrypted(report: PartReport) -> PartReport:
+    if report.verdict is Verdict.CLEAN:
+        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED, encrypted=True)
+    return replace(report, encrypted=True)
+
+
+class ContainerLister:
+    """Lists the containers of a message in one bounded child process; remembers listings by digest."""
+
+    def __init__(self, capacity: int = REMEMBERED) -> None:
+        self._capacity = capacity
+        self._known: dict[str, Listing] = {}
+
+    def __call__(self, contents: Mapping[str, bytes]) -> dict[str, Listing]:
+        """A listing for each of `contents` (by digest); what the child did not live to list has `exceeded` set."""
+        new = [digest for digest in contents if digest not in self._known]
+        fresh = self._list([contents[digest] for digest in new])
+        found = {digest: self._known[digest] for digest in contents if digest in self._known}
+        for digest, made in zip(new, fresh, strict=True):
+            found[digest] = made
+            if not made.exceeded:
+                self._known[digest] = made
+        while len(self._known) > self._capacity:
+            del self._known[next(iter(self._known))]
+        return found
+
+    @staticmethod
+    def _list(contents: list[bytes]) -> list[Listing]:
+        if not contents:
+            return []
+        budget = Budget()
+        answers = bounded(lambda number: _encode(listing(contents[number], budget)), len(contents), WALL_SECONDS)
+        too_much = Listing(exceeded="too much time or memory to list")
+        return [_decode(answer) for answer in answers] + [too_much] * (len(contents) - len(answers))

@@ -1,0 +1,159 @@
+"""What documents hold beside text: macros, embedded objects, attached files, encryption.
+
+olefile reads OLE2, msoffcrypto tells encrypted office files, pikepdf (qpdf) reads and repairs PDF as viewers do.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+
+import msoffcrypto
+import olefile
+import pikepdf
+
+from mailgate.inspect.members import Budget, Found, Members, UnreadableError
+from mailgate.model.part_class import PartClass
+
+OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ONENOTE = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3")  # MS-ONESTORE 2.3.1, guidFileType
+_ONENOTE_FILE = bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac")  # MS-ONESTORE 2.6.13, FileDataStoreObject
+_RTF_OBJECT = re.compile(rb"\\objdata\b[^0-9a-fA-F{}\\]*((?:[0-9a-fA-F]|\s){16,})")
+_RTF_SAMPLE = 1 << 20
+_VBA_STREAMS = frozenset({"_vba_project", "vba", "_vba_project_cur", "macros"})
+_MSG_ATTACHMENT = re.compile(r"__attach_version1\.0_#[0-9A-Fa-f]{8}", re.IGNORECASE)
+_MSG_DATA = "__substg1.0_37010102"  # MS-OXMSG 2.2.3, PidTagAttachDataBinary
+_MSG_NAMES = ("__substg1.0_3707001F", "__substg1.0_3704001F")
+_PDF_MAGIC_WITHIN = 1024
+_PDF_OBJECTS = 100_000
+
+
+def is_document(data: bytes) -> bool:
+    return data.startswith((OLE2, _ONENOTE, b"{\\rt")) or b"%PDF-" in data[:_PDF_MAGIC_WITHIN]
+
+
+def document_members(data: bytes, budget: Budget) -> Members:
+    """Embedded files and objects, then the document's own classes as a Found without name and data.
+
+    Raises UnreadableError for a broken document; LimitExceededError."""
+    if data.startswith(OLE2):
+        yield from _ole_members(data, budget)
+    elif data.startswith(_ONENOTE):
+        yield from _onenote_members(data, budget)
+    elif data.startswith(b"{\\rt"):
+        yield from _rtf_members(data, budget)
+    else:
+        yield from _pdf_members(data, budget)
+
+
+def _ole_members(data: bytes, budget: Budget) -> Members:
+    if _is_encrypted_office(data):
+        yield Found("", is_encrypted=True)
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as ole:
+            paths = ole.listdir(streams=True, storages=True)
+            if any(name.lower() in _VBA_STREAMS for path in paths for name in path):
+                yield Found("", classes=(PartClass.MACRO,))
+            for path in paths:
+                name = path[-1]
+                if name.lower() in ("\x01ole10native", "package", _MSG_DATA.lower()) and ole.exists(path):
+                    budget.take_member()
+                    content = _read(ole, path, budget)
+                    yield (
+                        _native(content)
+                        if name.lower() == "\x01ole10native"
+                        else Found(_attachment_name(ole, path, budget), content, len(content))
+                    )
+    except (OSError, ValueError, IndexError, TypeError, AttributeError, struct.error) as error:
+        raise UnreadableError(f"OLE2: {error}") from error
+
+
+def _is_encrypted_office(data: bytes) -> bool:
+    try:
+        return bool(msoffcrypto.OfficeFile(io.BytesIO(data)).is_encrypted())
+    except Exception:  # it raises whatever broken structures lead to; olefile reports those that matter
+        return False
+
+
+def _read(ole: olefile.OleFileIO, path: list[str], budget: Budget) -> bytes:
+    budget.take_data(ole.get_size(path))
+    content: bytes = ole.openstream(path).read()
+    return content
+
+
+def _native(content: bytes) -> Found:
+    """The file inside an OLE 1.0 package: size, label, two paths, size, bytes (MS-OLEDS 2.3.6)."""
+    strings = content[6:].split(b"\0", 2)
+    start = content.find(b"\0", 6 + len(strings[0]) + 1 + (len(strings[1]) if len(strings) > 1 else 0) + 8)
+    name = strings[0].decode("latin-1")
+    payload = content[start + 5 :] if start >= 0 else content
+    return Found(name, payload, len(payload))
+
+
+def _attachment_name(ole: olefile.OleFileIO, path: list[str], budget: Budget) -> str:
+    for name in _MSG_NAMES:
+        beside = [*path[:-1], name]
+        if len(path) > 1 and _MSG_ATTACHMENT.fullmatch(path[-2]) and ole.exists(beside):
+            return _read(ole, beside, budget).decode("utf-16-le", "replace")
+    return ""
+
+
+def _onenote_members(data: bytes, budget: Budget) -> Members:
+    at = data.find(_ONENOTE_FILE)
+    while at >= 0 and at + 36 <= len(data):
+        budget.take_member()
+        (size,) = struct.unpack_from("<Q", data, at + 16)
+        content = data[at + 36 : at + 36 + min(size, len(data))]
+        budget.take_data(len(content))
+        yield Found("", content, len(content))
+        at = data.find(_ONENOTE_FILE, at + 16)
+
+
+def _rtf_members(data: bytes, budget: Budget) -> Members:
+    for match in _RTF_OBJECT.finditer(data):
+        budget.take_member()
+        digits = re.sub(rb"\s", b"", match[1][: 2 * _RTF_SAMPLE])
+        content = bytes.fromhex(digits[: len(digits) & ~1].decode("ascii"))
+        budget.take_data(len(content))
+        yield _ole1_object(content)
+
+
+def _ole1_object(content: bytes) -> Found:
+    """What an OLE 1.0 object carries (MS-OLEDS 2.2.5): an OLE2 file, a packaged file, or whatever it is."""
+    inner = content.find(OLE2)
+    if inner >= 0:
+        return Found("", content[inner:], len(content) - inner)
+    package = content.find(b"Package\0", 0, 64)
+    if package >= 0:
+        return _native(content[package + 16 :])  # behind the empty names of topic and item
+    return Found("", content, len(content))
+
+
+def _pdf_members(data: bytes, budget: Budget) -> Members:
+    try:
+        with pikepdf.open(io.BytesIO(data), suppress_warnings=True) as pdf:
+            yield from _pdf_streams(pdf, budget)
+    except pikepdf.PasswordError:
+        yield Found("", is_encrypted=True)
+    except (pikepdf.PdfError, ValueError, TypeError, RuntimeError) as error:
+        raise UnreadableError(f"PDF: {error}") from error
+
+
+def _pdf_streams(pdf: pikepdf.Pdf, budget: Budget) -> Iterator[Found]:
+    for number, item in enumerate(pdf.objects):
+        if number > _PDF_OBJECTS:
+            budget.take_member()
+        if not isinstance(item, pikepdf.Dictionary | pikepdf.Stream):
+            continue
+        if item.get("/S") == "/Launch":
+            yield Found("", classes=(PartClass.SCRIPT,))
+        attached = item.get("/EF")
+        if isinstance(attached, pikepdf.Dictionary):
+            for stream in dict.fromkeys(attached.keys()):
+                budget.take_member()
+                content = bytes(attached[stream].read_bytes())
+                budget.take_data(len(content))
+                yield Found(str(item.get("/UF", item.get("/F", ""))), content, len(content))
+                break

@@ -1,0 +1,74 @@
+"""What containers hold, and the budget that every reader of one draws on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+HEAD = 4096  # bytes of a member that are enough to tell its type
+
+
+class LimitExceededError(Exception):
+    """A container holds more than is looked at: the rest is not scanned(limit)."""
+
+
+class UnreadableError(Exception):
+    """These bytes only look like a container, or are broken beyond reading."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """For all containers of one message: `members` listed, `data` bytes unpacked, `depth` of container in container."""
+
+    members: int = 1000
+    data: int = 64 << 20
+    depth: int = 6
+
+    def take_member(self) -> None:
+        """Raises LimitExceededError when the members are used up."""
+        self.members -= 1
+        if self.members < 0:
+            raise LimitExceededError("too many members")
+
+    def take_data(self, size: int) -> None:
+        """Raises LimitExceededError when the unpacked bytes are used up."""
+        self.data -= size
+        if self.data < 0:
+            raise LimitExceededError("too much unpacked data")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One member as a reader yields it: `data` is its content, or only its first HEAD bytes where it is no container;
+    empty where it can't be read. `classes` are what the reader knows from the container's structure."""
+
+    name: str
+    data: bytes = b""
+    size: int = 0
+    is_encrypted: bool = False
+    classes: tuple[str, ...] = ()
+
+
+Members = Iterator[Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member for the report: `path` such as `3` or `3/1` counts from 1 within the container."""
+
+    path: str
+    name: str
+    detected_type: str
+    size: int
+    classes: tuple[str, ...] = ()
+    is_encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The members of one part; `exceeded` says which limit ended the listing before its end. `classes` are the
+    container's own, such as encrypted or macro."""
+
+    members: tuple[Member, ...] = ()
+    exceeded: str = ""
+    classes: tuple[str, ...] = field(default=())
