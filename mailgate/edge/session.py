@@ -63,8 +63,9 @@ class Session(Dialogue):
             raise Refusal(replies.BDAT_UNDER_WAY)
         address = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8)
         tenant, recipient = await self._route(tx, address)
-        if len(tx.recipients) >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
+        if tx.named >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
             raise Refusal(replies.TOO_MANY_RECIPIENTS)
+        tx.named += 1
         if all(recipient != known for _, known in tx.recipients):
             tx.recipients.append((tenant, recipient))
         await self.say(replies.RECIPIENT_OK)

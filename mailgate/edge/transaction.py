@@ -62,6 +62,7 @@ class Transaction:
     smtputf8: bool = False
     is_8bit: bool = False
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
+    named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
     is_gone: bool = False
     header: header.Header | None = None

@@ -361,11 +361,13 @@ def test_limits_of_recipients_and_messages(tmp_path: Path) -> None:
         await client.hello()
         await client.ask("MAIL FROM:<a@b.example>", 250)
         await client.ask("RCPT TO:<bob@acme.example>", 250)
+        await client.ask("RCPT TO:<bob@acme.example>", 250)
         await client.ask("RCPT TO:<eve@acme.example>", 452)
+        await client.ask("RCPT TO:<bob@acme.example>", 452)
         await client.ask("RSET", 250)
         await client.ask("MAIL FROM:<a@b.example>", 421)
 
-    play(part, tmp_path, policy=GatewayPolicy(limits=GatewayLimits(recipients=1)), messages=1)
+    play(part, tmp_path, policy=GatewayPolicy(limits=GatewayLimits(recipients=2)), messages=1)
 
 
 def test_starttls_forgets_and_plaintext_ahead_ends_the_session(tmp_path: Path, context: ssl.SSLContext) -> None:
