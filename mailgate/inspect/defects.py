@@ -29,7 +29,7 @@ class DefectClass:
 
 
 _STRUCTURE = {
-    "ambiguous-boundary": "the boundary can be read in several ways, more than one of which occurs in the body",
+    "ambiguous-boundary": "the boundary can be read in several ways",
     "bare-cr": "a carriage return without line feed stands in a header or in front of a delimiter line",
     "bare-lf": "a line feed without carriage return ends a line of a message whose other lines end in CRLF",
     "base64-concatenated": "padding in the middle of base64 data: decoders stop there, go on, or start again",

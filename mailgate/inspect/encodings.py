@@ -42,7 +42,7 @@ _WHITE = b"\r\n\t "
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_ALPHABET = bytes(sorted(set(range(256)) - set(_ALPHABET)))
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_CLEAN_LINES = re.compile(rb"(?:^[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*$(?:\r\n|\n|\r)?)+", re.M)
+_CLEAN_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*(?:\r\n|\n|\r|\Z))+")
 _PADDED_RUN = re.compile(rb"[A-Za-z0-9+/]+=*")
 _MAX_RUNS = 1000
 Reading = tuple[str, bytes]  # how it was read ("" for the strict way), decoded bytes

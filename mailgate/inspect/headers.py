@@ -59,18 +59,19 @@ class _Reader:
     broken: int | None = None
 
     def take(self, text: bytes, position: int, is_first: bool) -> None:
-        if b"\0" in text:
-            self.defects.add("header-nul")
-            text = text.replace(b"\0", b"")
         if text[:1] in (b" ", b"\t"):
             self._continuation(text, position)
             return
-        match = _FIELD.match(text)
+        name = text
+        if b"\0" in text:
+            self.defects.add("header-nul")
+            name = text.replace(b"\0", b"")
+        match = _FIELD.match(name)
         if match is not None:
             if match[2]:
                 self.defects.add("header-space-before-colon")
                 self._break(position)
-            self.fields.append((match[1].lower(), [text[match.end() :]], position))
+            self.fields.append((match[1].lower(), [text.partition(b":")[2]], position))
         elif is_first and text.startswith((b"From ", b">From ")):
             self.defects.add("from-line")
         elif text[:1] == b":":

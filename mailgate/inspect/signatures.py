@@ -124,9 +124,7 @@ SCRIPT_EXTENSIONS = {
         ("inf", "ins", "isp", "scf", "msc", "gadget", "settingcontent-ms"), "application/x-ms-configuration"
     ),
     **dict.fromkeys(("iqy", "slk", "oqy", "rqy", "dqy"), "application/x-excel-query"),
-    **dict.fromkeys(
-        ("job", "chm", "xbap", "application", "appref-ms", "appinstaller"), "application/x-ms-installer"
-    ),
+    **dict.fromkeys(("job", "chm", "xbap", "application", "appref-ms", "appinstaller"), "application/x-ms-installer"),
 }
 SHORTCUT_EXTENSIONS = {
     "url": "application/x-mswinurl",

@@ -82,35 +82,23 @@ def _uu_lines(text: bytes, start: int) -> bytes:
     chunks: list[bytes] = []
     for match in _LINE.finditer(text, start):
         line = match[1]
-        if not line.strip():
-            if match.end() == len(text) or chunks:
-                break
-            continue
-        if line[:3].lower() == b"end" and len(line.strip()) == 3:
+        if not line.strip() or line.strip().lower() == b"end":
             break
-        try:
-            chunk = binascii.a2b_uu(line)
-        except binascii.Error:
-            chunk = _uu_forgiving(line)
-            if not chunk:
-                break
+        chunk = _uu_line(line)
         if not chunk:
             break
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _uu_forgiving(line: bytes) -> bytes:
-    """A line with trailing junk, or cut short, read by its length character; empty where it is no uuencoded line."""
-    if not 33 <= line[0] <= 96:
-        return b""
+def _uu_line(line: bytes) -> bytes:
+    """One line by its length character, with its trailing blanks cut off or junk behind; empty: no uuencoded line."""
     count = (line[0] - 32) & 63
     wanted = (count * 4 + 2) // 3 + 1
-    body = line[:wanted]
-    if len(body) < wanted - 4 or any(not 32 <= value <= 96 for value in body):
+    if not 33 <= line[0] <= 96 or len(line) < wanted // 2:
         return b""
     try:
-        return binascii.a2b_uu(body)
+        return binascii.a2b_uu(line[:wanted])
     except binascii.Error:
         return b""
 

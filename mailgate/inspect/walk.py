@@ -98,7 +98,12 @@ class Walk:
     def _reading(self, text: Text, header: Header, body_start: int, end: int, at: At) -> None:
         meaning = read_meaning(header, body_start, at.default_type)
         self.union.defects(meaning.defects, at.leaf_place)
-        if at.is_message and not at.depth and has_mime_fields(header, body_start) and not has_mime_version(header, body_start):
+        if (
+            at.is_message
+            and not at.depth
+            and has_mime_fields(header, body_start)
+            and not has_mime_version(header, body_start)
+        ):
             self.union.defect("missing-mime-version", at.leaf_place)
         at = replace(at, is_strict=at.is_strict and meaning.is_clear)
         done: set[str] = set()
@@ -139,6 +144,8 @@ class Walk:
         candidates = boundaries(field)
         if not candidates or not candidates[0]:
             self.union.defect("boundary-missing", at.leaf_place)
+        if len(field.readings(b"boundary")) > 1 or field.extended(b"boundary"):
+            self.union.defect("ambiguous-boundary", at.leaf_place)
         found = self._divided(text, start, end, candidates, default, at)
         for name, inner in self._decoded(text, start, end, meaning, at):
             self._divided(inner, 0, len(inner.data), candidates, default, at.loosely(name))
