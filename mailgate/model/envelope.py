@@ -20,7 +20,7 @@ def queue_id(now: float, entropy: int) -> QueueId:
 
 
 class Direction(enum.StrEnum):
-    """INBOUND came in on MX; OUTBOUND was submitted by an authenticated user of the tenant."""
+    """INBOUND came in on MX; OUTBOUND was submitted by an authenticated user of the tenant, or is a notice of ours."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
@@ -43,7 +43,8 @@ class Client:
 class Recipient:
     """One forward-path as the client gave it, and where it leads: mailboxes here, or (`mailboxes` empty) the relay.
 
-    `notify`, `orcpt`: DSN parameters (RFC 3461 sections 4.1, 4.2), empty where not given.
+    `notify`, `orcpt`: DSN parameters (RFC 3461 sections 4.1, 4.2), empty where not given: `notify` in upper case, `orcpt`
+    checked and as the client wrote it (`type;xtext`), to be passed on as it is.
     """
 
     forward_path: str
@@ -54,7 +55,8 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One transaction of one tenant. `reverse_path` is empty for the null one. `received_at`: seconds since 1970."""
+    """One transaction of one tenant. `reverse_path` is empty for the null one. `received_at`: seconds since 1970.
+    `ret`, `envid`: DSN parameters (RFC 3461 sections 4.3, 4.4); `envid` is xtext, checked, as the client wrote it."""
 
     queue_id: QueueId
     tenant: TenantName
