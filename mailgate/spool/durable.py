@@ -23,7 +23,7 @@ def sync_data(descriptor: int, name: str | Path) -> None:
         die(f"fdatasync {name}: {error.strerror}")
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """The names in `folder` are on stable storage, or the process ends."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -65,11 +65,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that waits, and where its content is. `inline_size` is what the database holds of it."""
+    """A message that waits, and where its content is. `inline_size` is what the database holds of it; `is_queued`: some
+    recipient would be attempted."""
 
     queue_id: QueueId
     content: Content
     inline_size: int | None
+    is_queued: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +168,13 @@ class Listing:
 
     def waiting_contents(self) -> Iterator[Waiting]:
         rows = self._connection.execute(
-            "SELECT m.queue_id, m.content_size, m.content_format, m.content_key_id, m.content_in_file, length(c.bytes) "
-            "FROM (SELECT DISTINCT message FROM recipient) r JOIN message m ON m.id = r.message "
+            "SELECT m.queue_id, m.content_size, m.content_format, m.content_key_id, m.content_in_file, length(c.bytes), "
+            "r.is_queued FROM (SELECT message, max(state = 'queued') AS is_queued FROM recipient GROUP BY message) r JOIN message m ON m.id = r.message "
             "LEFT JOIN content c ON c.id = m.id"
         )
-        for name, size, content_format, key_id, in_file, inline_size in rows:
-            yield Waiting(name, Content(size, None if in_file else b"", content_format, key_id), inline_size)
+        for name, size, content_format, key_id, in_file, inline_size, is_queued in rows:
+            content = Content(size, None if in_file else b"", content_format, key_id)
+            yield Waiting(name, content, inline_size, bool(is_queued))
 
     def messages_before(self, received_at: float, after: int, limit: int) -> list[tuple[int, str, float]]:
         """(message, tenant, arrival) of what arrived before `received_at`, from number `after` on; for retention."""

@@ -14,7 +14,6 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 
 PLAIN_FORMAT = 1
-WAITING = frozenset({State.QUEUED, State.HELD, State.QUARANTINED})
 
 
 class Route(enum.StrEnum):

@@ -11,7 +11,7 @@ from mailgate.model.envelope import QueueId
 from mailgate.model.outcome import State
 from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Listing, Waiting
-from mailgate.spool.queue import WAITING, Selection, SpoolStore
+from mailgate.spool.queue import Selection, SpoolStore
 
 STAGING_PATIENCE = 2 * 3600.0
 
@@ -67,8 +67,9 @@ def _hold(spool: SpoolStore, damaged: tuple[Waiting, ...], contents: ContentFold
     spool.begin()
     for item in damaged:
         reason = f"damaged: {_damage(item, contents)}"
-        _log.error("%s is held: %s; restore the file, then release it", item.queue_id, reason)
-        spool.move(Selection(item.queue_id, WAITING), State.HELD, now, "recovery", reason)
+        _log.error("%s waits for a person: %s; restore it, then release it", item.queue_id, reason)
+        if item.is_queued:
+            spool.move(Selection(item.queue_id, frozenset({State.QUEUED})), State.HELD, now, "recovery", reason)
     spool.commit()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mailgate.store import maildir
 from mailgate.store.writer import Job, Writer
 
 GROUP = 256
+LINGER_SECONDS = 0.01
 MOST_BYTES = 64 << 20
 DELIVERED = Outcome(State.DELIVERED, "delivered to the mailbox")
 
@@ -32,7 +34,7 @@ class Task:
     `outcome` by `classify`."""
 
     attempt: Attempt
-    folder: Path | None = None
+    folder: str = ""
     trouble: Exception | None = None
     outcome: Outcome = DELIVERED
 
@@ -54,7 +56,7 @@ class Delivery:
         self._maildir_of = maildir_of
         self._clock = clock
         self._on_deferred = on_deferred
-        self._folders: dict[MailboxId, Path] = {}
+        self._folders: dict[MailboxId, str] = {}
         self._waiting: queue.SimpleQueue[list[Attempt] | None] = queue.SimpleQueue()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -89,14 +91,16 @@ class Delivery:
                 self._deliver(group[start : start + GROUP])
 
     def _gather(self) -> tuple[list[Attempt], bool]:
+        """What comes within LINGER_SECONDS of the first: nobody waits for these syncs, and each spares many others."""
         group: list[Attempt] = []
+        attempts = self._waiting.get()
+        end = time.monotonic() + LINGER_SECONDS
         try:
-            attempts = self._waiting.get()
             while attempts is not None:
                 group += attempts
                 if len(group) >= GROUP:
                     return group, False
-                attempts = self._waiting.get_nowait()
+                attempts = self._waiting.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
             return group, False
         return group, True
@@ -112,28 +116,31 @@ class Delivery:
         for task in tasks:
             mailbox = task.attempt.mailbox
             try:
-                task.folder = self._folders.get(mailbox) or self._folders.setdefault(mailbox, self._maildir_of(mailbox))
+                task.folder = self._folders.get(mailbox) or self._folder(mailbox)
             except (MailgateError, OSError) as error:
                 task.trouble = error
 
+    def _folder(self, mailbox: MailboxId) -> str:
+        return self._folders.setdefault(mailbox, str(self._maildir_of(mailbox)))
+
     def attempt(self, tasks: Sequence[Task]) -> None:
         """The files, synced. Two recipients of one message with one mailbox share one file."""
-        letters: dict[tuple[Path, str], maildir.Letter] = {}
+        letters: dict[tuple[str, str], maildir.Letter] = {}
         for task in tasks:
-            if task.folder is not None:
+            if task.folder:
                 letter = self._letter(task.attempt, task.folder)
                 letters[letter.folder, letter.name] = letter
-        results: dict[tuple[Path, str], Exception | None]
+        results: dict[tuple[str, str], Exception | None]
         try:
             results = dict(zip(letters, maildir.deliver(list(letters.values())), strict=True))
         except Exception as error:
             _log.exception("a group of deliveries failed")
             results = dict.fromkeys(letters, error)
         for task in tasks:
-            if task.folder is not None:
+            if task.folder:
                 task.trouble = results[task.folder, _name(task.attempt)]
 
-    def _letter(self, attempt: Attempt, folder: Path) -> maildir.Letter:
+    def _letter(self, attempt: Attempt, folder: str) -> maildir.Letter:
         inline = attempt.content.inline
         content = self._contents.path(attempt.queue_id, attempt.content) if inline is None else inline
         return maildir.Letter(folder, _name(attempt), content, attempt.number > 1)

@@ -21,12 +21,20 @@ def file_name(queue_id: QueueId, size: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One message for one Maildir (a folder with cur, new, tmp). `content`: its bytes, or a synced file to be linked.
-    `is_again`: an earlier attempt may have delivered it."""
+    `is_again`: an earlier attempt may have delivered it. Paths are text: pathlib would cost a third of a delivery."""
 
-    folder: Path
+    folder: str
     name: str
     content: bytes | Path
     is_again: bool
+
+    @property
+    def partial(self) -> str:
+        return f"{self.folder}/tmp/{self.name}"  # noqa: S108
+
+    @property
+    def final(self) -> str:
+        return f"{self.folder}/new/{self.name}"
 
 
 def deliver(letters: Sequence[Letter]) -> list[OSError | None]:
@@ -43,7 +51,7 @@ def deliver(letters: Sequence[Letter]) -> list[OSError | None]:
             results[n] = _name(letters[n])
     # also for what was met: the attempt that wrote it may have ended before this sync
     for folder in {letter.folder for letter, result in zip(letters, results, strict=True) if result is None}:
-        durable.sync_folder(folder / "new")
+        durable.sync_folder(f"{folder}/new")
     return results
 
 
@@ -54,13 +62,13 @@ def _write(letters: Iterable[tuple[int, Letter]], results: list[OSError | None])
         if isinstance(letter.content, Path):
             continue
         try:
-            staged.append((n, _stage(letter.folder / "tmp" / letter.name, letter.content)))
+            staged.append((n, _stage(letter.partial, letter.content)))
         except OSError as error:
             results[n] = error
     return staged
 
 
-def _stage(path: Path, content: bytes) -> int:
+def _stage(path: str, content: bytes) -> int:
     """What an interrupted attempt left under this name is written over."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -70,54 +78,52 @@ def _stage(path: Path, content: bytes) -> int:
         durable.start_writeback(descriptor)
     except OSError:
         os.close(descriptor)
-        path.unlink(missing_ok=True)
+        os.unlink(path)  # noqa: PTH108
         raise
     return descriptor
 
 
 def _name(letter: Letter) -> OSError | None:
-    target = letter.folder / "new" / letter.name
     try:
         if isinstance(letter.content, Path):
-            _link(letter.content, target)
+            _link(letter, letter.content)
         else:
-            (letter.folder / "tmp" / letter.name).rename(target)
+            os.rename(letter.partial, letter.final)  # noqa: PTH104
     except OSError as error:
         return error
     return None
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(letter: Letter, source: Path) -> None:
     """The content file itself becomes the mailbox's file; a copy only where the file system can't link it."""
     try:
-        target.hardlink_to(source)
+        os.link(source, letter.final)
     except FileExistsError:
         return
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
             raise
-        _copy(source, target)
+        _copy(source, Path(letter.partial))
+        os.rename(letter.partial, letter.final)  # noqa: PTH104
 
 
 def _copy(source: Path, target: Path) -> None:
-    partial = target.parent.parent / "tmp" / target.name
-    with source.open("rb") as reader, partial.open("wb") as writer:
+    with source.open("rb") as reader, target.open("wb") as writer:
         start, size = 0, os.fstat(reader.fileno()).st_size
         while start < size:
             start += os.sendfile(writer.fileno(), reader.fileno(), start, size - start)
-        durable.sync_data(writer.fileno(), partial)
-    partial.rename(target)
+        durable.sync_data(writer.fileno(), target)
 
 
 def _is_there(letter: Letter) -> bool:
     """In `new/`, or in `cur/` with whatever flags a mail client has given it."""
     if not letter.is_again:
         return False
-    if (letter.folder / "new" / letter.name).exists():
+    if os.path.exists(letter.final):  # noqa: PTH110
         return True
     flagged = f"{letter.name}:2,"
     try:
-        with os.scandir(letter.folder / "cur") as entries:
+        with os.scandir(f"{letter.folder}/cur") as entries:
             return any(entry.name == letter.name or entry.name.startswith(flagged) for entry in entries)
     except FileNotFoundError:
         return False

@@ -61,6 +61,8 @@ class StoreProcess:
 
         def wake() -> None:
             loop.call_soon_threadsafe(changed.set)
+            if self._service is not None:
+                loop.call_soon_threadsafe(self._service.tell_relay)
 
         writer = Writer(spool.store)
         delivery = Delivery(writer, spool.contents, directory.maildir, clock, lambda due: wake())

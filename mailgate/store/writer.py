@@ -7,6 +7,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from mailgate.spool.queue import SpoolStore
 
 MOST_JOBS = 512
 IDLE_SECONDS = 0.5
+LINGER_SECONDS = 0.02
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -94,15 +96,21 @@ class Writer:
                 return
 
     def _gather(self) -> tuple[list[Job], bool]:
-        """All that waits; nothing after a pause in which nothing came. True with it when it is the end."""
+        """All that waits; nothing after a pause in which nothing came. True with it when it is the end. What can do
+        without a sync of its own waits a little for something to go with."""
         group: list[Job] = []
+        is_durable = False
         try:
             job = self._jobs.get(timeout=IDLE_SECONDS if self._is_idle_work_left else None)
+            end = time.monotonic() + LINGER_SECONDS
             while job is not None:
                 group.append(job)
+                is_durable = is_durable or job.durable
                 if len(group) == MOST_JOBS:
                     return group, False
-                job = self._jobs.get_nowait()
+                job = (
+                    self._jobs.get_nowait() if is_durable else self._jobs.get(timeout=max(0.0, end - time.monotonic()))
+                )
         except queue.Empty:
             return group, False
         return group, True
