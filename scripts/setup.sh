@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 purpose=${1:?usage: scripts/setup.sh run|test}
-run_packages="clamav-daemon"
+run_packages="clamav-daemon libarchive13"
 test_packages="clamav-testfiles gcc libc6-dev strace"
 lock=requirements.lock
 packages=$run_packages
@@ -24,8 +24,12 @@ find_python() {
     done
 }
 
+# Debian 13 and Ubuntu 24.04 renamed libraries with 64-bit times.
 is_installed() {
-    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    for name in "$1" "$1t64"; do
+        [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null)" != installed ] || return 0
+    done
+    return 1
 }
 
 missing=""
