@@ -19,8 +19,10 @@ WEIGHTS = (30, 30, 15, 15, 8, 2)
 
 @dataclass(slots=True)
 class Load:
-    """Runs `clients` threads from `with` on. `accepted` maps each token that was answered 250 to its queue id;
-    `uncertain` holds the tokens whose answer never came (they may be delivered or not); `refused` counts the rest."""
+    """Runs `clients` threads from `with` on. `accepted` maps each token that was answered 250 to its queue id.
+
+    `uncertain` holds those whose sender must try again: no answer came, or 4yz (the gateway may have kept the message
+    just before the process that knew it was killed). `replies` counts all answers but 250."""
 
     address: Address
     recipients: tuple[str, ...]
@@ -28,7 +30,7 @@ class Load:
     clients: int = 4
     accepted: dict[str, str] = field(default_factory=dict)
     uncertain: set[str] = field(default_factory=set)
-    refused: Counter[str] = field(default_factory=Counter)
+    replies: Counter[str] = field(default_factory=Counter)
     _threads: list[threading.Thread] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -68,7 +70,8 @@ class Load:
         answer = client.attempt("a@sender.example", rng.choice(self.recipients), message)
         if answer.code == 250:
             self.accepted[name] = answer.queue_id
-        if answer.code:
+        if answer.code == 250 or answer.code >= 500:
             self.uncertain.discard(name)
-        if answer.code not in (0, 250):
-            self.refused[f"{answer.code} {answer.enhanced}"] += 1
+        if answer.code != 250:
+            self.replies[f"{answer.code} {answer.enhanced}"] += 1
+            client.command("RSET", 250)
