@@ -125,6 +125,8 @@ def read_header(data: bytes, start: int, end: int, limits: ParseLimits) -> Heade
                 break
         elif not text.strip(b" \t\0"):
             reader.nearly_blank.append(match.end())
+            if b"\0" in text:
+                reader.take(text, match.start(), is_first=False)
         else:
             reader.take(text, match.start(), number == 0)
         if reader.broken is not None:

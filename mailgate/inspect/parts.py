@@ -21,7 +21,7 @@ class ParseLimits:
     parts: int = 1000
     header_bytes: int = 256 << 10
     header_lines: int = 10_000
-    decoded_bytes: int = 192 << 20
+    decoded_bytes: int = 128 << 20
     delimiters: int = 20_000
     rework: int = 16
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pybase64
 
 _UU_BEGIN = re.compile(
-    rb"(?:^|(?<=[\r\n]))[ \t]*begin(-base64)?[ \t]+[0-7]{3,4}[ \t]+([^\r\n]{0,512})(?:\r\n|\n|\r)", re.I
+    rb"(?:^|(?<=[\r\n]))[ \t]*begin(-base64)?[ \t]+[0-7]{1,6}[ \t]+([^\r\n]{0,512})(?:\r\n|\n|\r)", re.I
 )
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
 _YENC_BEGIN = re.compile(rb"=ybegin ([^\r\n]{0,998})(?:\r\n|\n|\r)(?:=ypart [^\r\n]{0,998}(?:\r\n|\n|\r))?")

@@ -184,13 +184,14 @@ class Walk:
             self.entity(text, start, end, replace(at.child(number, default), is_strict=is_strict))
         for number, (start, end) in enumerate(division.lenient, 1):
             self.entity(text, start, end, at.child(number, default).loosely("delimiter"))
-        for name, (start, end) in (("preamble", division.preamble), ("epilogue", division.epilogue)):
-            self._margin(text, start, end, at.loosely(name))
+        if not division.strict or not _is_usual_preamble(text.data, *division.preamble):
+            self._margin(text, *division.preamble, at.loosely("preamble"))
+        self._margin(text, *division.epilogue, at.loosely("epilogue"))
 
     def _margin(self, text: Text, start: int, end: int, at: At) -> None:
         """Preamble or epilogue: nothing to see for most clients, a part or a file for some."""
         data = text.data[start:end]
-        if not data.strip() or (len(data) < 200 and b"MIME" in data) or not self.union.charge(len(data)):
+        if not data.strip() or not self.union.charge(len(data)):
             return
         if looks_like_message(data) or guess_boundaries(data, 0, len(data)) or any(True for _ in files_in_text(data)):
             self.union.defect("preamble-content", at.place)
@@ -290,6 +291,11 @@ class Walk:
 
     def _found(self, content: bytes, origin: tuple[int, int], at: At, name: str) -> None:
         self._add(content, origin, at, "application/octet-stream", name=name)
+
+
+def _is_usual_preamble(data: bytes, start: int, end: int) -> bool:
+    """The note for programs without MIME that most mail has, such as "This is a multi-part message in MIME format."."""
+    return end - start < 200 and data.find(b"MIME", start, end) >= 0
 
 
 def _chain(order: Iterable[str], data: bytes) -> bytes:
