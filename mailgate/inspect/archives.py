@@ -13,7 +13,7 @@ import libarchive
 from libarchive import ffi
 from libarchive.read import ArchiveRead
 
-from mailgate.inspect.members import HEAD, Budget, Found, Members, UnreadableError
+from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, trouble
 
 _FORMATS = ("zip", "7zip", "rar", "rar5", "tar", "cab", "iso9660", "lha", "cpio", "ar", "xar")
 _FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "compress", "lz4")  # none of those that start other programs
@@ -24,6 +24,7 @@ _ARCHIVE_FORMS = (
 )
 _COMPRESSED = re.compile(_COMPRESSED_FORMS)
 _MAGIC = re.compile(_COMPRESSED_FORMS + rb"|" + _ARCHIVE_FORMS, re.DOTALL)
+_BLOCK = 1 << 16
 _ISO_MAGIC = slice(0x8001, 0x8006)
 _ZIP_END = b"PK\5\6"
 _ZIP_LOCAL = b"PK\3\4"
@@ -51,54 +52,70 @@ def archive_members(data: bytes, budget: Budget) -> Members:
     Raises UnreadableError where libarchive can't read on; LimitExceededError."""
     names: set[str] = set()
     try:
-        with _opened(data) as archive:
-            for entry in archive:
-                if entry.isdir:
-                    continue
-                budget.take_member()
-                found = _member(entry, budget)
-                names.add(found.name)
-                yield found
+        for found in _read(data, _FORMATS, budget):
+            names.add(found.name)
+            yield found
+        if not names and _COMPRESSED.match(data):  # zeros in front look like an empty tar file
+            yield from _read(data, ("raw",), budget)
     except libarchive.ArchiveError as error:
-        if "ncrypt" in str(error) or "assphrase" in str(error):
+        if _is_about_encryption(error):
             yield Found("", is_encrypted=True)
         elif not data.startswith(_ZIP_LOCAL):
-            raise UnreadableError(str(error)) from error
+            raise trouble("archive", error) from error
     yield from _hidden_zip_members(data, names, budget)
 
 
+def _read(data: bytes, formats: tuple[str, ...], budget: Budget) -> Members:
+    with _opened(data, formats) as archive:
+        for entry in archive:
+            if not entry.isdir:
+                budget.take_member()
+                yield _member(archive, entry, budget)
+
+
 @contextmanager
-def _opened(data: bytes) -> Iterator[ArchiveRead]:
+def _opened(data: bytes, formats: tuple[str, ...]) -> Iterator[ArchiveRead]:
     """libarchive-c's own readers take one format or all; all would include those that call other programs."""
     pointer = ffi.read_new()
     try:
         for name in _FILTERS:
             ffi.get_read_filter_function(name)(pointer)
-        for name in _FORMATS:
+        for name in (*formats, "raw") if _COMPRESSED.match(data) else formats:
             ffi.get_read_format_function(name)(pointer)
-        if _COMPRESSED.match(data):
-            ffi.get_read_format_function("raw")(pointer)
         ffi.read_open_memory(pointer, ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data))
         yield ArchiveRead(pointer)
     finally:
         ffi.read_free(pointer)
 
 
-def _member(entry: libarchive.ArchiveEntry, budget: Budget) -> Found:
-    name = entry.pathname or ""
+def _member(archive: ArchiveRead, entry: libarchive.ArchiveEntry, budget: Budget) -> Found:
+    """Kept whole where it may be a container; read to its end as well where only that tells its size."""
     is_encrypted = _is_encrypted(entry._entry_p) > 0
+    declared = entry.size or 0
+    budget.take_data(declared)
+    buffer = ctypes.create_string_buffer(_BLOCK)
     blocks: list[bytes] = []
     size = 0
-    if not is_encrypted:
-        try:
-            for block in entry.get_blocks(1 << 16):
-                budget.take_data(len(block))
-                if size < HEAD or _may_be_container(blocks[0]):
-                    blocks.append(block)
-                size += len(block)
-        except libarchive.ArchiveError as error:
-            is_encrypted = "ncrypt" in str(error) or "assphrase" in str(error)
-    return Found(name, b"".join(blocks), max(size, entry.size or 0), is_encrypted)
+    try:
+        # Not entry.get_blocks(): it takes the negative number of a warning for a length.
+        while not is_encrypted and (length := ffi.read_data(archive._pointer, buffer, _BLOCK)) > 0:
+            if size + length > declared:
+                budget.take_data(length)
+            size += length
+            if not blocks or _may_be_container(blocks[0]):
+                budget.keep(length)
+                blocks.append(buffer.raw[:length])
+            elif declared:
+                break
+    except libarchive.ArchiveError as error:
+        is_encrypted = _is_about_encryption(error)
+        if isinstance(trouble("archive", error), LimitExceededError):
+            raise LimitExceededError(str(error)) from error
+    return Found(entry.pathname or "", b"".join(blocks), max(size, declared), is_encrypted)
+
+
+def _is_about_encryption(error: libarchive.ArchiveError) -> bool:
+    return "ncrypt" in str(error) or "assphrase" in str(error)
 
 
 def _may_be_container(first: bytes) -> bool:

@@ -22,6 +22,7 @@ WALL_SECONDS = 10.0
 REMEMBERED = 500  # listings a worker keeps, so that a container that comes again is not opened again
 _OFFICE_MARKS = ("[Content_Types].xml", "mimetype")  # OOXML, OpenDocument and EPUB
 _OFFICE_FILLING = (".xml", ".rels", ".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", "mimetype")
+_RULE_CLASSES = frozenset(PartClass)
 
 Lister = Callable[[Mapping[str, bytes]], dict[str, Listing]]
 
@@ -36,24 +37,30 @@ def is_container(data: bytes) -> bool:
 def listing(data: bytes, budget: Budget) -> Listing:
     """Everything inside `data`, containers in containers too. Bounded by the budget only: see `bounded`."""
     members: list[Member] = []
-    exceeded = ""
     classes: set[str] = set()
+    exceeded = unreadable = ""
     try:
-        _walk(data, "", budget, members, classes)
+        unreadable = _walk(data, "", budget, members, classes)
     except LimitExceededError as error:
         exceeded = str(error)
     except MemoryError:
         exceeded = "too much memory"
     if any(member.name in _OFFICE_MARKS and "/" not in member.path for member in members):
-        members = [member for member in members if member.classes or not member.name.endswith(_OFFICE_FILLING)]
-    return Listing(tuple(members), exceeded, tuple(sorted(classes)))
+        members = [member for member in members if not _is_filling(member)]
+    return Listing(tuple(members), exceeded, unreadable, tuple(sorted(classes)))
 
 
-def _walk(data: bytes, prefix: str, budget: Budget, members: list[Member], classes: set[str]) -> None:
-    """Append what `data` holds to `members`, and to `classes` what it is itself."""
+def _is_filling(member: Member) -> bool:
+    """What every office file is made of, unless it is something that rules speak of."""
+    return member.name.endswith(_OFFICE_FILLING) and not any(name in _RULE_CLASSES for name in member.classes)
+
+
+def _walk(data: bytes, prefix: str, budget: Budget, members: list[Member], classes: set[str]) -> str:
+    """Append what `data` holds to `members`, to `classes` what it is itself; returns why it could not be read on."""
     if prefix.count("/") >= budget.depth:
         raise LimitExceededError("containers too deep in containers")
     number = 0
+    unreadable = ""
     for is_kind, read in ((is_archive, archive_members), (is_document, document_members)):
         if not is_kind(data):
             continue
@@ -66,8 +73,9 @@ def _walk(data: bytes, prefix: str, budget: Budget, members: list[Member], class
                     continue
                 number += 1
                 _take(found, f"{prefix}{number}", budget, members)
-        except UnreadableError:
-            continue  # broken, or no container after all: what was read until here is what there is
+        except UnreadableError as error:
+            unreadable = str(error)
+    return unreadable
 
 
 def _take(found: Found, path: str, budget: Budget, members: list[Member]) -> None:
@@ -90,7 +98,8 @@ def container_reports(container: PartReport, listing: Listing) -> list[PartRepor
     classes = tuple(dict.fromkeys((*container.classes, *listing.classes)))
     if PartClass.ENCRYPTED in classes:
         container = _encrypted(container)
-    container = replace(container, classes=classes)
+    detail = container.detail or (f"its contents can't be listed: {listing.unreadable}" if listing.unreadable else "")
+    container = replace(container, classes=classes, detail=detail)
     reports = [container, *(_member_report(container, member) for member in listing.members)]
     if listing.exceeded:
         reports.append(

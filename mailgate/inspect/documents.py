@@ -14,7 +14,7 @@ import msoffcrypto
 import olefile
 import pikepdf
 
-from mailgate.inspect.members import Budget, Found, Members, UnreadableError
+from mailgate.inspect.members import Budget, Found, LimitExceededError, Members, trouble
 from mailgate.model.part_class import PartClass
 
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -27,7 +27,7 @@ _MSG_ATTACHMENT = re.compile(r"__attach_version1\.0_#[0-9A-Fa-f]{8}", re.IGNOREC
 _MSG_DATA = "__substg1.0_37010102"  # MS-OXMSG 2.2.3, PidTagAttachDataBinary
 _MSG_NAMES = ("__substg1.0_3707001F", "__substg1.0_3704001F")
 _PDF_MAGIC_WITHIN = 1024
-_PDF_OBJECTS = 100_000
+_PDF_DEPTH = 50
 
 
 def is_document(data: bytes) -> bool:
@@ -67,7 +67,7 @@ def _ole_members(data: bytes, budget: Budget) -> Members:
                         else Found(_attachment_name(ole, path, budget), content, len(content))
                     )
     except (OSError, ValueError, IndexError, TypeError, AttributeError, struct.error) as error:
-        raise UnreadableError(f"OLE2: {error}") from error
+        raise trouble("OLE2", error) from error
 
 
 def _is_encrypted_office(data: bytes) -> bool:
@@ -138,22 +138,40 @@ def _pdf_members(data: bytes, budget: Budget) -> Members:
     except pikepdf.PasswordError:
         yield Found("", is_encrypted=True)
     except (pikepdf.PdfError, ValueError, TypeError, RuntimeError) as error:
-        raise UnreadableError(f"PDF: {error}") from error
+        raise trouble("PDF", error) from error
 
 
 def _pdf_streams(pdf: pikepdf.Pdf, budget: Budget) -> Iterator[Found]:
-    for number, item in enumerate(pdf.objects):
-        if number > _PDF_OBJECTS:
-            budget.take_member()
-        if not isinstance(item, pikepdf.Dictionary | pikepdf.Stream):
-            continue
-        if item.get("/S") == "/Launch":
-            yield Found("", classes=(PartClass.SCRIPT,))
-        attached = item.get("/EF")
-        if isinstance(attached, pikepdf.Dictionary):
-            for stream in dict.fromkeys(attached.keys()):
+    for item in pdf.objects:
+        for dictionary in _dictionaries(item, 0):
+            if dictionary.get("/S") == "/Launch":
+                yield Found("", classes=(PartClass.SCRIPT,))
+            attached = dictionary.get("/EF")
+            if isinstance(attached, pikepdf.Dictionary):
                 budget.take_member()
-                content = bytes(attached[stream].read_bytes())
-                budget.take_data(len(content))
-                yield Found(str(item.get("/UF", item.get("/F", ""))), content, len(content))
-                break
+                content = _embedded(attached, budget)
+                yield Found(str(dictionary.get("/UF", dictionary.get("/F", ""))), content, len(content))
+
+
+def _dictionaries(item: pikepdf.Object, depth: int) -> Iterator[pikepdf.Object]:
+    """`item` and what is written inside it; references lead to objects that are looked at by themselves."""
+    if depth > _PDF_DEPTH:
+        raise LimitExceededError("PDF objects too deep in each other")
+    is_dictionary = isinstance(item, pikepdf.Dictionary | pikepdf.Stream)
+    if is_dictionary:
+        yield item
+    if is_dictionary or isinstance(item, pikepdf.Array):
+        for inner in [item[key] for key in item.keys()] if is_dictionary else item:  # noqa: SIM118 - not a dict
+            if isinstance(inner, pikepdf.Object) and not inner.is_indirect:
+                yield from _dictionaries(inner, depth + 1)
+
+
+def _embedded(attached: pikepdf.Dictionary, budget: Budget) -> bytes:
+    """The stream under /F, /UF or another key of an embedded-file dictionary (ISO 32000-1 7.11.4)."""
+    for key in attached.keys():  # noqa: SIM118 - not a dict
+        stream = attached[key]
+        if isinstance(stream, pikepdf.Stream):
+            content = bytes(stream.read_bytes())
+            budget.take_data(len(content))
+            return content
+    return b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HEAD = 4096  # bytes of a member that are enough to tell its type
 
@@ -16,12 +16,20 @@ class UnreadableError(Exception):
     """These bytes only look like a container, or are broken beyond reading."""
 
 
+def trouble(what: str, error: Exception) -> LimitExceededError | UnreadableError:
+    """What a library's error means: no memory for a table or dictionary is a limit, anything else a broken file."""
+    text = f"{what}: {error}"
+    return LimitExceededError(text) if "alloc" in text or "memory" in text else UnreadableError(text)
+
+
 @dataclass(slots=True)
 class Budget:
-    """For all containers of one message: `members` listed, `data` bytes unpacked, `depth` of container in container."""
+    """For all containers of one message: `members` listed, `data` bytes unpacked, of them `kept` in memory, `depth` of
+    container in container."""
 
     members: int = 1000
-    data: int = 64 << 20
+    data: int = 400 << 20
+    kept: int = 64 << 20
     depth: int = 6
 
     def take_member(self) -> None:
@@ -35,6 +43,12 @@ class Budget:
         self.data -= size
         if self.data < 0:
             raise LimitExceededError("too much unpacked data")
+
+    def keep(self, size: int) -> None:
+        """Raises LimitExceededError when the bytes that may be kept are used up."""
+        self.kept -= size
+        if self.kept < 0:
+            raise LimitExceededError("containers too large inside a container")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +80,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The members of one part; `exceeded` says which limit ended the listing before its end. `classes` are the
-    container's own, such as encrypted or macro."""
+    """The members of one part; `exceeded` says which limit ended the listing before its end, `unreadable` why it could
+    not be read (on). `classes` are the container's own, such as encrypted or macro."""
 
     members: tuple[Member, ...] = ()
     exceeded: str = ""
-    classes: tuple[str, ...] = field(default=())
+    unreadable: str = ""
+    classes: tuple[str, ...] = ()

@@ -60,9 +60,7 @@ def no_containers(contents: Mapping[str, bytes]) -> dict[str, Listing]:
     raise AssertionError("nothing here is a container")
 
 
-def inspected(
-    scanner: ScriptedScanner, parse: Parser, limits: InspectLimits = LIMITS, raw: bytes = RAW
-) -> Inspection:
+def inspected(scanner: ScriptedScanner, parse: Parser, limits: InspectLimits = LIMITS, raw: bytes = RAW) -> Inspection:
     return inspect(raw, limits, scanner, no_containers, parse)
 
 

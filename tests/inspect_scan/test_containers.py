@@ -1,0 +1,321 @@
+"""What is inside containers, also renamed, nested, encrypted, hidden or hostile."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import resource
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+
+import libarchive
+import pikepdf
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailgate.inspect.bounded import CPU_SECONDS, MEMORY_BYTES, bounded
+from mailgate.inspect.containers import ContainerLister, container_reports, is_container, listing
+from mailgate.inspect.members import Budget, Listing, Member
+from mailgate.model.part_class import PartClass
+from mailgate.model.verdict import PartReport, Unscanned, Verdict
+from tests.inspect_scan import bombs
+from tests.inspect_scan.encrypted_zip import encrypted_zip
+from tests.support.components import TESTFILES
+
+PROGRAM = b"MZ" + bytes(58) + b"\x40\0\0\0" + b"PE\0\0" + bytes(200)
+CONTAINER = PartReport("2", "a.zip", "", "application/zip", 9, "d", Verdict.CLEAN, classes=("archive",))
+SEEN = (
+    *("clam.7z", "clam.bin-be.cpio", "clam.bin-le.cpio", "clam.bz2.zip", "clam.cab", "clam.exe.bz2", "clam.exe.rtf"),
+    *("clam.newc.cpio", "clam.odc.cpio", "clam.ole.doc", "clam.pdf", "clam.tar.gz", "clam.zip"),
+)
+
+
+def members(data: bytes) -> list[tuple[str, str]]:
+    found = listing(data, Budget())
+    assert not found.exceeded
+    return [(member.path, member.name) for member in found.members]
+
+
+def classes(data: bytes) -> set[str]:
+    found = listing(data, Budget())
+    return {name for member in found.members for name in member.classes}
+
+
+def zipped(*files: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", compression) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def tarred(name: str, content: bytes, mode: str = "w") -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def with_libarchive(format_name: str, name: str, content: bytes) -> bytes:
+    blocks: list[bytes] = []
+
+    def keep(data: bytes) -> int:
+        blocks.append(bytes(data))
+        return len(data)
+
+    with libarchive.custom_writer(keep, format_name) as archive:
+        archive.add_file_from_memory(name, len(content), content)
+    return b"".join(blocks)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        zipped(("invoice.pdf", PROGRAM)),
+        zipped(("invoice.pdf", PROGRAM), compression=zipfile.ZIP_STORED),
+        zipped(("invoice.pdf", PROGRAM), compression=zipfile.ZIP_LZMA),
+        tarred("invoice.pdf", PROGRAM),
+        tarred("invoice.pdf", PROGRAM, "w:gz"),
+        tarred("invoice.pdf", PROGRAM, "w:xz"),
+        tarred("invoice.pdf", PROGRAM, "w:bz2"),
+        with_libarchive("7zip", "invoice.pdf", PROGRAM),
+        with_libarchive("iso9660", "invoice.pdf", PROGRAM),
+        with_libarchive("cpio_newc", "invoice.pdf", PROGRAM),
+        with_libarchive("ar_bsd", "invoice.pdf", PROGRAM),
+        with_libarchive("xar", "invoice.pdf", PROGRAM),
+        b"\x7fELF or whatever stands in front" + zipped(("invoice.pdf", PROGRAM)),
+    ],
+    ids=["zip", "stored", "lzma", "tar", "tgz", "txz", "tbz", "7z", "iso", "cpio", "ar", "xar", "prefixed-zip"],
+)
+def test_a_renamed_program_is_an_executable_in_every_kind_of_archive(container: bytes) -> None:
+    assert is_container(container)
+    found = listing(container, Budget())
+    assert [member.name.lower() for member in found.members] == ["invoice.pdf"]
+    assert PartClass.EXECUTABLE in found.members[0].classes
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+def test_a_compressed_file_holds_one_member(compress: Callable[[bytes], bytes]) -> None:
+    assert PartClass.EXECUTABLE in classes(compress(PROGRAM))
+
+
+def test_containers_in_containers_have_paths() -> None:
+    inner = zipped(("a.txt", b"text"), ("b.exe", PROGRAM))
+    assert members(zipped(("x.txt", b"x"), ("inner.zip", inner))) == [
+        ("1", "x.txt"),
+        ("2", "inner.zip"),
+        ("2/1", "a.txt"),
+        ("2/2", "b.exe"),
+    ]
+
+
+def test_an_inner_container_renamed_to_a_picture_is_opened() -> None:
+    assert PartClass.EXECUTABLE in classes(zipped(("photo.jpg", tarred("a.exe", PROGRAM, "w:gz"))))
+
+
+def test_encrypted_members_are_listed_by_name() -> None:
+    found = listing(encrypted_zip("secret.exe", PROGRAM), Budget())
+    assert [(member.name, member.is_encrypted) for member in found.members] == [("secret.exe", True)]
+    assert PartClass.ENCRYPTED in found.members[0].classes
+
+
+def test_a_member_that_the_directory_hides_is_listed() -> None:
+    """Two zip files in one: readers of the directory see the last, streaming readers the first."""
+    hidden = zipped(("hidden.exe", PROGRAM), compression=zipfile.ZIP_STORED)
+    both = hidden[: hidden.rindex(b"PK\1\2")] + zipped(("shown.txt", b"text"))
+    assert [name for _, name in members(both)] == ["shown.txt", "hidden.exe"]
+    assert PartClass.EXECUTABLE in classes(both)
+
+
+def test_office_files_show_only_what_matters() -> None:
+    document = zipped(
+        ("[Content_Types].xml", b"<Types/>"),
+        ("word/document.xml", b"<w/>"),
+        ("word/media/image1.png", b"\x89PNG\r\n\x1a\n"),
+        ("word/embeddings/setup.exe", PROGRAM),
+    )
+    assert [name for _, name in members(document)] == ["word/embeddings/setup.exe"]
+
+
+def pdf(**root: object) -> bytes:
+    made = io.BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        for name, value in root.items():
+            document.Root[f"/{name}"] = value
+        document.save(made)
+    return made.getvalue()
+
+
+def pdf_with(attachment: bytes) -> bytes:
+    made = io.BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        document.attachments["run me.txt"] = pikepdf.AttachedFileSpec(document, attachment, filename="run me.txt")
+        document.save(made, compress_streams=True)
+    return made.getvalue()
+
+
+def test_files_attached_to_a_pdf() -> None:
+    found = listing(pdf_with(PROGRAM), Budget())
+    assert [member.name for member in found.members] == ["run me.txt"]
+    assert PartClass.EXECUTABLE in found.members[0].classes
+
+
+def test_a_pdf_that_starts_programs_is_a_script() -> None:
+    launch = pikepdf.Dictionary(S=pikepdf.Name.Launch, F="cmd.exe")
+    assert PartClass.SCRIPT in listing(pdf(OpenAction=launch), Budget()).classes
+    assert listing(pdf(), Budget()) == Listing()
+
+
+@pytest.mark.parametrize(("user", "is_encrypted"), [("secret", True), ("", False)])
+def test_a_pdf_is_encrypted_when_reading_it_needs_a_password(user: str, is_encrypted: bool) -> None:
+    made = io.BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        document.save(made, encryption=pikepdf.Encryption(owner="owner", user=user))
+    assert (PartClass.ENCRYPTED in listing(made.getvalue(), Budget()).classes) is is_encrypted
+
+
+def test_onenote_files_are_listed() -> None:
+    head = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(100)
+    stored = bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") + len(PROGRAM).to_bytes(8, "little") + bytes(12)
+    assert PartClass.EXECUTABLE in classes(head + stored + PROGRAM)
+
+
+@pytest.mark.component("testfiles")
+@pytest.mark.parametrize("name", SEEN)
+def test_the_program_in_clamavs_containers_is_seen(name: str) -> None:
+    assert PartClass.EXECUTABLE in classes((TESTFILES / name).read_bytes())
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        lambda: bombs.deflate_bomb(500 << 20),
+        lambda: bombs.xz_bomb(500 << 20),
+        lambda: bombs.many_members(1_000_000),
+        lambda: bombs.overlapping(3_000, 1 << 20),
+        lambda: pdf_with(bytes(300 << 20)),
+        lambda: bombs.nested(40),
+        lambda: bombs.fork_tree(20, 5),
+        lambda: zipped(*((f"{n}.zip", bombs.deflate_bomb(90 << 20)) for n in range(5))),
+    ],
+    ids=["deflate", "xz", "million", "overlap", "pdf", "nested", "tree", "several"],
+)
+def test_bombs_end_as_a_limit_within_time_and_memory(bomb: Callable[[], bytes]) -> None:
+    made = bomb()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = ContainerLister()({"digest": made})["digest"]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert found.exceeded
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert used < CPU_SECONDS + 1.0
+    last = container_reports(CONTAINER, found)[-1]
+    assert (last.verdict, last.reason) == (Verdict.NOT_SCANNED, Unscanned.LIMIT)
+
+
+def test_memory_of_the_child_is_bounded() -> None:
+    def greedy(number: int) -> bytes:
+        return bytes(MEMORY_BYTES + (1 << 20))
+
+    assert bounded(greedy, 1, 30.0) == []
+
+
+def test_what_was_listed_before_the_child_died_is_kept() -> None:
+    def work(number: int) -> bytes:
+        while number == 2:
+            pass
+        return b"answer %d" % number
+
+    assert bounded(work, 4, 30.0, cpu_seconds=1) == [b"answer 0", b"answer 1"]
+
+
+def test_a_child_that_waits_is_stopped_too() -> None:
+    started = time.monotonic()
+    assert bounded(lambda number: time.sleep(60) or b"", 1, 0.2) == []
+    assert time.monotonic() - started < 30
+
+
+def test_a_bomb_takes_no_other_container_with_it_unlisted_ones_are_a_limit() -> None:
+    found = ContainerLister()({"good": zipped(("a.txt", b"a")), "bomb": bombs.many_members(5000)})
+    assert [member.name for member in found["good"].members] == ["a.txt"]
+    assert found["bomb"].exceeded
+
+
+def test_listings_are_remembered_but_not_those_that_hit_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    lister = ContainerLister()
+    good, bomb = zipped(("a.txt", b"a")), bombs.nested(20)
+    first = lister({"good": good, "bomb": bomb})
+    opened: list[int] = []
+    monkeypatch.setattr(ContainerLister, "_list", staticmethod(lambda contents: opened.append(len(contents)) or []))
+    assert lister({"good": good}) == {"good": first["good"]}
+    with pytest.raises(ValueError, match="shorter"):
+        lister({"bomb": bomb})
+    assert opened == [0, 1]
+
+
+def test_a_broken_container_says_that_its_contents_are_unknown() -> None:
+    found = listing(with_libarchive("7zip", "a", PROGRAM)[:-10], Budget())
+    assert found.unreadable
+    report = container_reports(CONTAINER, found)[0]
+    assert report.verdict is Verdict.CLEAN
+    assert "can't be listed" in report.detail
+
+
+def test_members_share_the_verdict_of_their_container() -> None:
+    inside = Listing((Member("1", "a.exe", "application/x-dosexec", 5, ("executable",)), Member("1/1", "b", "", 0)))
+    reports = container_reports(CONTAINER, inside)
+    assert [(report.place, report.verdict) for report in reports] == [
+        ("2", Verdict.CLEAN),
+        ("2/1", Verdict.CLEAN),
+        ("2/1/1", Verdict.CLEAN),
+    ]
+    assert (reports[1].classes, reports[1].names, reports[1].size) == (("executable",), ("a.exe",), 5)
+
+
+def test_what_is_encrypted_was_not_scanned_whatever_the_scanner_says() -> None:
+    member = Listing((Member("1", "a", "", 0, (PartClass.ENCRYPTED,), True),))
+    assert [report.verdict for report in container_reports(CONTAINER, member)] == [Verdict.CLEAN, Verdict.NOT_SCANNED]
+    whole = container_reports(CONTAINER, Listing(classes=(PartClass.ENCRYPTED,)))
+    assert [(report.reason, report.encrypted) for report in whole] == [(Unscanned.ENCRYPTED, True)]
+
+
+@pytest.mark.parametrize("reason", [Unscanned.LIMIT, Unscanned.SCANNER_DOWN])
+def test_members_of_what_was_not_scanned_were_not_scanned(reason: Unscanned) -> None:
+    unscanned = replace(CONTAINER, verdict=Verdict.NOT_SCANNED, reason=reason)
+    reports = container_reports(unscanned, Listing((Member("1", "a", "", 0),)))
+    assert [report.reason for report in reports] == [reason, reason]
+
+
+MAGICS = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\3\4", b"Rar!\x1a\7\1\0", b"%PDF-1.7\n", b"{\\rtf1\\objdata "]
+SEEDS = st.sampled_from(
+    [zipped(("a.exe", PROGRAM)), tarred("a", PROGRAM, "w:gz"), with_libarchive("7zip", "a", PROGRAM), pdf()]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SEEDS, st.data())
+def test_broken_containers_never_raise(seed: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(seed) - 1))
+    broken = seed[:at] + data.draw(st.binary(max_size=8)) + seed[at + data.draw(st.integers(0, 40)) :]
+    assert isinstance(listing(broken, Budget()), Listing)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(
+        [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\3\4", b"Rar!\x1a\7\1\0", b"%PDF-1.7\n", b"{\\rtf1\\objdata "]
+    ),
+    st.binary(),
+)
+def test_anything_behind_a_magic_number_never_raises(magic: bytes, rest: bytes) -> None:
+    assert isinstance(listing(magic + rest, Budget()), Listing)
