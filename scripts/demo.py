@@ -30,6 +30,7 @@ mailgate is ready.  Ctrl-C stops it.
   mail programs, TLS         {submissions}
   metrics, health            http://{metrics}/metrics  http://{metrics}/healthz
   log                        {log}
+  scanner                    MAILGATE_CLAMD={clamd}  (`mailgate doctor` wants to know)
 
   demo logins                {people}
   password                   {password}
@@ -99,7 +100,7 @@ def serve(settings: Settings, clamd: DemoClamd | None, password: str) -> int:
             return refuse(f"the gateway did not start:\n{log.read_bytes()[start:].decode()}", gateway.returncode)
         if clamd is not None and not clamd.has_real_database:
             say(WARNING)
-        say(screen(settings, password, log))
+        say(screen(settings, password, log, environ.get("MAILGATE_CLAMD", ",".join(settings.clamd))))
         return gateway.wait()
     finally:
         if gateway.poll() is None:
@@ -118,7 +119,7 @@ def wait_until_ready(gateway: subprocess.Popen[bytes], log: Path, start: int) ->
     return False
 
 
-def screen(settings: Settings, password: str, log: Path) -> str:
+def screen(settings: Settings, password: str, log: Path, clamd: str) -> str:
     def shown(listens: list[Listen]) -> str:
         return ", ".join(map(str, listens)) or "-"
 
@@ -128,6 +129,7 @@ def screen(settings: Settings, password: str, log: Path) -> str:
         submissions=shown(settings.submissions_listen),
         metrics=settings.metrics_listen[0] if settings.metrics_listen else "-",
         log=log,
+        clamd=clamd,
         people=", ".join(PEOPLE),
         bob=PEOPLE[1],
         password=password,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import sys
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import make_msgid
 
 from mailgate import settings
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
             client.ehlo()
             client.mail(SENDER)
             client.rcpt(PEOPLE[1])
-            code, text = client.data(message.as_bytes())
+            code, text = client.data(message.as_bytes(policy=SMTP))
     except (OSError, smtplib.SMTPException) as error:
         sys.stderr.write(f"no gateway answers on {where}: {error}\n")
         return 3
