@@ -164,21 +164,18 @@ def _forgiving(letters: bytes) -> bytes:
     return pybase64.b64decode(whole + b"=" * (-len(whole) % 4))
 
 
-_QP_SUSPECT = re.compile(rb"=(?![0-9A-F]{2}|\r\n)|[ \t](?:\r|\n|\Z)|\r(?!\n)|(?<!\r)\n")
+_QP_ODD_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|\r\n)")
 _QP_SOFT = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)")
 _QP_TRAILING = re.compile(rb"[ \t]+(?=\r|\n|\Z)")
-_QP_HEX = re.compile(rb"=[ \t]*([0-9A-Fa-f])[ \t]?([0-9A-Fa-f])")
 
 
 def _quoted_printable(data: bytes) -> tuple[list[Reading], set[str]]:
     strict = binascii.a2b_qp(data)
-    suspect = _QP_SUSPECT.search(data)
-    if suspect is None:
+    if not _is_odd_quoted_printable(data):
         return [("", strict)], set()
     readings = {strict: ""}
     joined = _QP_SOFT.sub(b"", data)
     readings.setdefault(binascii.a2b_qp(joined), "soft-breaks")
-    readings.setdefault(_qp_bytes(joined), "hex")
     trimmed = _QP_TRAILING.sub(b"", _QP_SOFT.sub(b"=\r\n", data))
     readings.setdefault(binascii.a2b_qp(trimmed), "trimmed")
     if len(readings) == 1:
@@ -186,8 +183,14 @@ def _quoted_printable(data: bytes) -> tuple[list[Reading], set[str]]:
     return [(name, decoded) for decoded, name in readings.items()], {"quoted-printable-malformed"}
 
 
-def _qp_bytes(data: bytes) -> bytes:
-    return _QP_HEX.sub(lambda match: bytes((int(match[1] + match[2], 16),)), data)
+def _is_odd_quoted_printable(data: bytes) -> bool:
+    """True where decoders may differ: odd escapes, trailing blanks, line ends other than CRLF."""
+    if _QP_ODD_ESCAPE.search(data) or data.endswith((b" ", b"\t")):
+        return True
+    line_ends = data.count(b"\r\n")
+    if data.count(b"\n") != line_ends or data.count(b"\r") != line_ends:
+        return True
+    return b" \r\n" in data or b"\t\r\n" in data
 
 
 def _single(decoder: Callable[[bytes], bytes]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:

@@ -17,13 +17,17 @@ _UU_BASE64_END = re.compile(rb"====|begin-base64")
 _YENC_END = re.compile(rb"=yend|=ybegin ")
 _BINHEX_BEGIN = re.compile(rb"\(This file must be converted with BinHex[^\r\n]{0,200}(?:\r\n|\n|\r)\s{0,8}:")
 _YENC_PLAIN = bytes((value - 42) % 256 for value in range(256))
-_YENC_ESCAPED = bytes((value - 106) % 256 for value in range(256))
+_YENC_ESCAPED = bytes((value - 64) % 256 for value in range(256))
+_YENC_ESCAPES = ((b"=@", b"\0"), (b"=J", b"\n"), (b"=M", b"\r"), (b"=}", b"="))  # `=` itself must come last
+_YENC_RARE_ESCAPE = re.compile(rb"=([^@JM}=])", re.S)
+_MAX_RARE_ESCAPES = 100_000
 _BINHEX_LETTERS = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
 _BASE64_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TO_BASE64 = bytes.maketrans(_BINHEX_LETTERS, _BASE64_LETTERS)
 _NOT_BINHEX = bytes(sorted(set(range(256)) - set(_BINHEX_LETTERS)))
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64_LETTERS)))
 _MAX_FILES = 200
+_MAX_RUNS = 500_000
 _MAX_EXPANDED = 32 << 20
 File = tuple[str, bytes]  # name, content
 
@@ -113,11 +117,10 @@ def _uu_base64(text: bytes, start: int) -> bytes:
 def _yenc_body(text: bytes, start: int) -> bytes:
     end = _YENC_END.search(text, start)
     body = text[start : end.start() if end else len(text)].translate(None, b"\r\n")
-    plain, *escaped = body.split(b"=")
-    chunks = [plain.translate(_YENC_PLAIN)]
-    for chunk in escaped:
-        chunks += (chunk[:1].translate(_YENC_ESCAPED), chunk[1:].translate(_YENC_PLAIN))
-    return b"".join(chunks)
+    body = _YENC_RARE_ESCAPE.sub(lambda match: match[1].translate(_YENC_ESCAPED), body, count=_MAX_RARE_ESCAPES)
+    for escaped, value in _YENC_ESCAPES:
+        body = body.replace(escaped, value)
+    return body.translate(_YENC_PLAIN)
 
 
 def _binhex_forks(text: bytes, start: int) -> Iterator[File]:
@@ -142,7 +145,7 @@ def _binhex_forks(text: bytes, start: int) -> Iterator[File]:
 
 def _expand_runs(packed: bytes) -> bytes:
     """BinHex run lengths: 0x90 n repeats the byte before n times in all, 0x90 0x00 is 0x90 itself."""
-    first, *rest = packed.split(b"\x90")
+    first, *rest = packed.split(b"\x90", _MAX_RUNS)
     chunks, size, last = [first], len(first), first[-1:]
     for chunk in rest:
         if not chunk:
