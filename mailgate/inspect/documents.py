@@ -28,10 +28,16 @@ _MSG_DATA = "__substg1.0_37010102"  # MS-OXMSG 2.2.3, PidTagAttachDataBinary
 _MSG_NAMES = ("__substg1.0_3707001F", "__substg1.0_3704001F")
 _PDF_MAGIC_WITHIN = 1024
 _PDF_DEPTH = 50
+# Names that must stand in the open where there is anything to find: they can hide only in an object stream, or behind
+# an escaped letter (ISO 32000-1 7.3.5).
+_PDF_HOLDS = re.compile(rb"/(?:ObjStm|Encrypt|EF|EmbeddedFile|Launch)(?![A-Za-z])|/[A-Za-z]{0,12}#[0-9A-Fa-f]{2}")
 
 
 def is_document(data: bytes) -> bool:
-    return data.startswith((OLE2, _ONENOTE, b"{\\rt")) or b"%PDF-" in data[:_PDF_MAGIC_WITHIN]
+    """Whether `data` is a document that may hold something: most PDF files can be told not to without opening them."""
+    if b"%PDF-" in data[:_PDF_MAGIC_WITHIN]:
+        return _PDF_HOLDS.search(data) is not None
+    return data.startswith((OLE2, _ONENOTE, b"{\\rt"))
 
 
 def document_members(data: bytes, budget: Budget) -> Members:

@@ -176,6 +176,23 @@ def test_a_pdf_that_starts_programs_is_a_script() -> None:
     assert listing(pdf(), Budget()) == Listing()
 
 
+def test_a_pdf_that_can_hold_nothing_is_not_opened() -> None:
+    assert not is_container(pdf())
+    assert not is_container(b"%PDF-1.4\n" + bytes(range(256)) * 10)
+
+
+def test_a_launch_action_behind_escaped_letters_or_in_an_object_stream_is_seen() -> None:
+    launch = pdf(OpenAction=pikepdf.Dictionary(S=pikepdf.Name.Launch, F="cmd.exe"))
+    escaped = launch.replace(b"/Launch", b"/L#61unch")
+    packed = io.BytesIO()
+    with pikepdf.open(io.BytesIO(launch)) as document:
+        document.save(packed, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    for data in (escaped, packed.getvalue()):
+        assert b"/Launch" not in data
+        assert is_container(data)
+        assert PartClass.SCRIPT in listing(data, Budget()).classes
+
+
 @pytest.mark.parametrize(("user", "is_encrypted"), [("secret", True), ("", False)])
 def test_a_pdf_is_encrypted_when_reading_it_needs_a_password(user: str, is_encrypted: bool) -> None:
     made = io.BytesIO()

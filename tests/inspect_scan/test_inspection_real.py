@@ -1,0 +1,122 @@
+"""The whole inspection with the real parser and a real clamd."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from mailgate.inspect.worker import inspector
+from mailgate.ipc.calls import InspectLimits
+from mailgate.model.part_class import PartClass
+from mailgate.model.verdict import Inspection, Unscanned, Verdict
+from tests.inspect_scan.encrypted_zip import encrypted_zip
+from tests.inspect_scan.small_clamd import SCAN_LIMIT, SmallClamd
+from tests.support import messages
+from tests.support.components import TESTFILES
+from tests.support.messages import EICAR
+
+pytestmark = pytest.mark.component("clamd")
+
+Inspect = Callable[[bytes], Inspection]
+HEAD = b"From: a@sender.example\r\nTo: b@acme.example\r\nSubject: s\r\n"
+
+
+@pytest.fixture(scope="module")
+def inspected(small_clamd: SmallClamd) -> Inspect:
+    inspection = inspector([small_clamd.endpoint])
+    return lambda raw: inspection(raw, InspectLimits())
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return made.getvalue()
+
+
+def test_an_honest_message_is_clean_and_every_part_has_its_report(inspected: Inspect) -> None:
+    found = inspected(messages.with_attachment("a", messages.pdf(), "report.pdf"))
+    assert found.verdict is Verdict.CLEAN
+    assert [part.place for part in found.parts] == ["1", "2", "raw"]
+    attachment = found.parts[1]
+    assert (attachment.name, attachment.detected_type, attachment.is_attachment) == (
+        "report.pdf",
+        "application/pdf",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.with_attachment("a", EICAR),
+        messages.with_attachment("b", zipped("a.txt", EICAR), "a.zip"),
+        messages.clean("c", EICAR.decode() + "\r\n"),
+        HEAD + b"\r\n" + EICAR,
+        EICAR,
+        HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(EICAR),
+        b"Content-Type: text/plain\r\n\r\n" + EICAR,
+        b"From sender@sender.example Mon Nov 23 03:00:00 2026\r\n" + messages.with_attachment("d", EICAR),
+        b"Received: from a by b; Mon, 23 Nov 2026 03:00:00 +0000\r\n" + messages.with_attachment("e", EICAR),
+        messages.with_attachment("f", bytes(100_000) + EICAR),
+    ],
+    ids=[
+        "attachment",
+        "zip",
+        "text",
+        "no-mime",
+        "bare",
+        "base64-without-mime",
+        "type-first",
+        "mbox",
+        "received",
+        "large",
+    ],
+)
+def test_the_test_virus_is_found_wherever_it_is(inspected: Inspect, message: bytes) -> None:
+    found = inspected(message)
+    assert found.verdict is Verdict.INFECTED
+    assert "Eicar" in found.signature
+
+
+@pytest.mark.component("testfiles")
+def test_every_container_of_clamavs_test_files_is_refused(inspected: Inspect) -> None:
+    files = sorted(TESTFILES.iterdir())
+    verdicts = {file.name: inspected(messages.with_attachment("t", file.read_bytes(), file.name)) for file in files}
+    assert len(files) > 40
+    assert [name for name, found in verdicts.items() if found.verdict is not Verdict.INFECTED] == []
+
+
+def test_encrypted_archives_are_held_and_their_members_named(inspected: Inspect) -> None:
+    found = inspected(messages.with_attachment("g", encrypted_zip("salary.xlsx", b"secret"), "salary.zip"))
+    assert found.verdict is Verdict.NOT_SCANNED
+    assert [(part.place, part.name, part.reason) for part in found.unscanned] == [
+        ("2", "salary.zip", Unscanned.ENCRYPTED),
+        ("2/1", "salary.xlsx", Unscanned.ENCRYPTED),
+    ]
+
+
+def test_a_part_beyond_the_scanners_limit_is_not_scanned(inspected: Inspect) -> None:
+    found = inspected(messages.with_attachment("h", bytes(SCAN_LIMIT + 1), "zeros.bin"))
+    assert found.verdict is Verdict.NOT_SCANNED
+    assert {part.reason for part in found.unscanned} == {Unscanned.LIMIT}
+
+
+def test_programs_in_archives_are_seen_under_any_name(inspected: Inspect) -> None:
+    program = b"MZ" + bytes(58) + b"\x40\0\0\0" + b"PE\0\0" + bytes(200)
+    found = inspected(messages.with_attachment("i", zipped("photo.jpg", program), "photos.zip"))
+    inside = next(part for part in found.parts if part.place == "2/1")
+    assert (inside.name, inside.verdict) == ("photo.jpg", Verdict.CLEAN)
+    assert PartClass.EXECUTABLE in inside.classes
+
+
+def test_the_same_attachment_is_scanned_once(inspected: Inspect) -> None:
+    content = messages.pdf(200_000, seed=99)
+    first, second = (inspected(messages.with_attachment(name, content)) for name in ("j", "k"))
+    assert first.parts[1].digest == second.parts[1].digest
+    assert second.verdict is Verdict.CLEAN
+    assert second.scanner_seconds < first.scanner_seconds
