@@ -18,7 +18,7 @@ check: setup-test ## style, types, direction of imports
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check --quiet .
 	@$(PYTHON) -m mypy
-	@.venv/bin/lint-imports --no-timing
+	@.venv/bin/lint-imports --no-logo
 
 bench: setup-test ## receive, scan and deliver beside Postfix and clamav-milter
 	@$(PYTHON) -m bench.receive $(BENCH_ARGS)

@@ -27,11 +27,19 @@ if TYPE_CHECKING:
 _logger = log.get(__name__)
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings) -> None:
     """Run the gateway until a signal ends it. What can be known to be wrong is said, all of it, before it starts."""
     log.configure(settings.log_level, "supervisor")
     layout.prepare(settings)
     held = layout.lock(settings.data_dir)
+    try:
+        _serve(settings, held)
+    finally:
+        os.close(held)
+    _logger.info("mailgate has ended")
+
+
+def _serve(settings: Settings, held: int) -> None:
     bound = _checked(settings)
     counted = layout.metrics_dir(settings) if settings.workers else None
     processes = _processes(settings, bound, held, counted)
@@ -42,9 +50,6 @@ def serve(settings: Settings) -> int:
     finally:
         endpoint.stop()
         bound.close()
-        os.close(held)
-    _logger.info("mailgate has ended")
-    return 0
 
 
 def _processes(settings: Settings, bound: Listeners, held: int, counted: Path | None) -> Supervisor | Single:

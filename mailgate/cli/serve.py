@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
 from mailgate import app, settings
 
 
 def run() -> None:
     """Run the gateway until SIGTERM (drains first); SIGHUP reloads policies and certificates."""
-    raise typer.Exit(app.serve(settings.load()))
+    app.serve(settings.load())

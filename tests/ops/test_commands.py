@@ -1,0 +1,151 @@
+"""The command line: exit codes, every error at once, how it reaches the gateway, what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mailgate.cli import connection, output
+from mailgate.cli.main import app, exit_code
+from mailgate.cli.queue import pages, tell
+from mailgate.ipc.frames import StorageFullError
+from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UnavailableError, UserError
+from mailgate.ops import layout
+from mailgate.policy.problems import PolicyErrors
+from tests.ops.conftest import Make
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFoundError("x"), 1),
+        (ConflictError("x"), 1),
+        (PolicyErrors([]), 1),
+        (UserError("x"), 2),
+        (layout.InUseError("x"), 2),
+        (UnavailableError("x"), 3),
+        (StorageFullError("x"), 3),
+    ],
+)
+def test_exit_codes(error: MailgateError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def environ(make_settings: Make, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    settings = make_settings()
+    values = {"DATA_DIR": settings.data_dir, "POLICY_DIR": settings.policy_dir, "CLAMD": settings.clamd[0], **changes}
+    for listener in ("MX", "SUBMISSION", "SUBMISSIONS", "METRICS"):
+        values.setdefault(f"{listener}_LISTEN", "127.0.0.1:0")
+    for name, value in values.items():
+        monkeypatch.setenv(f"MAILGATE_{name}", str(value))
+
+
+def test_serve_lists_all_that_is_wrong_before_anything_starts(
+    make_settings: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gateway.toml").write_text("nonsense = 1\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environ(
+            make_settings,
+            monkeypatch,
+            POLICY_DIR=tmp_path,
+            TLS_CERT=tmp_path / "missing.pem",
+            TLS_KEY=tmp_path / "missing.key",
+            MX_LISTEN=f"127.0.0.1:{taken.getsockname()[1]}",
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "mailgate", "serve"], capture_output=True, text=True, cwd=REPOSITORY
+        )
+    assert done.returncode == 2
+    for word in ("gateway.toml:1: nonsense", "MAILGATE_TLS_CERT", "missing.pem", "MAILGATE_MX_LISTEN"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_fails_and_says_what_to_do(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ(make_settings, monkeypatch, RESOLVER="127.0.0.1:1")
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 1
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["scanner"]["status"] == "fail"
+    assert "start clamd" in checks["scanner"]["advice"]
+    assert checks["policies"]["status"] == "ok"
+    assert checks["gateway"]["status"] == "warn"
+
+
+def test_doctor_shows_wrong_settings_as_a_check(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ(make_settings, monkeypatch, WORKERS="many", CLAMD="nonsense")
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 1
+    [check] = json.loads(done.stdout)["checks"]
+    assert "MAILGATE_WORKERS" in check["text"]
+    assert "MAILGATE_CLAMD" in check["text"]
+
+
+def test_reload_needs_a_running_gateway(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ(make_settings, monkeypatch)
+    assert isinstance(CliRunner().invoke(app, ["reload"]).exception, UnavailableError)
+
+
+def test_a_command_without_a_gateway_works_on_the_data_directory(make_settings: Make) -> None:
+    settings = make_settings()
+    gateway = connection.admin(settings)
+    gateway.call("tenant.add", name="acme", domains=["acme.example"])
+    assert [tenant["name"] for tenant in gateway.call("tenant.list")] == ["acme"]
+    assert layout.holder(settings.data_dir) is None
+    with pytest.raises(NotFoundError):
+        gateway.call("trace", id="0" * 16)
+
+
+def test_a_data_directory_in_use_without_an_answer_is_not_reachable(
+    make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 0.1)
+    settings = make_settings()
+    layout.prepare(settings)
+    held = layout.lock(settings.data_dir)
+    with pytest.raises(UnavailableError, match=str(os.getpid())):
+        connection.admin(settings).call("tenant.list")
+    os.close(held)
+
+
+class Paged:
+    """A gateway whose listing has three pages."""
+
+    def call(self, command: str, **arguments: Any) -> Any:
+        at = int(arguments["after"] or 0)
+        return {"rows": [{"n": at}], "next": str(at + 1) if at < 2 else None}
+
+
+def test_a_listing_reads_every_page() -> None:
+    assert pages(Paged(), "queue.list") == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_a_change_that_changed_nothing_is_a_no() -> None:
+    with pytest.raises(ConflictError, match=r"bob@acme\.example"):
+        tell("held", {"changed": [], "busy": ["bob@acme.example"]})
+
+
+def test_a_table_for_programs_has_tabs_and_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("name", "size"), [("a\x1b[2Jb\tc\nd", 1), (None, 2)])
+    assert capsys.readouterr().out == "a\\x1b[2Jb\\tc\\nd\t1\n\t2\n"
+
+
+def test_text_from_strangers_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say("evil\x1b]0;title\x07 [bold]name[/bold]\u202e")
+    assert capsys.readouterr().out == "evil\\x1b]0;title\\x07 [bold]name[/bold]\\u202e\n"
+
+
+def test_moments_are_utc_and_may_be_missing() -> None:
+    assert output.moment(0.25) == "1970-01-01 00:00:00.250"
+    assert output.moment(None) == "-"
