@@ -1,0 +1,88 @@
+"""Puts a notice together: multipart/report with three parts (RFC 3464, RFC 6522; RFC 6533 where addresses need it)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.header import Header
+from email.utils import formatdate
+
+from mailgate.dsn.lines import field
+from mailgate.dsn.notice import Notice
+from mailgate.dsn.returned import Part, quoted, returned_part
+from mailgate.dsn.status import delivery_status
+from mailgate.dsn.words import WORDS, readable, subject
+
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{3,250}>")
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The bytes of the notice, and what its transaction needs: `is_8bit` BODY=8BITMIME, `smtputf8` SMTPUTF8."""
+
+    content: bytes
+    message_id: str
+    is_8bit: bool
+    smtputf8: bool
+
+
+def compose(notice: Notice) -> Composed:
+    """Pure. All but a message that is returned whole is 7-bit, and only the sender's own address asks for SMTPUTF8, so
+    that a notice reaches whomever it must reach."""
+    parts = (_readable_part(notice), _status_part(notice), returned_part(notice.returned, notice.envelope.smtputf8))
+    is_global = parts[1].media_type != "message/delivery-status"
+    message_id = f"<{notice.queue_id}.{notice.envelope.queue_id}@{notice.hostname}>"
+    header = "".join(field(name, value) for name, value in _fields(notice, message_id, is_global))
+    return Composed(
+        content=header.encode() + b"\r\n" + _body(parts, notice),
+        message_id=message_id,
+        is_8bit=any(part.encoding == "8bit" for part in parts),
+        smtputf8=not notice.envelope.reverse_path.isascii(),
+    )
+
+
+def _fields(notice: Notice, message_id: str, is_global: bool) -> Iterator[tuple[str, str]]:
+    words = WORDS[notice.language]
+    yield "From", f"{words.sender_name} <postmaster@{notice.hostname}>"
+    yield "To", f"<{notice.envelope.reverse_path}>"
+    yield "Subject", _header_text(subject(notice))
+    yield "Date", formatdate(notice.now)
+    yield "Message-ID", message_id
+    if _MESSAGE_ID.fullmatch(notice.envelope.message_id):
+        yield "In-Reply-To", notice.envelope.message_id
+        yield "References", notice.envelope.message_id
+    yield "Auto-Submitted", "auto-replied"
+    yield "Content-Language", notice.language
+    yield "MIME-Version", "1.0"
+    report_type = "global-delivery-status" if is_global else "delivery-status"
+    yield "Content-Type", f'multipart/report; report-type={report_type}; boundary="{notice.boundary}"'
+
+
+def _header_text(text: str) -> str:
+    """As it is, or as encoded words on one line: `field` does the folding."""
+    return text if text.isascii() else Header(text, "utf-8", header_name="Subject").encode(linesep="")
+
+
+def _readable_part(notice: Notice) -> Part:
+    text = readable(notice)
+    if text.isascii():
+        return Part("text/plain; charset=us-ascii", "7bit", text.encode())
+    return Part("text/plain; charset=utf-8", "quoted-printable", quoted(text.encode()))
+
+
+def _status_part(notice: Notice) -> Part:
+    status = delivery_status(notice)
+    if status.isascii():
+        return Part("message/delivery-status", "7bit", status.encode())
+    return Part("message/global-delivery-status", "quoted-printable", quoted(status.encode()))
+
+
+def _body(parts: tuple[Part, ...], notice: Notice) -> bytes:
+    boundary = notice.boundary.encode()
+    blocks = [
+        b"--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n%s\r\n"
+        % (boundary, part.media_type.encode(), part.encoding.encode(), part.body)
+        for part in parts
+    ]
+    return b"".join(blocks) + b"--" + boundary + b"--\r\n"

@@ -1,0 +1,125 @@
+"""What a status code means to the person who sent the message, and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailgate.dsn.notice import Fate, Language
+
+Explanation = tuple[str, str]
+"""What happened; what the sender can do."""
+
+_ENGLISH: Mapping[str, Explanation] = {
+    "1.1": (
+        "The address does not exist at the other mail server.",
+        "Check how the address is written, then send the message again.",
+    ),
+    "1.2": (
+        "The domain of the address does not exist, or takes no mail.",
+        "Check the part after the @, then send the message again.",
+    ),
+    "1.10": ("The domain of the address takes no mail.", "Ask the recipient for another address."),
+    "2.1": (
+        "The mailbox is switched off.",
+        "Reach the recipient in another way.",
+    ),
+    "2.2": (
+        "The mailbox is full.",
+        "Ask the recipient, in another way, to make room; then send the message again.",
+    ),
+    "3.4": (
+        "The message is larger than the other mail server takes.",
+        "Send it with smaller attachments, or share them in another way.",
+    ),
+    "4.6": (
+        "The message goes round in circles between mail servers.",
+        "Tell the recipient: a forwarding rule there leads back to itself.",
+    ),
+    "4.7": (
+        "The other mail server could not be reached, or did not take the message, for as long as it was tried.",
+        "Check the part of the address after the @. If it is right, try again later, or reach the recipient in another "
+        "way.",
+    ),
+    "4": (
+        "The other mail server could not be reached.",
+        "Check the part of the address after the @. If it is right, try again later.",
+    ),
+    "6.3": (
+        "The message holds characters in a form that the other mail server can't take.",
+        "Send it as plain text, or with another mail program.",
+    ),
+    "6.7": (
+        "An address with letters beyond a-z is used, which the other mail server does not know.",
+        "Use addresses made of plain letters, if the recipient has one.",
+    ),
+    "7": (
+        "The message was refused for reasons of security or policy.",
+        "What the server said tells why. If that does not help, ask your administrator.",
+    ),
+    "": (
+        "The other mail server refused the message.",
+        "What the server said tells why. If that does not help, ask your administrator.",
+    ),
+}
+
+_GERMAN: Mapping[str, Explanation] = {
+    "1.1": (
+        "Die Adresse gibt es auf dem anderen Mailserver nicht.",
+        "Prüfen Sie die Schreibweise der Adresse und senden Sie die Nachricht noch einmal.",
+    ),
+    "1.2": (
+        "Die Domain der Adresse gibt es nicht, oder sie nimmt keine E-Mail an.",
+        "Prüfen Sie den Teil nach dem @ und senden Sie die Nachricht noch einmal.",
+    ),
+    "1.10": (
+        "Die Domain der Adresse nimmt keine E-Mail an.",
+        "Fragen Sie den Empfänger nach einer anderen Adresse.",
+    ),
+    "2.1": ("Das Postfach ist abgeschaltet.", "Wenden Sie sich auf anderem Weg an den Empfänger."),
+    "2.2": (
+        "Das Postfach ist voll.",
+        "Bitten Sie den Empfänger auf anderem Weg, Platz zu schaffen, und senden Sie die Nachricht dann noch einmal.",
+    ),
+    "3.4": (
+        "Die Nachricht ist größer, als der andere Mailserver annimmt.",
+        "Senden Sie sie mit kleineren Anhängen, oder geben Sie diese auf anderem Weg weiter.",
+    ),
+    "4.6": (
+        "Die Nachricht läuft zwischen Mailservern im Kreis.",
+        "Sagen Sie es dem Empfänger: Eine Weiterleitung bei ihm führt zu sich selbst zurück.",
+    ),
+    "4.7": (
+        "Der andere Mailserver war die ganze Zeit nicht erreichbar oder hat die Nachricht nicht angenommen.",
+        "Prüfen Sie den Teil der Adresse nach dem @. Stimmt er, versuchen Sie es später noch einmal oder wenden Sie "
+        "sich auf anderem Weg an den Empfänger.",
+    ),
+    "4": (
+        "Der andere Mailserver war nicht erreichbar.",
+        "Prüfen Sie den Teil der Adresse nach dem @. Stimmt er, versuchen Sie es später noch einmal.",
+    ),
+    "6.3": (
+        "Die Nachricht enthält Zeichen in einer Form, die der andere Mailserver nicht annimmt.",
+        "Senden Sie sie als reinen Text oder mit einem anderen Mailprogramm.",
+    ),
+    "6.7": (
+        "Eine der Adressen enthält Buchstaben außerhalb von a-z, die der andere Mailserver nicht kennt.",
+        "Verwenden Sie Adressen aus einfachen Buchstaben, falls der Empfänger eine solche hat.",
+    ),
+    "7": (
+        "Die Nachricht wurde aus Gründen der Sicherheit oder nach den Regeln des Empfängers abgelehnt.",
+        "Die Antwort des Servers nennt den Grund. Hilft das nicht weiter, fragen Sie Ihren Administrator.",
+    ),
+    "": (
+        "Der andere Mailserver hat die Nachricht abgelehnt.",
+        "Die Antwort des Servers nennt den Grund. Hilft das nicht weiter, fragen Sie Ihren Administrator.",
+    ),
+}
+
+_BY_LANGUAGE: Mapping[Language, Mapping[str, Explanation]] = {"en": _ENGLISH, "de": _GERMAN}
+
+
+def explanation(fate: Fate, language: Language) -> Explanation:
+    """The most exact one that there is for the subject and detail of the status (RFC 3463)."""
+    known = _BY_LANGUAGE[language]
+    exact = fate.status.partition(".")[2]
+    return known.get(exact) or known.get(exact.partition(".")[0]) or known[""]
