@@ -84,6 +84,8 @@ class Dialogue(Connection):
         self._hello(argument, is_extended=True)
         lines = [f"{self.edge.hostname} greets {self.client.helo}", "PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING"]
         lines += ["ENHANCEDSTATUSCODES", f"SIZE {self.edge.size_limit()}"]
+        if self.listener.offers_dsn:
+            lines.append("DSN")
         if self._may_start_tls():
             lines.append("STARTTLS")
         if self.listener.offers_auth and self.client.tls_version:

@@ -33,6 +33,12 @@ class Listener:
     tls: ssl.SSLContext | None
     proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
+    @property
+    def offers_dsn(self) -> bool:
+        """Only where senders are proven: a stranger must not be able to make us write to whomever it names. A server
+        that hands us mail without the extension tells its sender itself (RFC 3461 section 5.2.2)."""
+        return self.offers_auth
+
     def is_proxied(self, address: str) -> bool:
         if not self.proxies:
             return False

@@ -1,4 +1,4 @@
-"""Pure: parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11, RFC 1870, RFC 6152, RFC 6531)."""
+"""Pure: parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11, RFC 1870, RFC 3461, RFC 6152, RFC 6531)."""
 
 from __future__ import annotations
 
@@ -7,36 +7,53 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from mailgate.dsn.parameters import parse_envid, parse_notify, parse_orcpt, parse_ret
 from mailgate.edge import replies
 from mailgate.model.address import Address, AddressError, parse_forward_path, parse_reverse_path, take_path
 from mailgate.model.errors import Refusal
 from mailgate.model.reply import Reply
 
 Path_ = TypeVar("Path_")
+Value = TypeVar("Value")
 
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
 class MailCommand:
-    """`reverse_path` is None for `<>`; `size` is the declared one in bytes, 0 where not declared."""
+    """`reverse_path` is None for `<>`; `size` is the declared one in bytes, 0 where not declared. `ret`, `envid` as in
+    model.envelope.Envelope."""
 
     reverse_path: Address | None
     size: int = 0
     body: Literal["7BIT", "8BITMIME"] = "7BIT"
     smtputf8: bool = False
+    ret: Literal["", "FULL", "HDRS"] = ""
+    envid: str = ""
 
 
-def parse_mail(argument: bytes, is_extended: bool) -> MailCommand:
+@dataclass(frozen=True, slots=True)
+class RcptCommand:
+    """`notify`, `orcpt` as in model.envelope.Recipient."""
+
+    forward_path: Address
+    notify: tuple[str, ...] = ()
+    orcpt: str = ""
+
+
+def parse_mail(argument: bytes, is_extended: bool, offers_dsn: bool = False) -> MailCommand:
     """`FROM:<path> parameters`; raises Refusal with the reply to give."""
     path, rest = _split(argument, "FROM:", replies.bad_sender)
-    given = _parameters(rest, {"SIZE", "BODY", "SMTPUTF8", "AUTH"} if is_extended else set())
+    known = {"SIZE", "BODY", "SMTPUTF8", "AUTH"} if is_extended else set()
+    given = _parameters(rest, known | {"RET", "ENVID"} if offers_dsn and is_extended else known)
     command = MailCommand(
         reverse_path=_parsed(path, parse_reverse_path, replies.bad_sender),
         size=_size(given.get("SIZE", "0")),
         body=_body(given.get("BODY", "7BIT")),
         smtputf8="SMTPUTF8" in given,
+        ret=_checked(given, "RET", parse_ret, ""),
+        envid=_checked(given, "ENVID", parse_envid, ""),
     )
     if given.get("SMTPUTF8") is not None:
         raise Refusal(replies.SYNTAX)
@@ -44,12 +61,16 @@ def parse_mail(argument: bytes, is_extended: bool) -> MailCommand:
     return command
 
 
-def parse_rcpt(argument: bytes, is_extended: bool, smtputf8: bool) -> Address:
+def parse_rcpt(argument: bytes, is_extended: bool, smtputf8: bool, offers_dsn: bool = False) -> RcptCommand:
     """`TO:<path> parameters`; raises Refusal with the reply to give."""
     path, rest = _split(argument, "TO:", replies.bad_recipient)
-    _parameters(rest, set())
+    given = _parameters(rest, {"NOTIFY", "ORCPT"} if offers_dsn and is_extended else set())
     _check_utf8(path, smtputf8)
-    return _parsed(path, parse_forward_path, replies.bad_recipient)
+    return RcptCommand(
+        _parsed(path, parse_forward_path, replies.bad_recipient),
+        notify=_checked(given, "NOTIFY", parse_notify, ()),
+        orcpt=_checked(given, "ORCPT", lambda value: parse_orcpt(value, smtputf8), ""),
+    )
 
 
 def _split(argument: bytes, keyword: str, bad: Callable[[str], Reply]) -> tuple[str, str]:
@@ -95,6 +116,16 @@ def _parameters(text: str, known: set[str]) -> Mapping[str, str | None]:
             raise Refusal(replies.DUPLICATE_PARAMETER)
         given[name] = match[2]
     return given
+
+
+def _checked(given: Mapping[str, str | None], name: str, parse: Callable[[str], Value], absent: Value) -> Value:
+    """The parameter's value; a parameter without one is a syntax error."""
+    if name not in given:
+        return absent
+    try:
+        return parse(given[name] or "")
+    except ValueError:
+        raise Refusal(replies.SYNTAX) from None
 
 
 def _size(value: str | None) -> int:

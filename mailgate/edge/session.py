@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from mailgate.edge import parameters, replies
 from mailgate.edge.connection import SessionEnd
@@ -33,7 +34,7 @@ class Session(Dialogue):
         if self.edge.is_draining:
             raise SessionEnd(replies.SHUTTING_DOWN)
         self._count("messages", self.limits.messages, replies.TOO_MANY_MESSAGES)
-        command = parameters.parse_mail(argument, self.session.extended_smtp)
+        command = parameters.parse_mail(argument, self.session.extended_smtp, self.listener.offers_dsn)
         self._check_sender(command.reverse_path)
         if command.size > self.edge.size_limit():
             raise Refusal(replies.TOO_LARGE)
@@ -50,6 +51,8 @@ class Session(Dialogue):
             staging=self.edge.stage(queue_id),
             smtputf8=command.smtputf8,
             is_8bit=command.body == "8BITMIME",
+            ret=command.ret,
+            envid=command.envid,
         )
         await self.say(replies.SENDER_OK)
 
@@ -61,13 +64,13 @@ class Session(Dialogue):
         tx = self._transaction()
         if self._chunks is not None:
             raise Refusal(replies.BDAT_UNDER_WAY)
-        address = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8)
-        tenant, recipient = await self._route(tx, address)
+        command = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8, self.listener.offers_dsn)
+        tenant, recipient = await self._route(tx, command.forward_path)
         if tx.named >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
             raise Refusal(replies.TOO_MANY_RECIPIENTS)
         tx.named += 1
-        if all(recipient != known for _, known in tx.recipients):
-            tx.recipients.append((tenant, recipient))
+        if all(recipient.forward_path != known.forward_path for _, known in tx.recipients):
+            tx.recipients.append((tenant, replace(recipient, notify=command.notify, orcpt=command.orcpt)))
         await self.say(replies.RECIPIENT_OK)
 
     async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, Recipient]:

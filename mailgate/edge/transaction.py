@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from msgspec.structs import replace as replace_in
 
@@ -61,6 +62,8 @@ class Transaction:
     staging: Staging
     smtputf8: bool = False
     is_8bit: bool = False
+    ret: Literal["", "FULL", "HDRS"] = ""
+    envid: str = ""
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
@@ -101,6 +104,8 @@ class Transaction:
             received_at=time.time(),
             body="8BITMIME" if self.is_8bit else "7BIT",
             smtputf8=self.smtputf8,
+            ret=self.ret,
+            envid=self.envid,
             message_id=self.header.message_id if self.header else "",
         )
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.edge import replies
-from mailgate.edge.parameters import MailCommand, parse_mail, parse_rcpt
+from mailgate.edge.parameters import MailCommand, RcptCommand, parse_mail, parse_rcpt
 from mailgate.model.address import Address
 from mailgate.model.errors import Refusal
 
@@ -68,11 +68,80 @@ def test_parameters_need_ehlo() -> None:
 
 
 def test_rcpt() -> None:
-    assert parse_rcpt(b"TO:<a@b.example>", True, False) == SENDER
+    assert parse_rcpt(b"TO:<a@b.example>", True, False) == RcptCommand(SENDER)
     with pytest.raises(Refusal) as refused:
         parse_rcpt("TO:<é@b.example>".encode(), True, False)
     assert refused.value.reply == replies.UTF8_NOT_ASKED
-    assert parse_rcpt("TO:<é@b.example>".encode(), True, True).local == "é"
+    assert parse_rcpt("TO:<é@b.example>".encode(), True, True).forward_path.local == "é"
+
+
+@pytest.mark.parametrize(
+    ("argument", "command"),
+    [
+        (b"FROM:<a@b.example> RET=hdrs", MailCommand(SENDER, ret="HDRS")),
+        (b"FROM:<a@b.example> ENVID=x+2B7 RET=FULL", MailCommand(SENDER, ret="FULL", envid="x+2B7")),
+        (b"FROM:<> ENVID=" + b"x" * 100, MailCommand(None, envid="x" * 100)),
+    ],
+)
+def test_dsn_parameters_of_mail(argument: bytes, command: MailCommand) -> None:
+    assert parse_mail(argument, is_extended=True, offers_dsn=True) == command
+
+
+@pytest.mark.parametrize(
+    ("argument", "command"),
+    [
+        (b"TO:<a@b.example> NOTIFY=never", RcptCommand(SENDER, ("NEVER",))),
+        (b"TO:<a@b.example> NOTIFY=DELAY,FAILURE", RcptCommand(SENDER, ("FAILURE", "DELAY"))),
+        (b"TO:<a@b.example> ORCPT=rfc822;A+2Bx@b.example", RcptCommand(SENDER, (), "rfc822;A+2Bx@b.example")),
+        ("TO:<a@b.example> ORCPT=utf-8;é@b.example".encode(), RcptCommand(SENDER, (), "utf-8;é@b.example")),
+        (
+            b"TO:<a@b.example> ORCPT=rfc822;" + b"x" * 493 + b" NOTIFY=SUCCESS",
+            RcptCommand(SENDER, ("SUCCESS",), "rfc822;" + "x" * 493),
+        ),
+    ],
+)
+def test_dsn_parameters_of_rcpt(argument: bytes, command: RcptCommand) -> None:
+    assert parse_rcpt(argument, is_extended=True, smtputf8=True, offers_dsn=True) == command
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [b"RET", b"RET=", b"RET=BODY", b"RET=FULL RET=FULL", b"ENVID", b"ENVID=a+b", b"ENVID=+0A", b"ENVID=" + b"x" * 101],
+)
+def test_bad_dsn_parameters_of_mail(parameter: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_mail(b"FROM:<a@b.example> " + parameter, is_extended=True, offers_dsn=True)
+    assert refused.value.reply.code == 501
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        b"NOTIFY",
+        b"NOTIFY=ALL",
+        b"NOTIFY=NEVER,DELAY",
+        b"NOTIFY=NEVER NOTIFY=NEVER",
+        b"ORCPT=a@b.example",
+        b"ORCPT=rfc822;a=b",
+        b"ORCPT=rfc822;a+0D",
+        b"ORCPT=rfc822;" + b"x" * 494,
+        "ORCPT=utf-8;é@b.example".encode(),
+    ],
+)
+def test_bad_dsn_parameters_of_rcpt(parameter: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_rcpt(b"TO:<a@b.example> " + parameter, is_extended=True, smtputf8=False, offers_dsn=True)
+    assert refused.value.reply.code == 501
+
+
+@pytest.mark.parametrize(("is_extended", "offers_dsn"), [(True, False), (False, True)])
+def test_dsn_parameters_need_the_extension(is_extended: bool, offers_dsn: bool) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_mail(b"FROM:<a@b.example> RET=FULL", is_extended, offers_dsn)
+    assert refused.value.reply == replies.BAD_PARAMETER
+    with pytest.raises(Refusal) as refused:
+        parse_rcpt(b"TO:<a@b.example> NOTIFY=NEVER", is_extended, False, offers_dsn)
+    assert refused.value.reply == replies.BAD_PARAMETER
 
 
 @given(st.binary(max_size=60))
