@@ -20,9 +20,11 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     Limits,
     Retention,
+    RouteRule,
     Section,
     TenantPolicy,
     Transport,
+    TransportClass,
     UnscannedActions,
 )
 
@@ -52,6 +54,7 @@ class EffectivePolicy:
     rules: tuple[Rule, ...]
     defects: Mapping[str, DefectAction]
     transport: Transport
+    routes: tuple[RouteRule, ...]
     retention: Retention
     sources: Mapping[str, str]
 
@@ -94,6 +97,7 @@ def effective_policy(
         ),
         defects=MappingProxyType(defects),
         transport=_transport(built_in, gateway, own),
+        routes=tuple(route for policy in reversed(policies) for route in policy.routes),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )
@@ -111,7 +115,7 @@ def loosened(gateway: EffectivePolicy, own: TenantPolicy) -> Iterator[tuple[str,
 
 def given_keys(section: Section, prefix: str = "") -> Iterator[str]:
     """Dotted keys that a file gives itself, rules apart."""
-    for name in sorted(section.model_fields_set - {"attachments"}):
+    for name in sorted(section.model_fields_set - {"attachments", "routes"}):
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from given_keys(value, f"{prefix}{name}.")
@@ -137,8 +141,12 @@ def _limits(built_in: GatewayPolicy, gateway: GatewayPolicy, own: TenantPolicy |
 
 
 def _transport(built_in: GatewayPolicy, gateway: GatewayPolicy, own: TenantPolicy | None) -> Transport:
-    bound = _overlaid([built_in.transport, gateway.transport])
-    if own is None:
-        return bound
-    wanted = _overlaid([bound, own.transport])
-    return wanted.model_copy(update={"minimum": max(bound.minimum, wanted.minimum)})
+    """The minimum and the classes only ever get stricter."""
+    layers = [built_in.transport, gateway.transport, *([own.transport] if own is not None else [])]
+    classes: dict[str, TransportClass] = {}
+    for layer in layers:
+        for pattern, wanted in layer.classes.items():
+            known = classes.get(pattern, TransportClass.OPPORTUNISTIC)
+            classes[pattern] = max(known, wanted, key=lambda each: each.level)
+    minimum = max(layer.minimum for layer in layers)
+    return _overlaid(layers).model_copy(update={"minimum": minimum, "classes": classes})

@@ -51,6 +51,7 @@ def document(policy: EffectivePolicy) -> dict[str, Any]:
         "attachments": [
             {"rule": rule.label, "action": rule.action.value, "conditions": conditions(rule)} for rule in policy.rules
         ],
+        "routes": [route.model_dump(mode="json", exclude_unset=True) for route in policy.routes],
     }
 
 
@@ -62,7 +63,10 @@ def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
     yield "scanning.scanner_down", policy.scanner_down.value
     for section in ("unscanned", "transport", "retention"):
         for name, value in getattr(policy, section):
-            yield f"{section}.{name}", value.value if isinstance(value, enum.Enum) else value
+            if not isinstance(value, dict):
+                yield f"{section}.{name}", value.value if isinstance(value, enum.Enum) else value
+    for pattern, wanted in sorted(policy.transport.classes.items()):
+        yield f"transport.classes.{pattern}", wanted.value
     for name, action in sorted(policy.defects.items()):
         yield f"defects.{name}", action.value
 

@@ -16,6 +16,7 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     Limits,
     Retention,
+    RouteRule,
     Scanning,
     Section,
     TenantPolicy,
@@ -31,6 +32,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[unscanned]", UnscannedActions),
     ("[[attachments]]", AttachmentRule),
     ("[transport]", Transport),
+    ("[[routes]]", RouteRule),
     ("[retention]", Retention),
 )
 
@@ -173,7 +175,7 @@ def _keys() -> Iterator[str]:
     for title, section in _SECTIONS:
         known = set(Limits.model_fields) if section is GatewayLimits else set()
         fields = [(name, field) for name, field in section.model_fields.items() if name not in known]
-        yield f"### {title}\n\n{section.__doc__}\n"
+        yield f"### {title}\n\n{' '.join((section.__doc__ or '').split())}\n"
         yield _table(fields)
     yield f"### [defects]\n\n{TenantPolicy.model_fields['defects'].description}\n"
 
@@ -189,8 +191,10 @@ def _table(fields: list[tuple[str, FieldInfo]]) -> str:
 def _default(key: str, field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
-    if field.default in ((), None, ""):
+    if field.default_factory is not None or field.default in ((), None, ""):
         return ""
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     if isinstance(field.default, enum.Enum):
         return f"`{field.default.value}`"
     return f"`{format_size(field.default)}`" if key.endswith("_size") else f"`{field.default}`"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mailgate.model.decision import Action
@@ -39,6 +40,15 @@ def format_size(size: int) -> str:
     return f"{size} bytes"
 
 
+def _address(value: str) -> str:
+    if value:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise PydanticCustomError("address", "is not an IP address") from None
+    return value
+
+
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -69,3 +79,17 @@ StopAction = Literal[Action.QUARANTINE, Action.REJECT]
 RuleAction = Literal[Action.ACCEPT, Action.QUARANTINE, Action.REJECT]
 DownAction = Literal[Action.DEFER, Action.HOLD]
 DefectName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*|\*)$", max_length=80)]
+
+DomainPattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$", max_length=255, to_lower=True),
+]
+DomainPatterns = Annotated[
+    tuple[DomainPattern, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=DomainPattern | tuple[DomainPattern, ...]),
+]
+HostPort = Annotated[
+    str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=262)
+]
+IpAddress = Annotated[str, AfterValidator(_address), Field(examples=["192.0.2.25"])]

@@ -1,0 +1,1 @@
+"""Where mail goes: DNS, MX selection, routes of the policy."""
