@@ -30,6 +30,7 @@ from mailgate.model.verdict import Inspection
 from mailgate.policy.evaluate import Facts, Ruling, evaluate_each, one_reply
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log, metrics
+from mailgate.records.timeline import inspection_facts
 
 _logger = log.get(__name__)
 
@@ -110,7 +111,9 @@ class Transaction:
         )
 
     def note(self, answer: Reply, cause: str) -> None:
-        """Puts a message that is not taken on record."""
+        """Puts a message that is not taken on record; of one that is kept the store has the inspection itself."""
+        if self.inspection is not None:
+            self.events.insert(1, Event(self.events[0].at, "inspected", inspection_facts(self.inspection)))
         self.record("refused" if answer.code >= 500 else "deferred", reply=str(answer), cause=cause)
         tenant = self.recipients[0][0] if self.recipients else self.tenant
         envelope = replace(
@@ -160,6 +163,8 @@ async def inspect(tx: Transaction) -> None:
         raise Refusal(replies.BUSY, str(error)) from None
     except InspectionFailedError as error:
         raise Refusal(replies.TRY_AGAIN, str(error)) from None
+    for part in tx.inspection.parts:
+        metrics.VERDICTS.labels(part.verdict, part.reason or "").inc()
     metrics.INSPECTION_SECONDS.observe(tx.inspection.wall_seconds)
     metrics.SCANNER_SECONDS.observe(tx.inspection.scanner_seconds)
 

@@ -91,7 +91,7 @@ def test_infected_mail_is_refused_and_noted(tmp_path: Path) -> None:
         assert "5.7.1" in await client.mail(BODY + b"EICAR-LIKE\r\n", 554)
         assert not on.store.kept
         (note,) = on.store.notes
-        assert note.events[-1].kind == "refused"
+        assert [event.kind for event in note.events] == ["received", "inspected", "decided", "refused"]
         await client.mail(BODY, 250)
 
     play(part, tmp_path)
