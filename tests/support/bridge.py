@@ -41,9 +41,12 @@ class Bridge:
                 client.sendall(b"220 bridge.example ESMTP\r\n")
                 back = threading.Thread(target=self._answers, args=(upstream.socket, client), daemon=True)
                 back.start()
-                while data := client.recv(65536):
-                    upstream.send(data)
-            back.join()
+                with contextlib.suppress(OSError):
+                    while data := client.recv(65536):
+                        upstream.send(data)
+                # a close alone would not end the connection while the other thread reads from it
+                upstream.socket.shutdown(socket.SHUT_RDWR)
+                back.join()
 
     @staticmethod
     def _answers(upstream: socket.socket, client: socket.socket) -> None:
