@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Self
@@ -36,23 +38,19 @@ class Bridge:
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError, AssertionError):
-            upstream = submission(self._upstream, self._user, self._password)
-            with upstream:
+            with submission(self._upstream, self._user, self._password) as upstream:
                 client.sendall(b"220 bridge.example ESMTP\r\n")
-                back = threading.Thread(target=self._answers, args=(upstream.socket, client), daemon=True)
-                back.start()
-                with contextlib.suppress(OSError):
-                    while data := client.recv(65536):
-                        upstream.send(data)
-                # a close alone would not end the connection while the other thread reads from it
-                upstream.socket.shutdown(socket.SHUT_RDWR)
-                back.join()
+                self._pass_on(client, upstream.socket)
 
     @staticmethod
-    def _answers(upstream: socket.socket, client: socket.socket) -> None:
-        """A close upstream is passed on as a close, so that the client sees it at once."""
-        with contextlib.suppress(OSError):
-            while data := upstream.recv(65536):
-                client.sendall(data)
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+    def _pass_on(client: socket.socket, upstream: socket.socket) -> None:
+        """Until either end closes. One thread for both ways: a TLS connection takes no two at a time."""
+        while True:
+            pending = isinstance(upstream, ssl.SSLSocket) and upstream.pending()
+            readable, _, _ = select.select([client, upstream], [], [], 0 if pending else None)
+            for source, target in ((client, upstream), (upstream, client)):
+                if source in readable or (pending and source is upstream):
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    target.sendall(data)
