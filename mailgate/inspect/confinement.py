@@ -36,9 +36,9 @@ def confine(user: str, memory_bytes: int, parent: int, *, needs_network: bool) -
             _libc.unshare(_CLONE_NEWNET)  # a container may forbid it; the account's own limits hold all the same
         _become(user)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
-    _limit(resource.RLIMIT_AS, _address_space() + memory_bytes)
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
+    limit(resource.RLIMIT_AS, address_space() + memory_bytes)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # last: a change of account clears it
     if os.getppid() != parent:
         raise SystemExit("the supervisor is gone")
@@ -84,13 +84,15 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
-def _limit(what: int, most: int) -> None:
+def limit(what: int, most: int) -> None:
+    """Set soft and hard limit of the resource `what`; a lower hard limit stays."""
     hard = resource.getrlimit(what)[1]
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(what, (most, most))
 
 
-def _address_space() -> int:
+def address_space() -> int:
+    """Bytes of address space that this process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()

@@ -5,14 +5,14 @@ clamd unpacks and scans containers by itself; this only lists them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from mailgate.inspect import filetype
 from mailgate.inspect.archives import archive_members, is_archive
-from mailgate.inspect.bounded import bounded
+from mailgate.inspect.bounded import BoundedChild
 from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
 from mailgate.model.part_class import PartClass
@@ -35,7 +35,7 @@ def is_container(data: bytes) -> bool:
 
 
 def listing(data: bytes, budget: Budget) -> Listing:
-    """Everything inside `data`, containers in containers too. Bounded by the budget only: see `bounded`."""
+    """Everything inside `data`, containers in containers too. Bounded by the budget only: see BoundedChild."""
     members: list[Member] = []
     classes: set[str] = set()
     exceeded = unreadable = ""
@@ -134,12 +134,20 @@ def _encrypted(report: PartReport) -> PartReport:
     return replace(report, encrypted=True)
 
 
+def _listings(contents: Sequence[bytes]) -> Iterator[bytes]:
+    """The child's work: all containers of one message share a budget."""
+    budget = Budget()
+    for content in contents:
+        yield _encode(listing(content, budget))
+
+
 class ContainerLister:
-    """Lists the containers of a message in one bounded child process; remembers listings by digest."""
+    """Lists the containers of a message in a bounded child process; remembers listings by digest."""
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._capacity = capacity
         self._known: dict[str, Listing] = {}
+        self._child = BoundedChild(_listings)
 
     def __call__(self, contents: Mapping[str, bytes]) -> dict[str, Listing]:
         """A listing for each of `contents` (by digest); what the child did not live to list has `exceeded` set."""
@@ -154,11 +162,12 @@ class ContainerLister:
             del self._known[next(iter(self._known))]
         return found
 
-    @staticmethod
-    def _list(contents: list[bytes]) -> list[Listing]:
+    def _list(self, contents: list[bytes]) -> list[Listing]:
         if not contents:
             return []
-        budget = Budget()
-        answers = bounded(lambda number: _encode(listing(contents[number], budget)), len(contents), WALL_SECONDS)
+        answers = self._child.run(contents, WALL_SECONDS)
         too_much = Listing(exceeded="too much time or memory to list")
         return [_decode(answer) for answer in answers] + [too_much] * (len(contents) - len(answers))
+
+    def close(self) -> None:
+        self._child.close()

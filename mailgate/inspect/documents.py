@@ -1,6 +1,6 @@
 """What documents hold beside text: macros, embedded objects, attached files, encryption.
 
-olefile reads OLE2, msoffcrypto tells encrypted office files, pikepdf (qpdf) reads and repairs PDF as viewers do.
+olefile reads OLE2, pikepdf (qpdf) reads and repairs PDF as viewers do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 import struct
 from collections.abc import Iterator
 
-import msoffcrypto
 import olefile
 import pikepdf
 
@@ -26,6 +25,8 @@ _VBA_STREAMS = frozenset({"_vba_project", "vba", "_vba_project_cur", "macros"})
 _MSG_ATTACHMENT = re.compile(r"__attach_version1\.0_#[0-9A-Fa-f]{8}", re.IGNORECASE)
 _MSG_DATA = "__substg1.0_37010102"  # MS-OXMSG 2.2.3, PidTagAttachDataBinary
 _MSG_NAMES = ("__substg1.0_3707001F", "__substg1.0_3704001F")
+_FILE_PASS = 0x002F
+_RECORDS = 4096
 _PDF_MAGIC_WITHIN = 1024
 _PDF_DEPTH = 50
 # Names that must stand in the open where there is anything to find: they can hide only in an object stream, or behind
@@ -35,9 +36,9 @@ _PDF_HOLDS = re.compile(rb"/(?:ObjStm|Encrypt|EF|EmbeddedFile|Launch)(?![A-Za-z]
 
 def is_document(data: bytes) -> bool:
     """Whether `data` is a document that may hold something: most PDF files can be told not to without opening them."""
-    if b"%PDF-" in data[:_PDF_MAGIC_WITHIN]:
-        return _PDF_HOLDS.search(data) is not None
-    return data.startswith((OLE2, _ONENOTE, b"{\\rt"))
+    if data.startswith((OLE2, _ONENOTE, b"{\\rt")):
+        return True
+    return b"%PDF-" in data[:_PDF_MAGIC_WITHIN] and _PDF_HOLDS.search(data) is not None
 
 
 def document_members(data: bytes, budget: Budget) -> Members:
@@ -55,10 +56,10 @@ def document_members(data: bytes, budget: Budget) -> Members:
 
 
 def _ole_members(data: bytes, budget: Budget) -> Members:
-    if _is_encrypted_office(data):
-        yield Found("", is_encrypted=True)
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as ole:
+            if _is_encrypted_office(ole):
+                yield Found("", is_encrypted=True)
             paths = ole.listdir(streams=True, storages=True)
             if any(name.lower() in _VBA_STREAMS for path in paths for name in path):
                 yield Found("", classes=(PartClass.MACRO,))
@@ -76,11 +77,36 @@ def _ole_members(data: bytes, budget: Budget) -> Members:
         raise trouble("OLE2", error) from error
 
 
-def _is_encrypted_office(data: bytes) -> bool:
-    try:
-        return bool(msoffcrypto.OfficeFile(io.BytesIO(data)).is_encrypted())
-    except Exception:  # it raises whatever broken structures lead to; olefile reports those that matter
-        return False
+def _is_encrypted_office(ole: olefile.OleFileIO) -> bool:
+    """OOXML wrapped in OLE2 (MS-OFFCRYPTO 2.3), or the marks of the binary formats: fEncrypted (MS-DOC 2.5.2), a
+    FilePass record behind BOF (MS-XLS 2.4.117), the header token of the current user (MS-PPT 2.3.2)."""
+    if ole.exists("EncryptedPackage") or ole.exists("EncryptedSummary"):
+        return True
+    word, powerpoint = _start(ole, "WordDocument"), _start(ole, "Current User")
+    return (
+        (len(word) > 11 and bool(word[11] & 1))
+        or _has_file_pass(_start(ole, "Workbook", "Book"))
+        or powerpoint[12:16] == bytes.fromhex("dfc4d1f3")
+    )
+
+
+def _start(ole: olefile.OleFileIO, *names: str) -> bytes:
+    """The first bytes of the first of these streams that is there."""
+    for name in names:
+        if ole.exists(name):
+            content: bytes = ole.openstream(name).read(_RECORDS)
+            return content
+    return b""
+
+
+def _has_file_pass(workbook: bytes) -> bool:
+    at = 0
+    while at + 4 <= len(workbook):
+        kind, size = struct.unpack_from("<HH", workbook, at)
+        if kind == _FILE_PASS:
+            return True
+        at += 4 + size
+    return False
 
 
 def _read(ole: olefile.OleFileIO, path: list[str], budget: Budget) -> bytes:
@@ -90,12 +116,13 @@ def _read(ole: olefile.OleFileIO, path: list[str], budget: Budget) -> bytes:
 
 
 def _native(content: bytes) -> Found:
-    """The file inside an OLE 1.0 package: size, label, two paths, size, bytes (MS-OLEDS 2.3.6)."""
-    strings = content[6:].split(b"\0", 2)
-    start = content.find(b"\0", 6 + len(strings[0]) + 1 + (len(strings[1]) if len(strings) > 1 else 0) + 8)
-    name = strings[0].decode("latin-1")
-    payload = content[start + 5 :] if start >= 0 else content
-    return Found(name, payload, len(payload))
+    """The file in an OLE 1.0 package (MS-OLEDS 2.3.6): size, 2 bytes, label, path, 8 bytes, path, size, the file."""
+    label, _, rest = content[6:].partition(b"\0")
+    _, _, rest = rest.partition(b"\0")
+    _, _, rest = rest[8:].partition(b"\0")
+    size = int.from_bytes(rest[:4], "little")
+    payload = rest[4 : 4 + size] if 0 < size <= len(rest) else rest or content
+    return Found(label.decode("latin-1"), payload, len(payload))
 
 
 def _attachment_name(ole: olefile.OleFileIO, path: list[str], budget: Budget) -> str:

@@ -6,27 +6,32 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import resource
+import socket
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import libarchive
+import msoffcrypto.format.ooxml
 import pikepdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailgate.inspect.bounded import CPU_SECONDS, MEMORY_BYTES, bounded
+from mailgate.inspect.bounded import CPU_SECONDS, MEMORY_BYTES, BoundedChild
 from mailgate.inspect.containers import ContainerLister, container_reports, is_container, listing
 from mailgate.inspect.members import Budget, Listing, Member
 from mailgate.model.part_class import PartClass
 from mailgate.model.verdict import PartReport, Unscanned, Verdict
 from tests.inspect_scan import bombs
 from tests.inspect_scan.encrypted_zip import encrypted_zip
+from tests.inspect_scan.ole2 import ole2
 from tests.support.components import TESTFILES
+from tests.support.processes import is_alive
 
 PROGRAM = b"MZ" + bytes(58) + b"\x40\0\0\0" + b"PE\0\0" + bytes(200)
 CONTAINER = PartReport("2", "a.zip", "", "application/zip", 9, "d", Verdict.CLEAN, classes=("archive",))
@@ -202,6 +207,47 @@ def test_a_pdf_is_encrypted_when_reading_it_needs_a_password(user: str, is_encry
     assert (PartClass.ENCRYPTED in listing(made.getvalue(), Budget()).classes) is is_encrypted
 
 
+def encrypted_office() -> bytes:
+    made = io.BytesIO()
+    types = b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
+    plain = io.BytesIO(zipped(("[Content_Types].xml", types), ("word/document.xml", b"<w/>")))
+    msoffcrypto.format.ooxml.OOXMLFile(plain).encrypt("password", made)
+    return made.getvalue()
+
+
+def test_an_encrypted_office_file() -> None:
+    assert PartClass.ENCRYPTED in listing(encrypted_office(), Budget()).classes
+
+
+@pytest.mark.parametrize(
+    ("stream", "content"),
+    [
+        ("WordDocument", bytes(11) + b"\x01" + bytes(500)),
+        ("Workbook", b"\x09\x08\x02\x00ab" + b"\x2f\x00\x06\x00" + bytes(500)),
+        ("Current User", bytes(12) + bytes.fromhex("dfc4d1f3") + bytes(500)),
+    ],
+)
+def test_encrypted_binary_office_formats(stream: str, content: bytes) -> None:
+    assert PartClass.ENCRYPTED in listing(ole2(stream, content), Budget()).classes
+    assert PartClass.ENCRYPTED not in listing(ole2(stream, bytes(512)), Budget()).classes
+    assert PartClass.ENCRYPTED not in listing(ole2("Other", content), Budget()).classes
+
+
+def test_an_office_file_with_macros() -> None:
+    project = ole2("_VBA_PROJECT", bytes(512))
+    assert PartClass.MACRO in listing(project, Budget()).classes
+    assert PartClass.MACRO not in listing(ole2("WordDocument", bytes(512)), Budget()).classes
+    assert PartClass.MACRO in classes(zipped(("[Content_Types].xml", b""), ("word/vbaProject.bin", project)))
+
+
+def test_a_packaged_program_in_an_office_file() -> None:
+    strings = b"photo.jpg\0C:\\photo.jpg\0" + bytes(8) + b"C:\\photo.jpg\0"
+    native = b"\2\0" + strings + len(PROGRAM).to_bytes(4, "little") + PROGRAM
+    found = listing(ole2("\1Ole10Native", len(native).to_bytes(4, "little") + native), Budget())
+    assert [member.name for member in found.members] == ["photo.jpg"]
+    assert PartClass.EXECUTABLE in found.members[0].classes
+
+
 def test_onenote_files_are_listed() -> None:
     head = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(100)
     stored = bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") + len(PROGRAM).to_bytes(8, "little") + bytes(12)
@@ -231,7 +277,9 @@ def test_the_program_in_clamavs_containers_is_seen(name: str) -> None:
 def test_bombs_end_as_a_limit_within_time_and_memory(bomb: Callable[[], bytes]) -> None:
     made = bomb()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = ContainerLister()({"digest": made})["digest"]
+    lister = ContainerLister()
+    found = lister({"digest": made})["digest"]
+    lister.close()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert found.exceeded
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -240,26 +288,52 @@ def test_bombs_end_as_a_limit_within_time_and_memory(bomb: Callable[[], bytes]) 
     assert (last.verdict, last.reason) == (Verdict.NOT_SCANNED, Unscanned.LIMIT)
 
 
-def test_memory_of_the_child_is_bounded() -> None:
-    def greedy(number: int) -> bytes:
-        return bytes(MEMORY_BYTES + (1 << 20))
-
-    assert bounded(greedy, 1, 30.0) == []
-
-
-def test_what_was_listed_before_the_child_died_is_kept() -> None:
-    def work(number: int) -> bytes:
-        while number == 2:
+def echo(contents: Sequence[bytes]) -> Iterator[bytes]:
+    """Answers with the content, unless it asks for a fault."""
+    for content in contents:
+        if content == b"greedy":
+            bytearray(2 * MEMORY_BYTES)
+        while content == b"busy":
             pass
-        return b"answer %d" % number
+        if content == b"idle":
+            time.sleep(60)
+        yield content if content != b"who" else b"%d" % os.getpid()
 
-    assert bounded(work, 4, 30.0, cpu_seconds=1) == [b"answer 0", b"answer 1"]
+
+@pytest.fixture
+def child() -> Iterator[BoundedChild]:
+    made = BoundedChild(echo, cpu_seconds=0.3)
+    yield made
+    made.close()
 
 
-def test_a_child_that_waits_is_stopped_too() -> None:
-    started = time.monotonic()
-    assert bounded(lambda number: time.sleep(60) or b"", 1, 0.2) == []
-    assert time.monotonic() - started < 30
+@pytest.mark.parametrize("fault", [b"greedy", b"busy", b"idle"])
+def test_what_was_answered_before_the_child_was_stopped_is_kept(child: BoundedChild, fault: bytes) -> None:
+    assert child.run([b"a", b"b", fault, b"c"], 2.0) == [b"a", b"b"]
+    assert child.run([b"d"], 30.0) == [b"d"]
+
+
+def test_one_child_serves_many_and_a_stopped_one_is_reaped(child: BoundedChild) -> None:
+    first = child.run([b"who"], 30.0)
+    assert child.run([b"who"], 30.0) == first
+    child.run([b"busy"], 30.0)
+    assert not is_alive(int(first[0]))
+    assert child.run([b"who"], 30.0) != first
+
+
+def test_processor_time_counts_for_each_message_anew(child: BoundedChild) -> None:
+    end = time.process_time() + 1.0
+    while time.process_time() < end:
+        assert child.run([os.urandom(1 << 20)], 30.0)
+
+
+def test_the_child_has_none_of_the_parents_descriptors(child: BoundedChild) -> None:
+    here, there = socket.socketpair()
+    child.run([b"start"], 30.0)
+    there.close()
+    here.settimeout(30)
+    assert here.recv(1) == b""
+    here.close()
 
 
 def test_a_bomb_takes_no_other_container_with_it_unlisted_ones_are_a_limit() -> None:
@@ -273,7 +347,7 @@ def test_listings_are_remembered_but_not_those_that_hit_a_limit(monkeypatch: pyt
     good, bomb = zipped(("a.txt", b"a")), bombs.nested(20)
     first = lister({"good": good, "bomb": bomb})
     opened: list[int] = []
-    monkeypatch.setattr(ContainerLister, "_list", staticmethod(lambda contents: opened.append(len(contents)) or []))
+    monkeypatch.setattr(ContainerLister, "_list", lambda self, contents: opened.append(len(contents)) or [])
     assert lister({"good": good}) == {"good": first["good"]}
     with pytest.raises(ValueError, match="shorter"):
         lister({"bomb": bomb})

@@ -18,7 +18,9 @@ import pytest
 from mailgate.inspect.worker import serve_in_thread
 from mailgate.ipc.calls import Inspected, InspectFailed, InspectLimits
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
+from tests.inspect_scan.encrypted_zip import encrypted_zip
 from tests.inspect_scan.small_clamd import SmallClamd
+from tests.inspect_scan.test_containers import encrypted_office
 from tests.inspect_scan.workers import Edge, Worker
 from tests.support import messages
 from tests.support.clock import eventually
@@ -69,6 +71,17 @@ def test_large_messages_come_as_a_descriptor(folder: Path, small_clamd: SmallCla
             file.chmod(0o600)
             edge.send_file(file)
             assert inspection(edge.answer()).verdict is verdict
+
+
+def test_containers_are_opened_after_everything_was_given_up(folder: Path, small_clamd: SmallClamd) -> None:
+    """No library may need files then that only root can read."""
+    contents = [encrypted_zip("a.exe", b"MZ"), encrypted_office()]
+    with Worker(folder, small_clamd.endpoint) as worker:
+        edge = Edge(worker.path)
+        found = [inspection(edge.ask(messages.with_attachment("j", content, "a.bin"))) for content in contents]
+    assert [each.verdict for each in found] == [Verdict.NOT_SCANNED] * 2
+    assert {part.reason for each in found for part in each.unscanned} == {Unscanned.ENCRYPTED}
+    assert "a.exe" in [part.name for part in found[0].parts]
 
 
 def test_a_staged_file_shorter_than_announced_is_not_inspected(folder: Path, small_clamd: SmallClamd) -> None:
