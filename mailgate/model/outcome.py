@@ -27,13 +27,14 @@ class State(enum.StrEnum):
 class Outcome:
     """How one attempt for one recipient row ended. `state` QUEUED means deferral: it is tried again.
 
-    `code` and `enhanced` are the next hop's (0 and empty where there was none); `text` is for people, and with a code
-    it is what the next hop said. `remote_mta` is the host that said it. `takes_dsn`: the next hop was given the DSN
-    parameters and owes the sender the notices from now on (RFC 3461 section 5.2.2)."""
+    `code` and `enhanced` are the next hop's (0 and empty where there was none); `text` is for people. `reply` is all
+    that the next hop said, e.g. `550 5.1.1 No such user`, and `remote_mta` its host name. `takes_dsn`: the next hop was
+    given the DSN parameters and owes the sender the notices from now on (RFC 3461 section 5.2.2)."""
 
     state: State
     text: str
     code: int = 0
     enhanced: str = ""
+    reply: str = ""
     remote_mta: str = ""
     takes_dsn: bool = False

@@ -16,7 +16,8 @@ _DUE = {
     Route.RELAY: "listed = 1 AND state = 'queued' AND mailbox = ''",
 }
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.forward_path, r.mailbox, r.destination, r.position,
-    r.attempts, r.received_at, r.expires_at, r.notice_at, m.content_size, m.content_format, m.content_key_id"""
+    r.attempts, r.received_at, r.expires_at, r.notice_at, r.notify, r.is_proven, m.content_size, m.content_format,
+    m.content_key_id"""
 _TAKE = f"""SELECT {_COLUMNS}, c.bytes
     FROM recipient r JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = r.message
     WHERE {{lane}} AND r.next_attempt_at <= ? AND {{due}} ORDER BY r.next_attempt_at LIMIT ?"""  # noqa: S608
@@ -102,15 +103,24 @@ class Leasing:
 
     def _take(self, row: tuple[Any, ...], holder: str, until: float) -> Attempt:
         self._connection.execute(_MARK, (holder, until, row[0], row[1]))
-        size, content_format, key_id, inline = row[12:]
-        attempt = Attempt(*row[:12], holder=holder, content=Content(size, inline, content_format, key_id))
+        size, content_format, key_id, inline = row[14:]
+        attempt = _attempt(row, holder, Content(size, inline, content_format, key_id))
         return replace(attempt, number=attempt.number + 1)
 
     def find(self, message: int, n: int) -> Attempt | None:
         row = self._connection.execute(_FIND, (message, n)).fetchone()
         if row is None:
             return None
-        size, content_format, key_id, in_file, holder = row[12:]
-        return Attempt(
-            *row[:12], holder=holder, content=Content(size, None if in_file else b"", content_format, key_id)
-        )
+        size, content_format, key_id, in_file, holder = row[14:]
+        return _attempt(row, holder, Content(size, None if in_file else b"", content_format, key_id))
+
+
+def _attempt(row: tuple[Any, ...], holder: str, content: Content) -> Attempt:
+    notify, is_proven = row[12:14]
+    return Attempt(
+        *row[:12],
+        notify=tuple(notify.split(",")) if notify else (),
+        is_proven=bool(is_proven),
+        holder=holder,
+        content=content,
+    )

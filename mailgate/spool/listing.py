@@ -168,9 +168,12 @@ class Listing:
 
     def waiting_contents(self) -> Iterator[Waiting]:
         rows = self._connection.execute(
-            "SELECT m.queue_id, m.content_size, m.content_format, m.content_key_id, m.content_in_file, length(c.bytes), "
-            "r.is_queued FROM (SELECT message, max(state = 'queued') AS is_queued FROM recipient GROUP BY message) r JOIN message m ON m.id = r.message "
-            "LEFT JOIN content c ON c.id = m.id"
+            "SELECT m.queue_id, m.content_size, m.content_format, m.content_key_id, m.content_in_file, "
+            "length(c.bytes), r.is_queued "
+            "FROM (SELECT message, max(state = 'queued') AS is_queued FROM recipient GROUP BY message UNION ALL "
+            "SELECT DISTINCT message, 0 FROM notice n "
+            "WHERE NOT EXISTS (SELECT 1 FROM recipient WHERE message = n.message)) r "
+            "JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = m.id"
         )
         for name, size, content_format, key_id, in_file, inline_size, is_queued in rows:
             content = Content(size, None if in_file else b"", content_format, key_id)

@@ -9,8 +9,8 @@ import apsw
 from mailgate.model.envelope import QueueId
 from mailgate.model.errors import NotFoundError
 from mailgate.model.outcome import State
+from mailgate.spool.dropping import drop_contents
 from mailgate.spool.queue import Content, Moved, Selection
-from mailgate.spool.recording import drop_contents
 from mailgate.spool.schedule import Schedule
 from mailgate.spool.timeline import Timeline
 

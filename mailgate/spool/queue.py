@@ -41,7 +41,7 @@ class Content:
 @dataclass(frozen=True, slots=True)
 class NewRow:
     """One recipient to be kept: a pair of forward-path and mailbox (empty: relay). `position` is the index of its
-    recipient in the envelope, where its DSN parameters stand."""
+    recipient in the envelope, where its DSN parameters stand. `notify`: what the sender is told of, see `rows`."""
 
     n: int
     position: int
@@ -49,6 +49,7 @@ class NewRow:
     destination: str
     mailbox: MailboxId
     state: State
+    notify: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A leased recipient: attempt `number` (1 for the first) is on record already. Times in seconds since 1970.
-    `message` and `n` name the row. `mailbox` is empty for the relay."""
+    `message` and `n` name the row. `mailbox` is empty for the relay. `notify`, `is_proven` as in `rows`."""
 
     message: int
     n: int
@@ -78,6 +79,8 @@ class Attempt:
     received_at: float
     expires_at: float
     notice_at: float | None
+    notify: tuple[str, ...] = field(kw_only=True)
+    is_proven: bool = field(kw_only=True)
     holder: str = field(kw_only=True)
     content: Content = field(kw_only=True)
 
@@ -93,10 +96,24 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`freed` are messages whose content file nobody needs any more; `next_due` the earliest new deferral."""
+    """`freed` are messages whose content file nobody needs any more; `next_due` the earliest new deferral. `owes`: a
+    sender is to be told of something."""
 
     freed: tuple[tuple[QueueId, Content], ...] = ()
     next_due: float | None = None
+    owes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What the sender of a message is to be told: `outcome` for the recipient at `position` of the envelope, QUEUED for
+    a delay. `retry_until`, `at` in seconds since 1970."""
+
+    id: int
+    position: int
+    at: float
+    outcome: Outcome
+    retry_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,9 @@ class SpoolStore(Protocol):
     def record(self, finished: Sequence[Finished], now: float) -> Recorded:
         """Outcomes of attempts. One whose lease went to another holder only leaves its line in the timeline."""
 
+    def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:
+        """The sender has its notice, or can't have one; `facts` say so in the timeline."""
+
     def next_due(self, route: Route) -> float | None: ...
 
     def leased(self, message: int, n: int) -> Attempt | None:
@@ -178,6 +198,10 @@ class SpoolStore(Protocol):
 
     @property
     def log_is_long(self) -> bool: ...
+
+    @property
+    def log_bytes(self) -> int:
+        """What a checkpoint may still add to the database. May be read from any thread."""
 
     def forget(self, messages: Sequence[int]) -> None:
         """Retention: drop these messages' timelines; one that still waits stays."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from mailgate.ipc.calls import NewEntry
 from mailgate.model.decision import Action
-from mailgate.model.envelope import MailboxId
+from mailgate.model.envelope import Direction, Envelope, MailboxId, Recipient
 from mailgate.model.errors import UserError
 from mailgate.model.outcome import State
 from mailgate.spool.queue import Accepted, NewRow
@@ -32,9 +32,31 @@ def rows_of(entry: NewEntry) -> tuple[NewRow, ...]:
     if not pairs:
         raise UserError("a message without recipients can't be kept")
     return tuple(
-        NewRow(n, position, recipient.forward_path, domain_of(recipient.forward_path), mailbox, state)
+        NewRow(
+            n,
+            position,
+            recipient.forward_path,
+            domain_of(recipient.forward_path),
+            mailbox,
+            state,
+            notify_of(entry.envelope, recipient),
+        )
         for n, (position, recipient, mailbox) in enumerate(pairs)
     )
+
+
+def is_proven(envelope: Envelope) -> bool:
+    """Whether the reverse-path is known to be the sender's: by its login, or because the message is ours. What turns
+    out undeliverable of any other mail is quarantined, never bounced to somebody who may have nothing to do with it."""
+    return envelope.direction is Direction.OUTBOUND or bool(envelope.client.account)
+
+
+def notify_of(envelope: Envelope, recipient: Recipient) -> tuple[str, ...]:
+    """What the sender is told of: what it asked for, else failures and delays (RFC 3461 section 4.1). Nothing is sent
+    to the null reverse-path, nor to one that is not proven."""
+    if not envelope.reverse_path or not is_proven(envelope) or recipient.notify == ("NEVER",):
+        return ()
+    return recipient.notify or ("FAILURE", "DELAY")
 
 
 def summary_of(accepted: Accepted) -> dict[str, Any]:

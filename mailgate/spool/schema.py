@@ -51,6 +51,8 @@ CREATE TABLE recipient (
     reason TEXT NOT NULL,
     reply_code INTEGER NOT NULL,
     reply_enhanced TEXT NOT NULL,
+    notify TEXT NOT NULL,            -- what the sender is told of: some of SUCCESS,FAILURE,DELAY
+    is_proven INTEGER NOT NULL,      -- 0: nobody knows whether the sender is who it says; then never a bounce
     -- 0 while the attempt made together with the commit is under way: almost every local row lives only that long,
     -- and stays out of all the indexes below
     listed INTEGER NOT NULL,
@@ -69,6 +71,17 @@ CREATE INDEX by_reverse_path ON recipient (reverse_path, message, n) WHERE liste
 
 -- small contents; large ones are files. `id` is the message's
 CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+
+-- notices that senders are owed: a row comes with the outcome that it is about, and goes with the notice
+CREATE TABLE notice (
+    id INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL,
+    position INTEGER NOT NULL,       -- of the recipient in the envelope
+    at REAL NOT NULL,
+    outcome BLOB NOT NULL,           -- JSON of model.outcome.Outcome; queued: a delay
+    retry_until REAL NOT NULL
+);
+CREATE INDEX notice_by_message ON notice (message);
 
 -- what happened after the message was kept
 CREATE TABLE timeline (

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 import msgspec
@@ -18,20 +18,22 @@ from mailgate.model.outcome import State
 from mailgate.spool import durable as syncs
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
-from mailgate.spool.queue import Accepted, Attempt, Finished, Moved, NewRow, Recorded, Route, Selection
+from mailgate.spool.owing import Owing
+from mailgate.spool.queue import Accepted, Attempt, Finished, Moved, NewRow, Owed, Recorded, Route, Selection
 from mailgate.spool.recording import Recording
-from mailgate.spool.rows import summary_of
+from mailgate.spool.rows import is_proven, summary_of
 from mailgate.spool.schedule import Schedule
 from mailgate.spool.schema import open_database
 from mailgate.spool.timeline import Timeline
 
 LONG_LOG_PAGES = 4_000
+PAGE_BYTES = 4_096  # SQLite's default
 
 _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 14)})"  # noqa: S608
-_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 20)})"  # noqa: S608
+_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 22)})"  # noqa: S608
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,7 +65,8 @@ class SqliteSpool:
         timeline = Timeline(self._connection)
         self._timeline = timeline
         self._leasing = Leasing(self._connection)
-        self._recording = Recording(self._connection, timeline, self._schedule, chance)
+        self._owing = Owing(self._connection, timeline)
+        self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
         self._moving = Moving(self._connection, timeline, self._schedule)
         self._synchronous = "full"
         self._log_pages = 0
@@ -146,6 +149,8 @@ class SqliteSpool:
             received_at=envelope.received_at,
             expires_at=self._schedule.expires_at(now),
             notice_at=self._schedule.notice_at(now, now),
+            notify=row.notify,
+            is_proven=is_proven(envelope),
             holder=holder,
             content=accepted.content,
         )
@@ -171,6 +176,8 @@ class SqliteSpool:
                 accepted.entry.decision.reason if row.state is not State.QUEUED else "",
                 0,
                 "",
+                ",".join(attempt.notify),
+                attempt.is_proven,
                 not holder,
             ),
         )
@@ -216,6 +223,10 @@ class SqliteSpool:
         return self._recording.record(finished, now)
 
     @_translated
+    def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:
+        return self._owing.settle(message, owed, now, facts)
+
+    @_translated
     def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
         return self._moving.move(selection, state, now, by, reason)
 
@@ -225,7 +236,10 @@ class SqliteSpool:
 
     @_translated
     def forget(self, messages: Sequence[int]) -> None:
-        waiting = "SELECT 1 FROM recipient WHERE recipient.message = ?1"
+        waiting = (
+            "SELECT 1 FROM recipient WHERE recipient.message = ?1 "
+            "UNION ALL SELECT 1 FROM notice WHERE notice.message = ?1"
+        )
         ids = [(message,) for message in messages]
         # the timeline first: once the message's row is gone nothing would tell that it does not wait
         self._connection.executemany(f"DELETE FROM timeline WHERE message = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
@@ -234,6 +248,10 @@ class SqliteSpool:
     @property
     def log_is_long(self) -> bool:
         return self._log_pages > LONG_LOG_PAGES
+
+    @property
+    def log_bytes(self) -> int:
+        return self._log_pages * PAGE_BYTES
 
     @_translated
     def checkpoint(self) -> None:
