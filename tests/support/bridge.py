@@ -37,10 +37,13 @@ class Bridge:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError, AssertionError):
-            with submission(self._upstream, self._user, self._password) as upstream:
-                client.sendall(b"220 bridge.example ESMTP\r\n")
-                self._pass_on(client, upstream.socket)
+        with (
+            client,
+            contextlib.suppress(OSError, AssertionError),
+            submission(self._upstream, self._user, self._password) as upstream,
+        ):
+            client.sendall(b"220 bridge.example ESMTP\r\n")
+            self._pass_on(client, upstream.socket)
 
     @staticmethod
     def _pass_on(client: socket.socket, upstream: socket.socket) -> None:
