@@ -29,6 +29,9 @@ _ISO_MAGIC = slice(0x8001, 0x8006)
 _ZIP_END = b"PK\5\6"
 _ZIP_LOCAL = b"PK\3\4"
 _ZIP_LOCAL_HEADER = struct.Struct("<4xHHHIIIIHH")  # APPNOTE.TXT 4.3.7
+# APPNOTE.TXT 4.4.5, those that other programs unpack and clamd passes over without a word: shrink, reduce, PKWARE's own,
+# LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd.
+_UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 97, 98})
 _ZIP_TAIL = 66_000  # the end record and the longest comment
 
 logging.getLogger("libarchive").addHandler(logging.NullHandler())
@@ -123,13 +126,17 @@ def _may_be_container(first: bytes) -> bool:
 
 
 def _hidden_zip_members(data: bytes, known: set[str], budget: Budget) -> Members:
-    """Members that stand in the file but not in its directory: some programs unpack by the local headers."""
+    """Members that stand in the file but not in its directory: some programs unpack by the local headers.
+
+    Raises LimitExceededError, after the last, where one is packed in a way that the scanner can't unpack."""
+    unscanned = 0
     at = data.find(_ZIP_LOCAL) if data.rfind(_ZIP_END) >= 0 or data.startswith(_ZIP_LOCAL) else -1
     while 0 <= at <= len(data) - _ZIP_LOCAL_HEADER.size:
         _, flags, method, _, _, packed, size, name_length, extra = _ZIP_LOCAL_HEADER.unpack_from(data, at)
         start = at + _ZIP_LOCAL_HEADER.size
         raw = data[start : start + name_length]
         name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
+        unscanned = method if method in _UNSCANNED_METHODS else unscanned
         if 0 < name_length < 1024 and method < 100 and name not in known and not name.endswith("/"):
             budget.take_member()
             known.add(name)
@@ -137,3 +144,5 @@ def _hidden_zip_members(data: bytes, known: set[str], budget: Budget) -> Members
             head = data[begin : begin + min(packed, HEAD)] if method == 0 else b""
             yield Found(name, head, size, bool(flags & 1))
         at = data.find(_ZIP_LOCAL, at + 4)
+    if unscanned:
+        raise LimitExceededError(f"a member is packed by zip method {unscanned}, which the scanner can't unpack")

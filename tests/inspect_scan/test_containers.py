@@ -140,6 +140,12 @@ def test_a_member_that_the_directory_hides_is_listed() -> None:
     assert PartClass.EXECUTABLE in classes(both)
 
 
+def test_a_member_that_the_scanner_cannot_unpack_was_not_scanned() -> None:
+    found = listing(zipped(("a.txt", b"text"), compression=zipfile.ZIP_LZMA), Budget())
+    assert [member.name for member in found.members] == ["a.txt"]
+    assert "method 14" in found.exceeded
+
+
 def test_office_files_show_only_what_matters() -> None:
     document = zipped(
         ("[Content_Types].xml", b"<Types/>"),

@@ -100,6 +100,14 @@ def test_encrypted_archives_are_held_and_their_members_named(inspected: Inspect)
     ]
 
 
+def test_a_virus_that_the_scanner_cannot_unpack_is_not_clean(inspected: Inspect) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.txt", EICAR)
+    found = inspected(messages.with_attachment("l", made.getvalue(), "a.zip"))
+    assert (found.verdict, found.unscanned[0].reason) == (Verdict.NOT_SCANNED, Unscanned.LIMIT)
+
+
 def test_a_part_beyond_the_scanners_limit_is_not_scanned(inspected: Inspect) -> None:
     found = inspected(messages.with_attachment("h", bytes(SCAN_LIMIT + 1), "zeros.bin"))
     assert found.verdict is Verdict.NOT_SCANNED

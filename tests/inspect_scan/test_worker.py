@@ -228,8 +228,7 @@ def test_what_the_worker_gave_up(folder: Path, tmp_path: Path) -> None:
     assert "NoNewPrivs:\t1" in status
 
 
-def test_an_unknown_account_is_named() -> None:
-    folder = short_folder("mg-worker-")
+def test_an_unknown_account_is_named(folder: Path) -> None:
     with Worker(folder, "unix:/x", user="no-such-account") as worker:
         _, errors = worker.process.communicate(timeout=30)
     assert b"MAILGATE_INSPECTOR_USER" in errors
