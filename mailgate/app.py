@@ -94,8 +94,8 @@ def _check_account(name: str) -> None:
 
 
 def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> list[list[ChildSpec]]:
-    """Store, then inspectors, then edge. The store and the edge hold the lock too: it is free only once nobody writes
-    or listens any more."""
+    """Store, then inspectors, relay, edge. All but the inspectors hold the lock too: it is free only once nobody
+    writes, sends or listens any more."""
     counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
     store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
     public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
@@ -105,6 +105,7 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
             _spec(f"inspector-{number}", "_inspector", {"inspector": [sock.fileno()]}, None, {})
             for number, sock in enumerate(bound.inspectors)
         ],
+        [_spec("relay", "_relay", {}, held, counting)],
         [_spec(f"edge-{number}", "_edge", public, held, counting) for number in range(settings.workers)],
     ]
 

@@ -67,7 +67,6 @@ UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such recipient here")
 RECIPIENT_DISABLED = Reply(550, "5.2.1", "Mailbox is disabled")
 RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied")
 DIRECTORY_AWAY = Reply(451, "4.3.0", "Recipient can't be looked up now, try again later")
-RELAY_LATER = Reply(451, "4.3.2", "Mail to other hosts is not accepted yet")
 
 # The message
 BAD_BYTES = Reply(554, "5.6.0", "Message holds a bare CR, bare LF or NUL")

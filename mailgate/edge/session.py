@@ -92,7 +92,9 @@ class Session(Dialogue):
                 raise Refusal(replies.RECIPIENT_DISABLED)
             case "unavailable":
                 raise Refusal(replies.DIRECTORY_AWAY)
-        raise Refusal(replies.RELAY_LATER if self.client.account else replies.RELAY_DENIED)
+        if not self.client.account:
+            raise Refusal(replies.RELAY_DENIED)
+        return self.tenant, Recipient(str(address))
 
     def _transaction(self) -> Transaction:
         if self.tx is None:

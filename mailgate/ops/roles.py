@@ -1,4 +1,4 @@
-"""The processes that the supervisor starts: `python -m mailgate _store|_inspector|_edge`, sockets inherited.
+"""The processes that the supervisor starts: `python -m mailgate _store|_inspector|_relay|_edge`, sockets inherited.
 
 Each role imports what it needs itself: an inspector must neither hold nor wait for what the store is made of.
 """
@@ -63,6 +63,14 @@ def _inspector(settings: Settings, descriptors: Descriptors, ready: Ready) -> No
     worker.main(descriptors["inspector"][0], settings.clamd, settings.inspector_user)
 
 
+def _relay(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
+    import uvloop
+
+    from mailgate.relay.process import serve
+
+    uvloop.run(serve(settings, ready))
+
+
 def _edge(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
     import uvloop
 
@@ -77,5 +85,6 @@ def _edge(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
 ROLES: Mapping[str, Callable[[Settings, Descriptors, Ready], None]] = {
     "_store": _store,
     "_inspector": _inspector,
+    "_relay": _relay,
     "_edge": _edge,
 }

@@ -15,6 +15,7 @@ from mailgate.inspect import worker
 from mailgate.model.errors import UnavailableError
 from mailgate.ops.listeners import EDGE, Listeners
 from mailgate.ops.tls import ServerTls
+from mailgate.relay.process import RelayProcess
 from mailgate.settings import Settings
 from mailgate.store.process import StoreProcess
 
@@ -36,7 +37,7 @@ class Single:
         return {"gateway": True}
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT: store, inspectors and edge come up in this order and go down in the reverse one."""
+        """Until SIGTERM or SIGINT: store, relay, inspectors and edge come up in this order, and go down in reverse."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -49,12 +50,12 @@ class Single:
             self._tls.reload()
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        async with _Running(store) as stored:
+        async with _Running(store) as stored, _Running(RelayProcess(self._settings)) as relayed:
             ends = [worker.serve_in_thread(sock, self._settings.clamd) for sock in self._listeners.inspectors]
             try:
                 async with _Running(edge) as edged:
                     on_ready()
-                    await self._until_stopped(stored, edged)
+                    await self._until_stopped(stored, relayed, edged)
             finally:
                 for end in ends:
                     end()

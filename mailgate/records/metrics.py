@@ -33,6 +33,7 @@ INSPECTOR_DEATHS = Counter("mailgate_inspector_deaths", "Inspectors that died on
 COMMIT_SECONDS = Histogram("mailgate_commit_seconds", "Group commits to stable storage.", buckets=_FAST)
 COMMITTED = Counter("mailgate_committed", "Spool entries made durable.")
 OUTCOMES = Counter("mailgate_outcomes", "Delivery attempts, by state they led to.", ["state"])
+RELAYED_BY_LEVEL = Counter("mailgate_relayed", "Messages taken by a next hop, by transport level.", ["level"])
 POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
 
 

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailgate.route.answers import Resolver, Status
+from mailgate.model.dns import Resolver, Status
 from mailgate.route.mx import MxHost
 
 MOST_ADDRESSES = 8

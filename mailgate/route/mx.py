@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailgate.model.address import AddressError, parse_domain
+from mailgate.model.dns import Answer, Mx, Status
 from mailgate.model.outcome import Outcome, State
-from mailgate.route.answers import Answer, Mx, Status
 
 MOST_HOSTS = 16
 """However many MX records there are, no more hosts than these are looked at."""

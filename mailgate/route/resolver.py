@@ -19,7 +19,7 @@ import dns.rdatatype
 from dns.message import QueryMessage
 from dns.rdatatype import RdataType
 
-from mailgate.route.answers import Answer, Mx, Status, Tlsa
+from mailgate.model.dns import Answer, Mx, Status, Tlsa
 from mailgate.settings import Listen
 
 T = TypeVar("T")

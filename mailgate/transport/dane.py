@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from mailgate.route.answers import Answer, Status, Tlsa
+from mailgate.model.dns import Answer, Status, Tlsa
 from mailgate.transport import certificate
 
 TRUST_ANCHOR, END_ENTITY = 2, 3

@@ -1,0 +1,1 @@
+"""The relay process: takes leased recipients to their next hops."""

@@ -1,0 +1,207 @@
+"""A delivery attempt as named steps: lease, route, attempt, classify, record, notify."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailgate.ipc.calls import Ended, Lease, Leased
+from mailgate.ipc.line import StoreLine
+from mailgate.model.errors import UnavailableError
+from mailgate.model.outcome import Outcome, State
+from mailgate.policy.snapshot import Snapshot
+from mailgate.records import log, metrics
+from mailgate.relay import obstacles
+from mailgate.relay.classify import is_trouble, outcome_of, outcome_of_fault
+from mailgate.relay.dispatcher import Result
+from mailgate.relay.handover import Handover
+from mailgate.relay.job import Job, Try, jobs_of
+from mailgate.relay.opening import Opener, OpenError, Target
+from mailgate.relay.outcomes import Outcomes
+from mailgate.relay.planning import Plan, Planner, Wishes
+from mailgate.relay.pool import SessionPool
+from mailgate.relay.reporting import Reporting
+from mailgate.relay.routing import way
+from mailgate.relay.smtp_session import SmtpSession
+from mailgate.relay.timeouts import Timeouts
+from mailgate.relay.transfer import Fault, FaultKind
+from mailgate.route.mx import MxHost
+
+LEASE_SECONDS = 3_600.0
+MOST_HOSTS_TRIED = 5
+
+_logger = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the steps work with. `clock` in seconds since 1970, `holder` names this start of the relay."""
+
+    store: StoreLine
+    holder: str
+    policy: Callable[[], Snapshot]
+    handover: Handover
+    planner: Planner
+    opener: Opener
+    pool: SessionPool
+    outcomes: Outcomes
+    reporting: Reporting
+    timeouts: Timeouts
+    clock: Callable[[], float]
+
+
+async def lease(parts: Parts, limit: int, full: tuple[str, ...]) -> tuple[list[Job], float | None]:
+    """Due recipients as jobs, and when the next one is due (seconds since 1970)."""
+    until = parts.clock() + LEASE_SECONDS
+    answer = await parts.store.call(Lease(parts.holder, limit, LEASE_SECONDS, full))
+    if not isinstance(answer, Leased):
+        raise UnavailableError("the store gave an unexpected answer to a lease")
+    snapshot = parts.policy()
+    jobs = jobs_of(answer.work, lambda work: way(snapshot.for_tenant(work.envelope.tenant), work.destination), until)
+    return jobs, answer.next_due
+
+
+async def deliver(parts: Parts, job: Job) -> Result:
+    """All steps after the lease, for one job; never raises but CancelledError."""
+    if parts.clock() > job.until - parts.timeouts.delivery:
+        return Result.GOOD  # it waited so long that its lease may end in mid-attempt: the queue has it again
+    began = time.time()
+    try:
+        async with asyncio.timeout(parts.timeouts.delivery):
+            tries = await _tries(parts, job)
+    except TimeoutError:
+        fault = Fault(FaultKind.TIMEOUT, "delivery", "the whole attempt took too long")
+        tries = [Try(job.destination, fault=fault)]
+    except Exception:
+        _logger.exception("an attempt failed inside the relay", queue_id=job.mail.envelope.queue_id)
+        tries = [
+            Try(job.destination, fault=Fault(FaultKind.LOCAL, "delivery", "an error inside the relay; see its log"))
+        ]
+    ended = classify(job, tries, began)
+    record(parts, ended)
+    return notify(parts, job, tries, ended)
+
+
+async def _tries(parts: Parts, job: Job) -> list[Try]:
+    plan = await route(parts, job)
+    if isinstance(plan, Outcome):
+        return [Try(job.destination, obstacle=plan)]
+    return await attempt(parts, job, plan)
+
+
+async def route(parts: Parts, job: Job) -> Plan | Outcome:
+    """The hosts that take this mail; or how the attempt ends without any."""
+    obstacle = obstacles.of_message(job.mail)
+    if obstacle is not None:
+        return obstacle
+    here = await parts.handover.plan(job)
+    if here is not None:
+        return here
+    wishes = Wishes(job.mail.envelope.requiretls, job.mail.waives_tls)
+    return await parts.planner.plan(job.destination, job.way, wishes)
+
+
+async def attempt(parts: Parts, job: Job, plan: Plan) -> list[Try]:
+    """The hosts in their order, until one of them has an answer."""
+    tries: list[Try] = []
+    for host in plan.hosts[:MOST_HOSTS_TRIED]:
+        tries.append(await _with_host(parts, job, plan, host))
+        if not tries[-1].may_try_another:
+            break
+    return tries
+
+
+async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost) -> Try:
+    target = await parts.planner.target(plan, host)
+    if isinstance(target, Fault):
+        return Try(host.name, {"host": host.name}, fault=target)
+    if target.lacks_proof:
+        text = f"nothing could prove that this is the right host; {target.floor.words} is a must"
+        return Try(host.name, {"host": host.name, **target.checks}, fault=Fault(FaultKind.POLICY, "TLS", text))
+    kept = parts.pool.take(target)
+    if kept is not None:
+        result = await _transact(parts, job, target, kept, is_reused=True)
+        transfer = result.transfer
+        if transfer is None or transfer.fault is None or transfer.mail is not None:
+            return result
+        # the host has closed the idle session meanwhile: that is no answer
+    try:
+        session = await parts.opener.open(target)
+    except OpenError as error:
+        parts.reporting.opened(plan, target, error.facts, error)
+        return Try(host.name, _facts_of(target, error.facts.address, error.facts.values), fault=error.fault)
+    parts.reporting.opened(plan, target, session.facts, None)
+    return await _transact(parts, job, target, session, is_reused=False)
+
+
+async def _transact(parts: Parts, job: Job, target: Target, session: SmtpSession, is_reused: bool) -> Try:
+    facts = _facts_of(target, session.facts.address, session.facts.values)
+    facts["reused"] = is_reused
+    obstacle = obstacles.of_host(job.mail, target.host, session.offers, session.size_limit)
+    if obstacle is not None:
+        parts.pool.give(target, session)
+        return Try(target.host, facts, obstacle=obstacle)
+    transfer = await session.send(job.mail)
+    parts.pool.give(target, session)
+    return Try(target.host, facts, transfer=transfer)
+
+
+def _facts_of(target: Target, address: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {"host": target.host, "address": address, "port": target.port, **values}
+
+
+def classify(job: Job, tries: Sequence[Try], began: float) -> tuple[Ended, ...]:
+    """The outcome for each recipient, with all that was tried on the way."""
+    last = _decisive(tries)
+    facts: dict[str, Any] = {**last.facts, "began": round(began, 3), "took": round(time.time() - began, 3)}
+    before = [{**each.facts, "text": each.fault.text if each.fault else ""} for each in tries if each is not last]
+    if before:
+        facts["tried_before"] = before
+    return tuple(Ended(work.message, work.n, _outcome(last, number), facts) for number, work in enumerate(job.works))
+
+
+def _decisive(tries: Sequence[Try]) -> Try:
+    """The try that the outcome comes from: the last one; but one that leaves hope goes before those without."""
+    hopeful = [each for each in tries if _outcome(each, 0).state is State.QUEUED]
+    return tries[-1] if not hopeful or tries[-1].fault is None else hopeful[-1]
+
+
+def _outcome(tried: Try, number: int) -> Outcome:
+    if tried.obstacle is not None:
+        return tried.obstacle
+    if tried.transfer is not None:
+        return outcome_of(tried.transfer, number, tried.host)
+    assert tried.fault is not None
+    return outcome_of_fault(tried.fault, tried.host)
+
+
+def record(parts: Parts, ended: tuple[Ended, ...]) -> None:
+    """Handed to the store; it tells the sender of a bounce in the same transaction."""
+    parts.outcomes.add(ended)
+
+
+def notify(parts: Parts, job: Job, tries: Sequence[Try], ended: tuple[Ended, ...]) -> Result:
+    """Metrics, the log, and what the dispatcher learns of the lane."""
+    envelope = job.mail.envelope
+    for each in ended:
+        metrics.OUTCOMES.labels(each.outcome.state).inc()
+    level = ended[0].facts.get("level", "")
+    if level and any(each.outcome.state is State.RELAYED for each in ended):
+        metrics.RELAYED_BY_LEVEL.labels(level).inc()
+    _logger.info(
+        "attempted",
+        queue_id=envelope.queue_id,
+        tenant=envelope.tenant,
+        destination=job.destination,
+        host=ended[0].facts.get("host", ""),
+        level=level,
+        states=sorted({each.outcome.state.value for each in ended}),
+        text=ended[0].outcome.text,
+    )
+    last = tries[-1]
+    if last.fault is not None:
+        return Result.BUSY if last.fault.kind is FaultKind.BUSY else Result.TROUBLE
+    return Result.TROUBLE if last.transfer is not None and is_trouble(last.transfer) else Result.GOOD

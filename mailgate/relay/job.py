@@ -1,0 +1,77 @@
+"""One message on its way to one destination: the recipients that are attempted together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailgate.ipc.calls import Work
+from mailgate.model.outcome import Outcome
+from mailgate.relay.mail import Mail
+from mailgate.relay.routing import Way
+from mailgate.relay.transfer import Fault, Transfer
+
+MOST_RECIPIENTS = 100
+"""In one transaction: what every server must take (RFC 5321 section 4.5.3.1.8)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """`works` are the recipients in the order of the transaction. `until`: when the lease ends, seconds since 1970."""
+
+    works: tuple[Work, ...]
+    mail: Mail
+    way: Way
+    until: float
+
+    @property
+    def lane(self) -> str:
+        return self.way.lane
+
+    @property
+    def tenant(self) -> str:
+        return self.mail.envelope.tenant
+
+    @property
+    def destination(self) -> str:
+        return self.works[0].destination
+
+    @property
+    def size(self) -> int:
+        return len(self.mail.inline or b"")
+
+
+def jobs_of(leased: Iterable[Work], way: Callable[[Work], Way], until: float) -> list[Job]:
+    """Recipients of one message with one destination share a transaction."""
+    groups: dict[tuple[int, str], list[Work]] = {}
+    for work in leased:
+        groups.setdefault((work.message, work.destination), []).append(work)
+    jobs = []
+    for works in groups.values():
+        for at in range(0, len(works), MOST_RECIPIENTS):
+            part = tuple(works[at : at + MOST_RECIPIENTS])
+            first = part[0]
+            recipients = tuple(first.envelope.recipients[work.position] for work in part)
+            mail = Mail(first.envelope, recipients, first.size, first.inline, first.file)
+            jobs.append(Job(part, mail, way(first), until))
+    return jobs
+
+
+@dataclass(slots=True)
+class Try:
+    """What came of one host: a transaction, a fault before it, or a reason not to begin one."""
+
+    host: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    transfer: Transfer | None = None
+    fault: Fault | None = None
+    obstacle: Outcome | None = None
+
+    @property
+    def may_try_another(self) -> bool:
+        """Another host is worth a try where this one was no help at all: no reply to the message, no doubt that it
+        might have it, and no refusal that concerns the message."""
+        if self.transfer is None:
+            return self.obstacle is None
+        return self.transfer.fault is not None and not self.transfer.is_sent and self.transfer.mail is None

@@ -1,0 +1,94 @@
+"""A message on its way out: the envelope of one transaction, and the bytes, inline or in a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mailgate.model.envelope import Envelope, Recipient
+
+CHUNK = 256 << 10
+_HEADER_END = b"\r\n\r\n"
+_UTF8_PART_HEADER = re.compile(rb"(?im)^content-[^\r\n]*[\x80-\xff]")
+_TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """`recipients` share one transaction. `inline` is None where the bytes are in `file`; `size` in bytes."""
+
+    envelope: Envelope
+    recipients: tuple[Recipient, ...]
+    size: int
+    inline: bytes | None = None
+    file: str = ""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The stored bytes in order; OSError where the file can't be read or is shorter than it should be."""
+        if self.inline is not None:
+            yield self.inline
+            return
+        left = self.size
+        with Path(self.file).open("rb", buffering=0) as source:
+            os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            while left:
+                data = source.read(min(CHUNK, left))
+                if not data:
+                    raise OSError(f"{self.file} is shorter than {self.size} bytes")
+                left -= len(data)
+                yield data
+
+    @cached_property
+    def traits(self) -> Traits:
+        """Read once; OSError where the bytes can't be read."""
+        return _traits(self)
+
+    @cached_property
+    def header(self) -> bytes:
+        """The header section, as far as it stands in the first chunk."""
+        first = next(self.chunks(), b"")
+        end = first.find(_HEADER_END)
+        return first if end < 0 else first[: end + 2]
+
+    @property
+    def waives_tls(self) -> bool:
+        """`TLS-Required: No` (RFC 8689 section 5); it counts for nothing where REQUIRETLS was asked for."""
+        return not self.envelope.requiretls and _TLS_NOT_REQUIRED.search(self.header) is not None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.envelope.reverse_path, *(recipient.forward_path for recipient in self.recipients))
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the bytes ask of a next hop. `is_broken`: bare CR, bare LF or NUL, which must never go out; `ends_line`:
+    the last bytes are CR LF."""
+
+    is_8bit: bool
+    has_utf8_headers: bool
+    is_broken: bool
+    ends_line: bool
+
+
+def _traits(mail: Mail) -> Traits:
+    is_ascii, is_broken, has_utf8_parts, last = True, False, False, b""
+    for data in mail.chunks():
+        joined = last[-1:] + data if last.endswith(b"\r") else data
+        held = joined[:-1] if joined.endswith(b"\r") else joined
+        pairs = held.count(b"\r\n")
+        is_broken = is_broken or held.count(b"\r") != pairs or held.count(b"\n") != pairs or b"\0" in data
+        if not data.isascii():
+            is_ascii = False
+            has_utf8_parts = has_utf8_parts or _UTF8_PART_HEADER.search(data) is not None
+        last = (last + data)[-2:]
+    return Traits(
+        is_8bit=not is_ascii,
+        has_utf8_headers=has_utf8_parts or not mail.header.isascii(),
+        is_broken=is_broken or last.endswith(b"\r"),
+        ends_line=last == b"\r\n",
+    )

@@ -1,0 +1,145 @@
+"""The library's client, extended: replies are queued, so that commands can be sent ahead (RFC 2920), none is ever lost,
+and what a server says unasked is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections import deque
+from typing import Any, Final
+
+from aiosmtplib import SMTP
+from aiosmtplib.errors import (
+    SMTPConnectError,
+    SMTPConnectResponseError,
+    SMTPReadTimeoutError,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
+from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.response import SMTPResponse
+
+LONGEST_REPLY: Final = 32 << 10
+_REPLY_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\n]*?))?\r?\n?")
+
+
+class GarbageError(SMTPResponseException):
+    """The server said something that is no SMTP reply."""
+
+
+class PipelinedProtocol(SMTPProtocol):
+    """Replies wait in the order in which they came; the end of the connection comes after the last of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._replies: deque[SMTPResponse] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._end: Exception | None = None
+        self.awaited = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while (end := _end_of_reply(self._buffer)) is not None:
+                self._replies.append(_parse(bytes(self._buffer[:end])))
+                del self._buffer[:end]
+        except GarbageError as error:
+            self._finish(error)
+        self._wake()
+
+    def _finish(self, error: Exception) -> None:
+        if self._end is None:
+            self._end = error
+        self._buffer.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._finish(SMTPServerDisconnected(f"the connection was lost{f' ({exc})' if exc else ''}"))
+
+    def eof_received(self) -> bool:
+        self._finish(SMTPServerDisconnected("the server closed the connection"))
+        return False
+
+    @property
+    def is_clean(self) -> bool:
+        """True where nothing was said that nobody asked for."""
+        return not self._replies and not self._buffer and self._end is None
+
+    async def read_response(self, timeout: float | None = None) -> SMTPResponse:
+        """The next reply; what came before the end of the connection is still handed out."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._replies:
+                    if self._end is not None:
+                        raise self._end
+                    self._waiter = self._loop.create_future()
+                    await self._waiter
+        except TimeoutError:
+            raise SMTPReadTimeoutError("no reply in time") from None
+        finally:
+            self._waiter = None
+        return self._replies.popleft()
+
+    async def drain(self) -> None:
+        """Until the transport takes more."""
+        await self._drain_helper()
+
+    async def start_tls(self, *arguments: Any, **named: Any) -> SMTPResponse:
+        response = await super().start_tls(*arguments, **named)
+        if not self.is_clean:
+            # what comes before the handshake may come from anybody (RFC 3207 section 6)
+            raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
+        return response
+
+
+def _end_of_reply(buffer: bytearray) -> int | None:
+    """The length of the first whole reply; GarbageError for what can't become one."""
+    at = 0
+    while (line_end := buffer.find(b"\n", at)) >= 0:
+        line = buffer[at : line_end + 1]
+        if not _REPLY_LINE.fullmatch(line):
+            raise GarbageError(-1, f"not an SMTP reply: {_printable(bytes(line[:80]))}")
+        at = line_end + 1
+        if line[3:4] != b"-":
+            return at
+    if len(buffer) > LONGEST_REPLY:
+        raise GarbageError(-1, "a reply without end")
+    return None
+
+
+def _parse(reply: bytes) -> SMTPResponse:
+    lines = reply.decode("utf-8", "replace").splitlines()
+    return SMTPResponse(int(reply[:3]), "\n".join(line[4:].strip() for line in lines))
+
+
+def _printable(data: bytes) -> str:
+    return "".join(char if char.isprintable() else "?" for char in data.decode("ascii", "replace").strip())
+
+
+class PipelinedClient(SMTP):
+    """An SMTP client on a socket that is connected already."""
+
+    protocol: PipelinedProtocol | None
+
+    async def _create_connection(self, timeout: float | None) -> SMTPResponse:
+        assert isinstance(self.sock, socket.socket)
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_connection(PipelinedProtocol, sock=self.sock)
+        self.protocol, self.transport = protocol, transport
+        protocol._connection_lost_callback = self._on_connection_lost
+        try:
+            response = await protocol.read_response(timeout)
+        except SMTPServerDisconnected as error:
+            raise SMTPConnectError(str(error)) from error
+        if response.code != 220:
+            raise SMTPConnectResponseError(response.code, response.message)
+        return response
+
+    def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
+        """Closed by whoever uses the session, once the replies that came before have been read."""

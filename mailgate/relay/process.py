@@ -1,0 +1,206 @@
+"""The relay process: leases what is due, keeps as many attempts under way as the next hops take, drains on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import secrets
+import signal
+import time
+from collections.abc import Callable
+
+from mailgate.ipc.calls import DirectoryChanged, PolicyChanged, Push, RelayWork, Welcome
+from mailgate.ipc.line import StoreLine
+from mailgate.model.dns import Resolver
+from mailgate.model.errors import MailgateError
+from mailgate.policy.snapshot import Snapshot
+from mailgate.records import log
+from mailgate.relay import delivery
+from mailgate.relay.delivery import Parts
+from mailgate.relay.dispatcher import Dispatcher
+from mailgate.relay.handover import Handover
+from mailgate.relay.job import Job
+from mailgate.relay.opening import Opener
+from mailgate.relay.outcomes import Outcomes
+from mailgate.relay.planning import Planner, Surroundings
+from mailgate.relay.pool import SessionPool
+from mailgate.relay.reporting import Reporting
+from mailgate.relay.timeouts import Timeouts
+from mailgate.route.resolver import DnsResolver
+from mailgate.settings import Listen, Settings
+from mailgate.transport.memory import HostMemory
+from mailgate.transport.report_store import ReportStore
+from mailgate.transport.sts_cache import StsCache
+
+LEASED_AT_ONCE = 256
+LONGEST_WAIT = 60.0
+SWEEP_SECONDS = 2.0
+DRAIN_SECONDS = 60.0
+
+_logger = log.get(__name__)
+
+
+class RelayProcess:
+    """Built in an event loop; `run` works until `stop` is set. `resolver`: of the settings where none is given."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        timeouts: Timeouts | None = None,
+        resolver: Resolver | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._has_policy = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._snapshot: Snapshot | None = None
+        self._dispatcher: Dispatcher[Job] = Dispatcher()
+        self._running: set[asyncio.Task[None]] = set()
+        self._store = StoreLine(settings.store_path, "relay", self._welcomed, self._pushed)
+        holder = secrets.token_hex(8)
+        limits = timeouts or Timeouts()
+        names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
+        folder = settings.data_dir / "transport"
+        self._reports = ReportStore(folder / "tls-reports", clock)
+        self._sts = StsCache(names, folder / "mta-sts", clock)
+        self._handover = Handover(self._store, settings.mx_listen, time.monotonic)
+        self._parts = Parts(
+            store=self._store,
+            holder=holder,
+            policy=self._policy,
+            handover=self._handover,
+            planner=Planner(names, self._sts.policy, surroundings(settings)),
+            opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
+            pool=SessionPool(time.monotonic),
+            outcomes=Outcomes(self._store, holder),
+            reporting=Reporting(self._reports),
+            timeouts=limits,
+            clock=clock,
+        )
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self._take_policy(welcome.policy)
+        self._handover.forget()
+        self._has_policy.set()
+        self._changed.set()
+
+    def _take_policy(self, encoded: bytes) -> None:
+        self._snapshot = Snapshot.decode(encoded)
+
+    def _pushed(self, push: Push) -> None:
+        match push:
+            case PolicyChanged(policy=policy):
+                self._take_policy(policy)
+            case DirectoryChanged():
+                self._handover.forget()
+            case RelayWork():
+                self._changed.set()
+
+    def _policy(self) -> Snapshot:
+        assert self._snapshot is not None
+        return self._snapshot
+
+    async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        """Works from the moment the store has sent the policy; on `stop` attempts under way are finished, the rest goes
+        back to the queue."""
+        background = [asyncio.create_task(self._store.keep()), asyncio.create_task(self._sweep())]
+        await self._has_policy.wait()
+        work = asyncio.create_task(self._work())
+        ready()
+        await stop.wait()
+        await _cancel(work)
+        await self._drain()
+        await _cancel(*background)
+        self._reports.save()
+        self._store.close()
+
+    async def _work(self) -> None:
+        """Until cancelled: lease, start, wait."""
+        while True:
+            self._changed.clear()
+            pause = LONGEST_WAIT
+            room = min(self._dispatcher.room, LEASED_AT_ONCE)
+            if room:
+                pause = await self._lease(room)
+            self._start()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+
+    async def _lease(self, room: int) -> float:
+        """Seconds until the next lease is worth a call."""
+        try:
+            jobs, due = await delivery.lease(self._parts, room, self._dispatcher.full)
+        except MailgateError as error:
+            _logger.warning("no lease", reason=str(error))
+            return 1.0
+        for job in jobs:
+            self._dispatcher.add(job)
+        if jobs:
+            return 0.0
+        if due is None:
+            return LONGEST_WAIT
+        # what is due and was not handed out waits for a lane that is full
+        return min(max(due - self._clock(), 0.5), LONGEST_WAIT)
+
+    def _start(self) -> None:
+        while (job := self._dispatcher.next()) is not None:
+            task = asyncio.create_task(self._deliver(job))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _deliver(self, job: Job) -> None:
+        result = await delivery.deliver(self._parts, job)
+        self._dispatcher.finished(job, result)
+        self._start()
+        self._changed.set()
+
+    async def _drain(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+            await _cancel(*self._running)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._parts.outcomes.flush()
+        await self._parts.pool.close()
+
+    async def _sweep(self) -> None:
+        """Until cancelled: idle sessions go, results of the day are saved."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._parts.pool.sweep()
+            self._reports.save()
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """We meet ourselves where we listen for MX on the port that mail hosts are spoken to on. With another port than 25
+    this is a closed network, where private addresses are what there is."""
+    ours = [listen for listen in settings.mx_listen if listen.port == settings.relay_port]
+    return Surroundings(
+        hostname=settings.hostname,
+        port=settings.relay_port,
+        is_ours=lambda address: any(_listens_on(listen, address) for listen in ours),
+        allows_private=settings.relay_port != 25,
+    )
+
+
+def _listens_on(listen: Listen, address: str) -> bool:
+    """A listener on every address is reached on loopback too; others of this machine lead to the loop guards."""
+    if not listen.host or ipaddress.ip_address(listen.host).is_unspecified:
+        return ipaddress.ip_address(address).is_loopback
+    return ipaddress.ip_address(listen.host) == ipaddress.ip_address(address)
+
+
+async def serve(settings: Settings, ready: Callable[[], None]) -> None:
+    """The whole life of a relay process: SIGTERM drains; policies come from the store, so SIGHUP means nothing."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    await RelayProcess(settings).run(ready, stop)

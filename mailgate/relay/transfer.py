@@ -1,0 +1,66 @@
+"""What came of one transaction with a next hop, before anybody judges it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from mailgate.model.reply import Reply
+
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)")
+_LONGEST_TEXT = 1_000
+
+
+def reply_of(code: int, message: str) -> Reply:
+    """An enhanced code (RFC 2034) that stands at the beginning of the lines is taken out of the text."""
+    lines = message.splitlines() or [""]
+    match = _ENHANCED.match(lines[0])
+    enhanced = match[1] if match is not None and match[1][0] == str(code)[0] else ""
+    if enhanced:
+        lines = [line.removeprefix(enhanced).strip() for line in lines]
+    text = " ".join(filter(None, lines))
+    return Reply(code, enhanced, "".join(c if c.isprintable() else "?" for c in text)[:_LONGEST_TEXT])
+
+
+class FaultKind(enum.StrEnum):
+    """Why there was no regular end. NO_ADDRESS, REFUSED_ADDRESS: DNS leads nowhere, or where no mail goes. BUSY: the
+    host has too many connections from us. POLICY: the connection would have been less private than it must be. LOCAL:
+    the reason lies with us."""
+
+    NO_ADDRESS = "no-address"
+    REFUSED_ADDRESS = "refused-address"
+    UNREACHABLE = "unreachable"
+    REFUSED = "connection-refused"
+    TIMEOUT = "timeout"
+    DROPPED = "dropped"
+    GARBAGE = "garbage"
+    BUSY = "busy"
+    GREETING = "greeting"
+    TLS = "tls"
+    POLICY = "below-floor"
+    AUTH = "auth"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`step` is where the dialogue ended, e.g. `RCPT TO`; `reply` what the host said there, if anything."""
+
+    kind: FaultKind
+    step: str
+    text: str
+    reply: Reply | None = None
+
+
+@dataclass(slots=True)
+class Transfer:
+    """The replies to one transaction, None where none came; `rcpt` in the order of the recipients. `end` is the reply
+    to the end of the message or, where that was refused, to DATA. `is_sent`: the whole message has left, so without
+    an `end` nobody knows whether the host has it."""
+
+    rcpt: list[Reply | None]
+    mail: Reply | None = None
+    end: Reply | None = None
+    fault: Fault | None = None
+    is_sent: bool = False

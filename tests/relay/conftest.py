@@ -1,0 +1,31 @@
+"""What the tests of the relay share: an authority, a DNS server, a real Postfix as the next hop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.dns_server import DnsServer
+from tests.support.gateway import short_folder
+from tests.support.next_hop import PostfixHop
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority(short_folder("mg-ca-"))
+
+
+@pytest.fixture
+def dns() -> Iterator[DnsServer]:
+    with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postfix_hop(authority: Authority) -> Iterator[PostfixHop]:
+    hop = PostfixHop(short_folder("mg-hop-"), authority.issue("mx.hop.example"), "hop.example, other.example")
+    hop.start()
+    yield hop
+    hop.stop()

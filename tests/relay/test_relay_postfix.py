@@ -1,0 +1,59 @@
+"""Submissions leave for a real Postfix: byte for byte, by the best TLS it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support import messages
+from tests.support.clamd import Clamd
+from tests.support.clock import eventually
+from tests.support.dns_server import DnsServer
+from tests.support.gateway import Gateway
+from tests.support.next_hop import PostfixHop
+
+pytestmark = pytest.mark.component("clamd", "postfix", "root")
+Build = Callable[..., Gateway]
+
+
+def submit(gateway: Gateway, recipient: str, message: bytes) -> str:
+    with gateway.submit() as client:
+        answer = client.transfer("bob@acme.example", [recipient], message)
+        assert answer.code == 250, str(answer)
+        return answer.queue_id
+
+
+def final(gateway: Gateway, queue_id: str, kind: str) -> dict[str, object]:
+    """The facts of the line of this kind in the timeline, awaited."""
+
+    def find() -> dict[str, object] | None:
+        timeline = gateway.json("trace", queue_id)
+        lines = timeline["events"] if isinstance(timeline, dict) else timeline[0]["events"]
+        return next((line["facts"] for line in lines if line["kind"] == kind), None)
+
+    found = eventually(find, f"{kind} in the timeline of {queue_id}\n{gateway.log()[-3000:]}")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("workers", ["1", "0"])
+def test_a_submission_arrives_by_tls_1_3(
+    new_gateway: Build, clamd: Clamd, dns: DnsServer, postfix_hop: PostfixHop, workers: str
+) -> None:
+    dns.host("hop.example", "mx.hop.example", "127.0.0.1")
+    gateway = new_gateway(clamd.endpoint, RELAY_PORT=str(postfix_hop.offered), RESOLVER=dns.endpoint, WORKERS=workers)
+    gateway.start()
+    name = messages.token()
+    message = messages.with_attachment(name, messages.pdf())
+    queue_id = submit(gateway, "someone@hop.example", message)
+    arrived = postfix_hop.received(name).replace(b"\n", b"\r\n")
+    assert arrived.endswith(message)
+    assert b"Return-Path: <bob@acme.example>" in arrived
+    assert arrived.count(b"Return-Path:") == 1, "Postfix adds its own; ours must not be there"
+    facts = final(gateway, queue_id, "relayed")
+    assert facts["tls"] == "TLSv1.3"
+    assert facts["level"] == "forward-secret"
+    assert facts["steps_down"] == []
+    assert "TLSv1.3" in postfix_hop.log()
+    gateway.stop()
