@@ -29,8 +29,8 @@ _ISO_MAGIC = slice(0x8001, 0x8006)
 _ZIP_END = b"PK\5\6"
 _ZIP_LOCAL = b"PK\3\4"
 _ZIP_LOCAL_HEADER = struct.Struct("<4xHHHIIIIHH")  # APPNOTE.TXT 4.3.7
-# APPNOTE.TXT 4.4.5, those that other programs unpack and clamd passes over without a word: shrink, reduce, PKWARE's own,
-# LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd.
+# APPNOTE.TXT 4.4.5: those that other programs unpack and clamd passes over without a word (shrink, reduce, PKWARE's
+# own, LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd).
 _UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 97, 98})
 _ZIP_TAIL = 66_000  # the end record and the longest comment
 
