@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,30 @@ import msgspec
 
 from mailgate.model.decision import Decision
 from mailgate.model.envelope import Envelope, QueueId, TenantName, queue_id
+from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
-from mailgate.model.outcome import State
-from mailgate.model.verdict import Inspection
-from mailgate.spool.queue import Content
+from mailgate.model.outcome import Outcome, State
+from mailgate.model.verdict import Inspection, Verdict
+from mailgate.spool.queue import Content, Debt, Owed
 from mailgate.spool.schema import open_reader
 
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_path, r.mailbox, r.destination, r.state,
     r.attempts, r.received_at, r.next_attempt_at, r.lease_holder, r.expires_at, r.reason, r.reply_code,
     r.reply_enhanced, m.content_size"""
 
+_DEBTS = """SELECT m.id, m.envelope, m.inspection, m.content_size, m.content_format, m.content_key_id, m.content_in_file
+    FROM (
+        SELECT n.message FROM notice n WHERE n.message > ? GROUP BY n.message HAVING min(n.at) <= ? OR NOT EXISTS (
+            SELECT 1 FROM recipient r
+            WHERE r.message = n.message AND r.state = 'queued' AND (r.lease_holder <> '' OR r.attempts = 0)
+        )
+    ) due JOIN message m ON m.id = due.message ORDER BY m.id LIMIT ?"""
+
 _events = msgspec.json.Decoder(list[Event]).decode
 _envelope = msgspec.json.Decoder(Envelope).decode
 _decision = msgspec.json.Decoder(Decision).decode
 _inspection = msgspec.json.Decoder(Inspection).decode
+_outcome = msgspec.json.Decoder(Outcome).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,33 @@ class Listing:
         for name, size, content_format, key_id, in_file, inline_size, is_queued in rows:
             content = Content(size, None if in_file else b"", content_format, key_id)
             yield Waiting(name, content, inline_size, bool(is_queued))
+
+    def debts(self, after: int, owed_before: float, limit: int) -> list[Debt]:
+        """Messages whose sender is to be told something, from number `after` on. While other recipients of a message
+        are under an attempt, or wait for their first one, it is left out, so that all that ends together is told
+        together; but not where it has waited since `owed_before`."""
+        rows: list[Any] = self._connection.execute(_DEBTS, (after, owed_before, limit)).fetchall()
+        return [self._debt(*row) for row in rows]
+
+    def _debt(self, message: int, envelope: bytes, inspection: bytes | None, *content: Any) -> Debt:
+        size, content_format, key_id, in_file = content
+        owed: Iterable[Any] = self._connection.execute(
+            "SELECT id, position, at, outcome, retry_until FROM notice WHERE message = ? ORDER BY id", (message,)
+        )
+        return Debt(
+            message=message,
+            envelope=_envelope(envelope),
+            content=Content(size, None if in_file else b"", content_format, key_id),
+            is_clean=inspection is not None and _inspection(inspection).verdict is Verdict.CLEAN,
+            owed=tuple(Owed(id, position, at, _outcome(told), until) for id, position, at, told, until in owed),
+        )
+
+    def inline_content(self, message: int) -> bytes:
+        """The bytes of a small message; NotFoundError where they are gone."""
+        found: bytes | None = self._connection.execute("SELECT bytes FROM content WHERE id = ?", (message,)).get
+        if found is None:
+            raise NotFoundError(f"message {message} has no content any more")
+        return found
 
     def messages_before(self, received_at: float, after: int, limit: int) -> list[tuple[int, str, float]]:
         """(message, tenant, arrival) of what arrived before `received_at`, from number `after` on; for retention."""

@@ -143,6 +143,17 @@ class Moved:
     freed: tuple[tuple[QueueId, Content], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """A message whose sender is to be told something. `is_clean`: every part was scanned and is clean."""
+
+    message: int
+    envelope: Envelope
+    content: Content
+    is_clean: bool
+    owed: tuple[Owed, ...]
+
+
 class SpoolStore(Protocol):
     """One writer's view of the spool. Every method joins the transaction that `begin` opened; nothing is kept before
     `commit` returns. StorageFullError where there is no room: then the caller rolls back and nothing is kept."""
@@ -200,8 +211,9 @@ class SpoolStore(Protocol):
     def log_is_long(self) -> bool: ...
 
     @property
-    def log_bytes(self) -> int:
-        """What a checkpoint may still add to the database. May be read from any thread."""
+    def growth(self) -> int:
+        """Bytes that a checkpoint may still add to the database; negative where it holds room to be used again. May be
+        read from any thread."""
 
     def forget(self, messages: Sequence[int]) -> None:
         """Retention: drop these messages' timelines; one that still waits stays."""

@@ -9,6 +9,7 @@ import apsw
 from mailgate.model.errors import UserError
 
 VERSION = 1
+LOG_BYTES = 16 << 20  # what stays of a write-ahead log that was longer for a while
 
 TABLES = """
 -- every message that was accepted (accepted=1) or refused in the dialogue (0), until retention forgets it
@@ -112,6 +113,7 @@ def open_database(path: Path) -> apsw.Connection:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
         connection.pragma("wal_autocheckpoint", 0)
+        connection.pragma("journal_size_limit", LOG_BYTES)
         connection.pragma("cache_size", -65_536)
         found = connection.pragma("user_version")
     except apsw.Error as error:

@@ -70,6 +70,7 @@ class SqliteSpool:
         self._moving = Moving(self._connection, timeline, self._schedule)
         self._synchronous = "full"
         self._log_pages = 0
+        self._free_pages = 0
         self._connection.set_wal_hook(self._note_log_pages)
         self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
 
@@ -80,6 +81,7 @@ class SqliteSpool:
             self._connection.pragma("synchronous", wanted)
             self._synchronous = wanted
         self._connection.execute("BEGIN IMMEDIATE")
+        self._free_pages = self._connection.pragma("freelist_count")
 
     @_translated
     def commit(self) -> None:
@@ -250,13 +252,13 @@ class SqliteSpool:
         return self._log_pages > LONG_LOG_PAGES
 
     @property
-    def log_bytes(self) -> int:
-        return self._log_pages * PAGE_BYTES
+    def growth(self) -> int:
+        return (self._log_pages - self._free_pages) * PAGE_BYTES
 
     @_translated
     def checkpoint(self) -> None:
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        self._log_pages = 0
+        pages, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._log_pages = pages - done
 
     def _note_log_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
         self._log_pages = pages

@@ -21,6 +21,7 @@ from mailgate.store.delivery import Delivery
 from mailgate.store.opening import OpenSpool, open_spool
 from mailgate.store.policies import Policies
 from mailgate.store.retries import Retries
+from mailgate.store.room import Room
 from mailgate.store.service import Service
 from mailgate.store.spool_commands import Desk
 from mailgate.store.writer import Writer
@@ -71,7 +72,8 @@ class StoreProcess:
         try:
             policies = Policies(self._settings, partial(_publish, writer, clock))
             holder = secrets.token_hex(8)
-            service = Service(writer, delivery, spool.contents, directory, policies, holder, clock, wake)
+            room = Room(self._settings.data_dir, lambda: spool.store.growth)
+            service = Service(writer, delivery, spool.contents, directory, policies, holder, clock, wake, room)
             desk = Desk(
                 write=writer.do_blocking,
                 listing=spool.listing,

@@ -43,6 +43,7 @@ from mailgate.store.logins import Logins
 from mailgate.store.policies import Policies
 from mailgate.store.relay_work import RelayWork
 from mailgate.store.retries import LEASE_SECONDS
+from mailgate.store.room import Room
 from mailgate.store.writer import Writer
 from mailgate.tenancy.directory import Account, Directory
 
@@ -65,6 +66,7 @@ class Service:
         holder: str,
         clock: Callable[[], float],
         wake: Callable[[], None],
+        room: Room,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._writer = writer
@@ -75,6 +77,7 @@ class Service:
         self._holder = holder
         self._clock = clock
         self._wake = wake
+        self._room = room
         self._boot_id = holder
         self.peers: set[Peer] = set()
         self._directory_thread = ThreadPoolExecutor(1, "directory")
@@ -135,6 +138,8 @@ class Service:
     # Commit
 
     async def _commit(self, entries: tuple[NewEntry, ...]) -> Answer:
+        inline = sum(entry.body_size for entry in entries if entry.inline is not None)
+        self._room.check(inline, sum(entry.body_size for entry in entries) - inline)
         at_once = self._delivery.has_room
         accepted: list[Accepted] = []
         try:

@@ -108,9 +108,8 @@ class Writer:
                 is_durable = is_durable or job.durable
                 if len(group) == MOST_JOBS:
                     return group, False
-                job = (
-                    self._jobs.get_nowait() if is_durable else self._jobs.get(timeout=max(0.0, end - time.monotonic()))
-                )
+                patience = 0.0 if is_durable else max(0.0, end - time.monotonic())
+                job = self._jobs.get(timeout=patience)
         except queue.Empty:
             return group, False
         return group, True
