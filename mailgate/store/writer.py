@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.errors import MailgateError
+from mailgate.spool import durable
 from mailgate.spool.queue import SpoolStore
 
 MOST_JOBS = 512
@@ -49,7 +50,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._awaiting_sync: list[Job] = []
         self._is_idle_work_left = False
-        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run_or_die, name="spool-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -81,6 +82,13 @@ class Writer:
 
         self._jobs.put(Job(apply, then=settle, synced=synced))
         return done.result()
+
+    def _run_or_die(self) -> None:
+        try:
+            self._run()
+        except Exception:
+            _log.exception("the writer failed")
+            durable.die("nothing can be kept without the writer")
 
     def _run(self) -> None:
         while True:

@@ -300,9 +300,15 @@ def test_a_policy_reload_is_told_and_a_wrong_one_changes_nothing(settings: Setti
 
 @pytest.mark.parametrize(
     ("command", "arguments"),
-    [("no.such", {}), ("queue.show", {}), ("queue.list", {"nonsense": 1}), ("queue.list", {"limit": 0}),
-     ("queue.list", {"state": "lost"}), ("queue.list", {"after": "x"})],
-)  # fmt: skip
+    [
+        ("no.such", {}),
+        ("queue.show", {}),
+        ("queue.list", {"nonsense": 1}),
+        ("queue.list", {"limit": 0}),
+        ("queue.list", {"state": "lost"}),
+        ("queue.list", {"after": "x"}),
+    ],
+)
 def test_wrong_commands_say_so(settings: Settings, command: str, arguments: dict[str, object]) -> None:
     async def run() -> None:
         async with running(settings) as store:
