@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from mailgate.inspect.defects import is_structural
 from mailgate.model.verdict import Defect
 
-LARGE_PART = 16 << 10  # encoded bytes; from here on leaving a part out of the raw scan is worth the trouble
+# Encoded bytes from which a decoded part is left out of the raw scan. Text stays in longer: signatures for mail look at it.
+LARGE_PART = 512
+LARGE_TEXT = 16 << 10
 _MAX_DEFECTS = 200
 
 
@@ -158,9 +160,14 @@ class Union:
         spans: list[tuple[int, int]] = []
         start = 0
         if not self.is_ambiguous and not self._exceeded:
-            for begin, end in sorted(p.span for p in self._parts if p.is_strict):
-                if end - begin > LARGE_PART and begin >= start:
+            for begin, end in sorted(p.span for p in self._parts if p.is_strict and _is_large(p)):
+                if begin >= start:
                     spans.append((start, begin))
                     start = end
         spans.append((start, self._size))
         return tuple(span for span in spans if span[0] < span[1])
+
+
+def _is_large(part: Part) -> bool:
+    begin, end = part.span
+    return end - begin > (LARGE_TEXT if part.declared_type.startswith("text/") else LARGE_PART)
