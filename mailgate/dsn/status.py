@@ -39,8 +39,8 @@ def _recipient(notice: Notice, fate: Fate) -> Iterator[tuple[str, str]]:
     remote = host(outcome.remote_mta)
     if remote:
         yield "Remote-MTA", f"dns; {remote}"
-    if outcome.code:
-        yield "Diagnostic-Code", f"smtp; {ascii_line(reply(fate))}"
+    if outcome.reply:
+        yield "Diagnostic-Code", f"smtp; {ascii_line(outcome.reply)}"
     elif outcome.text:
         yield "Diagnostic-Code", f"{LOCAL_DIAGNOSTIC}; {ascii_line(outcome.text)}"
     yield "Last-Attempt-Date", formatdate(fate.at)
@@ -51,11 +51,3 @@ def _recipient(notice: Notice, fate: Fate) -> Iterator[tuple[str, str]]:
 
 def _typed(path: str) -> str:
     return f"rfc822; {one_line(path)}" if path.isascii() else f"utf-8; {one_line(path)}"
-
-
-def reply(fate: Fate) -> str:
-    """What the other server said, with its codes in front once."""
-    outcome = fate.outcome
-    text = outcome.text.removeprefix(str(outcome.code)).strip()
-    text = text.removeprefix(outcome.enhanced).strip() if outcome.enhanced else text
-    return " ".join(filter(None, (str(outcome.code), outcome.enhanced, text)))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from mailgate.dsn.explanations import explanation
 from mailgate.dsn.lines import host, one_line, paragraph
 from mailgate.dsn.notice import Action, Fate, Language, Notice
-from mailgate.dsn.status import reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +140,9 @@ def _about(fate: Fate, language: Language) -> Iterator[str]:
         return
     what, to_do = explanation(fate, language)
     yield words.happened.format(text=what)
-    if outcome.code:
+    if outcome.reply:
         phrase = words.server_said if remote else words.some_server_said
-        yield phrase.format(host=remote, text=one_line(reply(fate)))
+        yield phrase.format(host=remote, text=one_line(outcome.reply))
     elif outcome.text:
         yield words.cause.format(text=one_line(outcome.text))
     if fate.action is Action.FAILED:

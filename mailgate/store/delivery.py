@@ -41,7 +41,8 @@ class Task:
 
 class Delivery:
     """One thread. `maildir_of` gives the folder of a mailbox (called in that thread); `on_deferred` is told, in the
-    writer's thread, when the earliest new deferral is due."""
+    writer's thread, when the earliest new deferral is due; `on_owed`, there too, that a sender is to be told something.
+    """
 
     def __init__(
         self,
@@ -50,12 +51,14 @@ class Delivery:
         maildir_of: Callable[[MailboxId], Path],
         clock: Callable[[], float],
         on_deferred: Callable[[float], None],
+        on_owed: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._contents = contents
         self._maildir_of = maildir_of
         self._clock = clock
         self._on_deferred = on_deferred
+        self._on_owed = on_owed
         self._folders: dict[MailboxId, str] = {}
         self._waiting: queue.SimpleQueue[list[Attempt] | None] = queue.SimpleQueue()
         self._bytes = 0
@@ -88,7 +91,10 @@ class Delivery:
         while not is_last:
             group, is_last = self._gather()
             for start in range(0, len(group), GROUP):
-                self._deliver(group[start : start + GROUP])
+                try:
+                    self._deliver(group[start : start + GROUP])
+                except Exception:
+                    _log.exception("a group of deliveries was given up; its leases run out")
 
     def _gather(self) -> tuple[list[Attempt], bool]:
         """What comes within LINGER_SECONDS of the first: nobody waits for these syncs, and each spares many others."""
@@ -177,7 +183,9 @@ class Delivery:
             self._on_deferred(recorded.next_due)
 
     def clear(self, recorded: Recorded) -> None:
-        """Content files go only once it is on stable storage that nobody needs them."""
+        """Content files go only once it is on stable storage that nobody needs them; and only then senders are told."""
+        if recorded.owes:
+            self._on_owed()
         for queue_id, content in recorded.freed:
             self._contents.remove(queue_id, content)
 

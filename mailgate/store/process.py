@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 import uvloop
@@ -18,6 +18,7 @@ from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
 from mailgate.store import admin, admin_tenancy, retention, spool_commands
 from mailgate.store.delivery import Delivery
+from mailgate.store.notices import Notices, Surroundings
 from mailgate.store.opening import OpenSpool, open_spool
 from mailgate.store.policies import Policies
 from mailgate.store.retries import Retries
@@ -58,7 +59,7 @@ class StoreProcess:
         loop, clock = asyncio.get_running_loop(), self._clock
         recover(spool.store, spool.listing, spool.contents, self._settings.staging_dir, clock())
         directory = admin.open_directory(self._settings, clock)
-        changed = asyncio.Event()
+        changed, owed = asyncio.Event(), asyncio.Event()
 
         def wake() -> None:
             loop.call_soon_threadsafe(changed.set)
@@ -66,7 +67,9 @@ class StoreProcess:
                 loop.call_soon_threadsafe(self._service.tell_relay)
 
         writer = Writer(spool.store)
-        delivery = Delivery(writer, spool.contents, directory.maildir, clock, lambda due: wake())
+        delivery = Delivery(
+            writer, spool.contents, directory.maildir, clock, lambda due: wake(), partial(_set, loop, owed)
+        )
         writer.start()
         delivery.start()
         try:
@@ -85,17 +88,39 @@ class StoreProcess:
             )
             service.take_commands(spool_commands.handlers(desk), admin_tenancy.handlers(directory))
             self._service = service
-            await self._serve(service, desk, Retries(writer, delivery, holder, clock, changed), ready, stop)
+            around = Surroundings(
+                hostname=self._settings.hostname,
+                writer=writer,
+                listing=spool.listing,
+                contents=spool.contents,
+                resolve=service.resolve,
+                thread=service.admin_thread,
+                policy=lambda: policies.current,
+                clock=clock,
+                wake=wake,
+                clear=delivery.clear,
+            )
+            work = (
+                Retries(writer, delivery, holder, clock, changed).run(),
+                Notices(around, owed).run(),
+                _sweep(service, desk),
+            )
+            await self._serve(service, work, ready, stop)
         finally:
             delivery.stop()
             writer.stop()
             directory.close()
 
     async def _serve(
-        self, service: Service, desk: Desk, retries: Retries, ready: Callable[[], None], stop: asyncio.Event
+        self,
+        service: Service,
+        work: Sequence[Coroutine[None, None, None]],
+        ready: Callable[[], None],
+        stop: asyncio.Event,
     ) -> None:
+        """`work` goes on in the background until the end."""
         loop = asyncio.get_running_loop()
-        work = [asyncio.create_task(retries.run()), asyncio.create_task(_sweep(service, desk))]
+        tasks = [asyncio.create_task(each) for each in work]
         servers = [
             await loop.create_unix_server(lambda: Peer(service.handle, service.peers), sock=sock)
             for sock in self._sockets
@@ -105,15 +130,20 @@ class StoreProcess:
         for server in servers:
             server.close()
         await service.drain()
-        for task in work:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         service.close()
 
     def reload(self) -> None:
         """Reads the policies again, in the background; what is wrong with them is logged."""
         if self._service is not None:
             self._service.reload_soon()
+
+
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """From any thread."""
+    loop.call_soon_threadsafe(event.set)
 
 
 def _publish(writer: Writer, clock: Callable[[], float], version: str, encoded: bytes) -> None:

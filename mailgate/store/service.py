@@ -119,7 +119,7 @@ class Service:
             case Commit(entries=entries):
                 return await self._commit(entries)
             case Resolve(local=local, domain=domain):
-                return await self._resolve(local, domain)
+                return await self.resolve(local, domain)
             case Authenticate():
                 return await self._logins.answer(request)
             case Note(envelope=envelope, events=events):
@@ -183,7 +183,7 @@ class Service:
 
     # Directory
 
-    async def _resolve(self, local: str, domain: str) -> Resolved:
+    async def resolve(self, local: str, domain: str) -> Resolved:
         return await self._loop.run_in_executor(self._directory_thread, self._directory.resolve, local, domain)
 
     def _find_account(self, login: str) -> asyncio.Future[Account]:

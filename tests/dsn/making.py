@@ -17,7 +17,14 @@ from mailgate.model.outcome import Outcome, State
 
 NOW = 1_800_000_000.0
 CONTENT = b"Received: from here\r\nFrom: bob@acme.example\r\nSubject: secret\r\n\r\nThe body.\r\n"
-BOUNCED = Outcome(State.BOUNCED, "No such user", 550, "5.1.1", remote_mta="mx.far.example")
+BOUNCED = Outcome(
+    State.BOUNCED,
+    "mx.far.example refused the recipient",
+    550,
+    "5.1.1",
+    reply="550 5.1.1 No such user",
+    remote_mta="mx.far.example",
+)
 
 
 def envelope(*recipients: Recipient, **changes: Any) -> Envelope:

@@ -98,7 +98,10 @@ def test_only_a_delay_names_the_end_of_trying() -> None:
 
 def test_expiry_keeps_what_the_server_said_last() -> None:
     made = notice(
-        fate(is_expired=True, outcome=Outcome(State.EXPIRED, "4.2.2 Over quota", 452, "4.2.2", "mx.far.example"))
+        fate(
+            is_expired=True,
+            outcome=Outcome(State.EXPIRED, "given up", 452, "4.2.2", "452 4.2.2 Over quota", "mx.far.example"),
+        )
     )
     recipient = status_groups(made)[1]
     assert (recipient["Action"], recipient["Status"]) == ("failed", "4.4.7")
@@ -108,7 +111,9 @@ def test_expiry_keeps_what_the_server_said_last() -> None:
 
 @pytest.mark.parametrize(("action", "word"), [(Action.DELIVERED, "delivered to"), (Action.RELAYED, "passed on to")])
 def test_success(action: Action, word: str) -> None:
-    made = notice(fate(action=action, outcome=Outcome(State.RELAYED, "Thanks", 250, "2.0.0", "mx.far.example")))
+    made = notice(
+        fate(action=action, outcome=Outcome(State.RELAYED, "taken", 250, "2.0.0", "250 2.0.0 Thanks", "mx.far.example"))
+    )
     recipient = status_groups(made)[1]
     assert (recipient["Action"], recipient["Status"]) == (action, "2.0.0")
     text = readable(made)
@@ -205,7 +210,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_what_strangers_say_stays_in_its_place(text: str, language: str) -> None:
-    outcome = Outcome(State.BOUNCED, text, 550, "5.7.1", remote_mta=f"evil\r\nX-Evil: {text[:20]}")
+    outcome = Outcome(State.BOUNCED, text, 550, "5.7.1", text, remote_mta=f"evil\r\nX-Evil: {text[:20]}")
     made = notice(fate(outcome=outcome), fate(Recipient(f"{text}@far.example")), language=language)
     message, *recipients = status_groups(made)
     assert len(recipients) == 2
@@ -219,7 +224,7 @@ def test_what_strangers_say_stays_in_its_place(text: str, language: str) -> None
 
 @given(st.text(max_size=200), st.text(max_size=60), st.binary(max_size=200))
 def test_every_notice_can_be_read_back(text: str, path: str, content: bytes) -> None:
-    outcome = Outcome(State.BOUNCED, text, 550, "5.1.1")
+    outcome = Outcome(State.BOUNCED, "refused", 550, "5.1.1", text)
     returned = Returned(content.replace(b"\r", b"").replace(b"\n", b"\r\n"))
     made = notice(fate(Recipient(path), outcome=outcome), returned=returned)
     assert status_groups(made)[1]["Action"] == "failed"
