@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.reply import Reply
 from mailgate.relay.transfer import Fault, FaultKind, Transfer
@@ -33,11 +35,12 @@ def outcome_of(transfer: Transfer, recipient: int, host: str) -> Outcome:
     if rcpt is not None and not _is_good(rcpt):
         if rcpt.code == 552:
             # too many recipients, say old servers (RFC 5321 section 4.5.3.1.10)
-            return Outcome(State.QUEUED, _said(host, rcpt, "RCPT TO"), rcpt.code, rcpt.enhanced or "4.5.3")
+            return _answered(State.QUEUED, _said(host, rcpt, "RCPT TO"), rcpt, rcpt.enhanced or "4.5.3", host)
         return _refusal(rcpt, "RCPT TO", host)
     if end is not None:
         if _is_good(end) and rcpt is not None:
-            return Outcome(State.RELAYED, f"{host} took it: {end}", end.code, end.enhanced)
+            relayed = _answered(State.RELAYED, f"{host} took it: {end}", end, end.enhanced, host)
+            return replace(relayed, takes_dsn=transfer.takes_dsn)
         return _refusal(end, "the message", host)
     fault = transfer.fault or Fault(FaultKind.GARBAGE, "DATA", "the dialogue ended without a reply to the message")
     return outcome_of_fault(fault, host, is_sent=transfer.is_sent)
@@ -47,7 +50,7 @@ def outcome_of_fault(fault: Fault, host: str, is_sent: bool = False) -> Outcome:
     """A fault is no answer: the mail waits, but where a host says in its greeting that it never takes any."""
     reply = fault.reply
     if fault.kind is FaultKind.GREETING and reply is not None and reply.code in _TAKES_NO_MAIL:
-        return Outcome(State.BOUNCED, _said(host, reply, fault.step), reply.code, reply.enhanced or "5.3.2")
+        return _answered(State.BOUNCED, _said(host, reply, fault.step), reply, reply.enhanced or "5.3.2", host)
     if fault.kind in (FaultKind.NO_ADDRESS, FaultKind.REFUSED_ADDRESS):
         return Outcome(State.BOUNCED, f"{host}: {fault.text}", 0, _ENHANCED[fault.kind])
     doubt = "; it may have taken the message all the same" if is_sent else ""
@@ -55,7 +58,7 @@ def outcome_of_fault(fault: Fault, host: str, is_sent: bool = False) -> Outcome:
     if reply is None:
         return Outcome(State.QUEUED, text, 0, _ENHANCED[fault.kind])
     enhanced = reply.enhanced if reply.enhanced.startswith("4") else _ENHANCED[fault.kind]
-    return Outcome(State.QUEUED, text, reply.code, enhanced)
+    return _answered(State.QUEUED, text, reply, enhanced, host)
 
 
 def _is_good(reply: Reply) -> bool:
@@ -65,7 +68,11 @@ def _is_good(reply: Reply) -> bool:
 def _refusal(reply: Reply, step: str, host: str) -> Outcome:
     state = State.BOUNCED if reply.code >= 500 else State.QUEUED
     enhanced = reply.enhanced or ("5.0.0" if state is State.BOUNCED else "4.0.0")
-    return Outcome(state, _said(host, reply, step), reply.code, enhanced)
+    return _answered(state, _said(host, reply, step), reply, enhanced, host)
+
+
+def _answered(state: State, text: str, reply: Reply, enhanced: str, host: str) -> Outcome:
+    return Outcome(state, text, reply.code, enhanced, reply=str(reply), remote_mta=host)
 
 
 def _said(host: str, reply: Reply, step: str) -> str:

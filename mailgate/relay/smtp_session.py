@@ -78,7 +78,7 @@ class SmtpSession:
 
     async def send(self, mail: Mail) -> Transfer:
         """The whole of RFC 5321 section 3.3. Never raises but CancelledError; afterwards `is_usable` counts."""
-        transfer = Transfer([None] * len(mail.recipients))
+        transfer = Transfer([None] * len(mail.recipients), takes_dsn=self.offers("dsn"))
         self.transactions += 1
         dialogue = _Dialogue(self._protocol(), self._timeouts, transfer)
         try:

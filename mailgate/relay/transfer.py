@@ -57,10 +57,11 @@ class Fault:
 class Transfer:
     """The replies to one transaction, None where none came; `rcpt` in the order of the recipients. `end` is the reply
     to the end of the message or, where that was refused, to DATA. `is_sent`: the whole message has left, so without
-    an `end` nobody knows whether the host has it."""
+    an `end` nobody knows whether the host has it. `takes_dsn`: it was given the DSN parameters."""
 
     rcpt: list[Reply | None]
     mail: Reply | None = None
     end: Reply | None = None
     fault: Fault | None = None
     is_sent: bool = False
+    takes_dsn: bool = False
