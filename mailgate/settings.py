@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     admin_socket: Path | None = Field(
         None, description="Where the command line reaches the gateway; default DATA_DIR/run/admin.sock."
     )
+    login_socket: Path | None = Field(
+        None, description="Where an IMAP server asks who may log in and where the mail lies; none where not given."
+    )
     workers: int = Field(1, ge=0, le=64, description="Edge processes; 0 runs everything in one process.")
     inspectors: int = Field(
         default_factory=lambda: max(2, 2 * (os.cpu_count() or 1)), ge=1, le=256, description="Inspector processes."

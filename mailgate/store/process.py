@@ -18,6 +18,7 @@ from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
 from mailgate.store import admin, admin_tenancy, retention, spool_commands
 from mailgate.store.delivery import Delivery
+from mailgate.store.mailbox_logins import MailboxLogins
 from mailgate.store.notices import Notices, Surroundings
 from mailgate.store.opening import OpenSpool, open_spool
 from mailgate.store.policies import Policies
@@ -125,10 +126,14 @@ class StoreProcess:
             await loop.create_unix_server(lambda: Peer(service.handle, service.peers), sock=sock)
             for sock in self._sockets
         ]
+        logins = MailboxLogins(service.authenticate, service.personal_maildir)
+        if self._settings.login_socket is not None:
+            await logins.listen(self._settings.login_socket)
         ready()
         await stop.wait()
         for server in servers:
             server.close()
+        logins.close()
         await service.drain()
         for task in tasks:
             task.cancel()

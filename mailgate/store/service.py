@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from mailgate.ipc.calls import (
     Admin,
     Answer,
     Authenticate,
+    Authenticated,
     Commit,
     DirectoryChanged,
     Done,
@@ -121,7 +123,7 @@ class Service:
             case Resolve(local=local, domain=domain):
                 return await self.resolve(local, domain)
             case Authenticate():
-                return await self._logins.answer(request)
+                return await self.authenticate(request)
             case Note(envelope=envelope, events=events):
                 await self._writer.do(lambda spool: spool.note(envelope, events), durable=False)
                 return Done()
@@ -185,6 +187,12 @@ class Service:
 
     async def resolve(self, local: str, domain: str) -> Resolved:
         return await self._loop.run_in_executor(self._directory_thread, self._directory.resolve, local, domain)
+
+    async def authenticate(self, request: Authenticate) -> Authenticated:
+        return await self._logins.answer(request)
+
+    async def personal_maildir(self, login: str) -> Path:
+        return await self._loop.run_in_executor(self._directory_thread, self._directory.personal_maildir, login)
 
     def _find_account(self, login: str) -> asyncio.Future[Account]:
         return self._loop.run_in_executor(self._directory_thread, self._directory.account, login)

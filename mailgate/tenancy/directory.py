@@ -23,7 +23,7 @@ from mailgate.tenancy.database import Database, TenantDatabases
 from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.ids import TenantId, new_tenant_id
 from mailgate.tenancy.keys import KeyRing
-from mailgate.tenancy.models import TenantState, UserState
+from mailgate.tenancy.models import MailboxKind, TenantState, UserState
 from mailgate.tenancy.registry import Registry, Tenant
 from mailgate.tenancy.schema import REGISTRY
 from mailgate.tenancy.work import Work
@@ -133,6 +133,16 @@ class Directory:
     def maildir(self, mailbox: MailboxId) -> Path:
         """Needs no database. Raises NotFoundError for what is no mailbox id."""
         return self._folders.maildir(mailbox)
+
+    def personal_maildir(self, login: str) -> Path:
+        """The Maildir of the user's own mailbox, that of the login's address if there are several. Raises NotFoundError
+        where none is assigned, UnavailableError where the database can't be read."""
+        with self._looking_up(self.tenant(self.tenant_of(login))) as work:
+            user = people.find_user(work, login)
+            own = [box for box in mailboxes.assigned_to(work, user.id) if box.kind is MailboxKind.PERSONAL]
+            if not own:
+                raise NotFoundError(f"no mailbox of their own is assigned to {user.login}")
+            return self.maildir(min(own, key=lambda box: box.address != user.login).id)
 
     # Changes
 
