@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mailgate.inspect.defects import is_structural
 from mailgate.model.verdict import Defect
 
-# Encoded bytes from which a decoded part is left out of the raw scan; text stays longer, for the signatures made for mail.
+# Encoded bytes from which a decoded part is left out of the raw scan; text stays longer: mail signatures look at it.
 LARGE_PART = 512
 LARGE_TEXT = 16 << 10
 _MAX_DEFECTS = 200
