@@ -1,0 +1,124 @@
+"""DMARC policy records (RFC 9989 section 4.7), those written for RFC 7489 included. Pure."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from mailgate.model.address import AddressError, parse_address
+from mailgate.senderauth import tags
+from mailgate.senderauth.tags import TagError
+
+_VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)")
+_REPORT_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([^!,;\s]+)(?:!([0-9]{1,15})([kmgtKMGT]?))?")
+
+
+class DmarcPolicy(enum.StrEnum):
+    NONE = "none"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+    @property
+    def below(self) -> DmarcPolicy:
+        """What a domain that tests its policy (t=y) asks for."""
+        return DmarcPolicy.QUARANTINE if self is DmarcPolicy.REJECT else DmarcPolicy.NONE
+
+
+class RecordError(ValueError):
+    """Not a policy record, or one that leads to no DMARC processing; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcRecord:
+    """`subdomains` (sp) and `nonexistent` (np) are None where not given. `psd` is `y`, `n` or `u`. `reports` are the
+    mail addresses of rua=, those of other schemes left out."""
+
+    policy: DmarcPolicy
+    subdomains: DmarcPolicy | None = None
+    nonexistent: DmarcPolicy | None = None
+    is_dkim_strict: bool = False
+    is_spf_strict: bool = False
+    psd: str = "u"
+    is_testing: bool = False
+    reports: tuple[str, ...] = ()
+
+    def policy_for(self, is_own: bool, exists: bool) -> DmarcPolicy:
+        """What holds for the domain itself, for a subdomain that exists, for one that does not."""
+        if is_own:
+            return self.policy
+        below = self.subdomains or self.policy
+        return below if exists else self.nonexistent or below
+
+
+def is_dmarc(text: str) -> bool:
+    """Does the TXT record start with the tag v= of this version?"""
+    return _VERSION.match(text) is not None
+
+
+def parse(text: str) -> DmarcRecord:
+    """Wrong values of single tags are passed over (section 4.7). But without a valid p=, or with a wrong sp= or np=, it
+    is p=none where somebody wants reports, else no record (section 4.10.1). Raises RecordError."""
+    if not is_dmarc(text):
+        raise RecordError("not a DMARC record")
+    try:
+        found = {name.lower(): value for name, value in _unique(tags.parse(text.rstrip(" \t")))}
+    except TagError as error:
+        raise RecordError(str(error)) from None
+    reports = report_addresses(found.get("rua", ""))
+    policy = _policy(found, "p")
+    is_wrong = any(name in found and _policy(found, name) is None for name in ("sp", "np"))
+    if policy is None or is_wrong:
+        if not _has_report_uri(found.get("rua", "")):
+            raise RecordError("no valid policy and nobody to report to")
+        return DmarcRecord(DmarcPolicy.NONE, reports=reports, psd=_psd(found))
+    return DmarcRecord(
+        policy=policy,
+        subdomains=_policy(found, "sp"),
+        nonexistent=_policy(found, "np"),
+        is_dkim_strict=found.get("adkim", "").lower() == "s",
+        is_spf_strict=found.get("aspf", "").lower() == "s",
+        psd=_psd(found),
+        # pct=0 was how RFC 7489 said it; other percentages have no meaning any more (RFC 9989 appendix A.6)
+        is_testing=found.get("t", "y" if found.get("pct") == "0" else "n").lower() == "y",
+        reports=reports,
+    )
+
+
+def _unique(found: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names of DMARC tags have no case (RFC 7489 section 6.4, RFC 5234 section 2.3)."""
+    if len({name.lower() for name in found}) < len(found):
+        raise TagError("a tag stands there twice")
+    return list(found.items())
+
+
+def _policy(found: Mapping[str, str], name: str) -> DmarcPolicy | None:
+    try:
+        return DmarcPolicy(found.get(name, "").lower())
+    except ValueError:
+        return None
+
+
+def _psd(found: Mapping[str, str]) -> str:
+    value = found.get("psd", "u").lower()
+    return value if value in ("y", "n") else "u"
+
+
+def _has_report_uri(text: str) -> bool:
+    return any(_REPORT_URI.fullmatch(uri.strip()) for uri in text.split(","))
+
+
+def report_addresses(text: str) -> tuple[str, ...]:
+    """The mail addresses of a list of report URIs; a size limit (RFC 7489) is passed over."""
+    addresses = []
+    for uri in text.split(","):
+        match = _REPORT_URI.fullmatch(uri.strip())
+        if match is None or match[1].lower() != "mailto":
+            continue
+        try:
+            addresses.append(str(parse_address(unquote(match[2].partition("?")[0]))))
+        except AddressError:
+            continue
+    return tuple(addresses)
