@@ -59,8 +59,11 @@ class Load:
                     for _ in range(rng.randrange(1, 8)):
                         self._send(client, rng)
             except (OSError, AssertionError):
-                # nobody listens while the edge is dead: try again, but leave it the processor
-                self._stop.wait(0.02)
+                self._pause()
+
+    def _pause(self) -> None:
+        """What is dead starts again the sooner, the less of the processor its clients take."""
+        self._stop.wait(0.05)
 
     def _send(self, client: SmtpClient, rng: random.Random) -> None:
         name = messages.token()
@@ -75,3 +78,4 @@ class Load:
         if answer.code != 250:
             self.replies[f"{answer.code} {answer.enhanced}"] += 1
             client.command("RSET", 250)
+            self._pause()
