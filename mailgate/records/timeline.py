@@ -79,8 +79,10 @@ def timeline(
 def _completed(
     events: Sequence[Event], inspection: Inspection | None, decision: Decision | None, received_at: float
 ) -> list[Event]:
-    """What was found stands before what was decided, and that before all that followed from it."""
+    """What was found stands before what was decided, and that before all that followed from it. A message that waits
+    may be inspected again later: that line is one of those which followed."""
     kinds = [event.kind for event in events]
+    kinds = kinds[: kinds.index("committed") + 1] if "committed" in kinds else kinds
     listed = list(events)
     at = (
         kinds.index("decided")

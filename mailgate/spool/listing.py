@@ -15,7 +15,7 @@ from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool.queue import Content, Debt, Owed
+from mailgate.spool.queue import Content, Debt, Owed, Unscanned
 from mailgate.spool.schema import open_reader
 
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_path, r.mailbox, r.destination, r.state,
@@ -208,6 +208,25 @@ class Listing:
             is_clean=inspection is not None and _inspection(inspection).verdict is Verdict.CLEAN,
             owed=tuple(Owed(id, position, at, _outcome(told), until) for id, position, at, told, until in owed),
         )
+
+    def unscanned(self, after: int, limit: int) -> list[Unscanned]:
+        """Messages that are held until they have been scanned, from number `after` on."""
+        found = self._connection.execute(
+            "SELECT DISTINCT message FROM recipient WHERE unscanned = 1 AND message > ? ORDER BY message LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        return [each for (message,) in found for each in self._unscanned(message)]
+
+    def _unscanned(self, message: Any) -> Iterator[Unscanned]:
+        """None where its recipients have gone in the meantime."""
+        rows: list[Any] = self._connection.execute(
+            "SELECT m.envelope, m.content_size, m.content_format, m.content_key_id, m.content_in_file, r.forward_path "
+            "FROM message m JOIN recipient r ON r.message = m.id WHERE m.id = ? AND r.unscanned = 1 ORDER BY r.n",
+            (message,),
+        ).fetchall()
+        for envelope, size, content_format, key_id, in_file, _ in rows[:1]:
+            content = Content(size, None if in_file else b"", content_format, key_id)
+            yield Unscanned(message, _envelope(envelope), content, tuple(dict.fromkeys(row[5] for row in rows)))
 
     def inline_content(self, message: int) -> bytes:
         """The bytes of a small message; NotFoundError where they are gone."""

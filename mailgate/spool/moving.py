@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from mailgate.model.envelope import QueueId
-from mailgate.model.errors import NotFoundError
+from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.model.outcome import State
 from mailgate.spool.dropping import drop_contents
 from mailgate.spool.queue import Content, Moved, Selection
@@ -15,11 +15,12 @@ from mailgate.spool.schedule import Schedule
 from mailgate.spool.timeline import Timeline
 
 _WAITING = """SELECT r.message, r.n, r.forward_path, r.state, r.lease_until, m.content_size, m.content_format,
-    m.content_key_id, m.content_in_file, m.tenant
+    m.content_key_id, m.content_in_file, m.tenant, r.unscanned
     FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? ORDER BY r.n"""
 _RETRY = "UPDATE recipient SET next_attempt_at = ?, listed = 1 WHERE message = ? AND n = ?"
 _RELEASE = """UPDATE recipient SET state = 'queued', next_attempt_at = ?1, attempts = 0, reason = '', expires_at = ?2,
     notice_at = ?3, lease_holder = '', listed = 1 WHERE message = ?4 AND n = ?5"""
+_SCANNED = "UPDATE recipient SET unscanned = 0 WHERE message = ? AND n = ?"
 _PARK = "UPDATE recipient SET state = ?, reason = ?, lease_holder = '', listed = 1 WHERE message = ? AND n = ?"
 
 
@@ -29,8 +30,8 @@ class Moving:
         self._timeline = timeline
         self._schedule = schedule
 
-    def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
-        """NotFoundError where none of the selected recipients waits."""
+    def move(self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool) -> Moved:
+        """NotFoundError where none of the selected recipients waits, ConflictError where they wait for the scanner."""
         found = self._connection.execute(_WAITING, (selection.queue_id,))
         rows = [row for row in found if selection.holds(row[9], row[2], row[3])]
         if not rows:
@@ -39,8 +40,14 @@ class Moving:
                 f"{selection.queue_id} has no such recipient that is {states}; `mailgate trace {selection.queue_id}` "
                 "tells what became of it"
             )
+        if state is State.QUEUED and not is_scanned and any(row[10] for row in rows):
+            raise ConflictError(
+                f"{selection.queue_id} has not been scanned yet; it goes on by itself once a scanner has answered"
+            )
         free = [row for row in rows if row[4] <= now]
         for row in free:
+            if is_scanned:
+                self._connection.execute(_SCANNED, row[:2])
             self._change(row, state, now, by, reason)
         freed: tuple[tuple[QueueId, Content], ...] = ()
         if state.is_final and free:

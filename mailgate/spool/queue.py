@@ -154,6 +154,16 @@ class Debt:
     owed: tuple[Owed, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unscanned:
+    """A message that is held until it has been scanned, for these recipients."""
+
+    message: int
+    envelope: Envelope
+    content: Content
+    forward_paths: tuple[str, ...]
+
+
 class SpoolStore(Protocol):
     """One writer's view of the spool. Every method joins the transaction that `begin` opened; nothing is kept before
     `commit` returns. StorageFullError where there is no room: then the caller rolls back and nothing is kept."""
@@ -186,6 +196,9 @@ class SpoolStore(Protocol):
     def record(self, finished: Sequence[Finished], now: float) -> Recorded:
         """Outcomes of attempts. One whose lease went to another holder only leaves its line in the timeline."""
 
+    def owe(self, message: int, position: int, outcome: Outcome, now: float) -> None:
+        """The sender is to be told of this, whatever it asked for."""
+
     def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:
         """The sender has its notice, or can't have one; `facts` say so in the timeline."""
 
@@ -196,8 +209,12 @@ class SpoolStore(Protocol):
 
     def envelope(self, message: int) -> Envelope: ...
 
-    def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
-        """QUEUED: tried now; HELD, QUARANTINED: waits; DELETED: final. NotFoundError where no such row waits."""
+    def move(
+        self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool = False
+    ) -> Moved:
+        """QUEUED: tried now; HELD, QUARANTINED: waits; DELETED: final. NotFoundError where no such row waits. What is
+        held until it has been scanned leaves that state only with `is_scanned`, or to be deleted; else
+        ConflictError."""
 
     def release_leases(self, now: float) -> int:
         """All leases are void (at start: their holders are gone). Returns how many there were."""

@@ -53,6 +53,7 @@ CREATE TABLE recipient (
     reply_code INTEGER NOT NULL,
     reply_enhanced TEXT NOT NULL,
     notify TEXT NOT NULL,            -- what the sender is told of: some of SUCCESS,FAILURE,DELAY
+    unscanned INTEGER NOT NULL,      -- 1: held since it came, until it has been scanned; nobody can release it
     is_proven INTEGER NOT NULL,      -- 0: nobody knows whether the sender is who it says; then never a bounce
     -- 0 while the attempt made together with the commit is under way: almost every local row lives only that long,
     -- and stays out of all the indexes below
@@ -64,6 +65,7 @@ CREATE INDEX local_due ON recipient (tenant, next_attempt_at) WHERE listed = 1 A
 CREATE INDEX relay_due ON recipient (tenant, destination, next_attempt_at)
     WHERE listed = 1 AND state = 'queued' AND mailbox = '';
 CREATE INDEX relay_due_at ON recipient (next_attempt_at) WHERE listed = 1 AND state = 'queued' AND mailbox = '';
+CREATE INDEX unscanned ON recipient (message) WHERE unscanned = 1;
 CREATE INDEX by_tenant ON recipient (tenant, message, n) WHERE listed = 1;
 CREATE INDEX by_tenant_state ON recipient (tenant, state, message, n) WHERE listed = 1;
 CREATE INDEX by_state ON recipient (state, message, n) WHERE listed = 1;

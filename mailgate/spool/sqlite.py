@@ -14,7 +14,7 @@ import msgspec
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.envelope import Envelope
 from mailgate.model.event import Event
-from mailgate.model.outcome import State
+from mailgate.model.outcome import Outcome, State
 from mailgate.spool import durable as syncs
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
@@ -33,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 14)})"  # noqa: S608
-_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 22)})"  # noqa: S608
+_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 23)})"  # noqa: S608
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -179,6 +179,7 @@ class SqliteSpool:
                 0,
                 "",
                 ",".join(attempt.notify),
+                row.state is State.HELD,
                 attempt.is_proven,
                 not holder,
             ),
@@ -225,12 +226,18 @@ class SqliteSpool:
         return self._recording.record(finished, now)
 
     @_translated
+    def owe(self, message: int, position: int, outcome: Outcome, now: float) -> None:
+        self._owing.owe(message, position, outcome, now, now)
+
+    @_translated
     def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:
         return self._owing.settle(message, owed, now, facts)
 
     @_translated
-    def move(self, selection: Selection, state: State, now: float, by: str, reason: str) -> Moved:
-        return self._moving.move(selection, state, now, by, reason)
+    def move(
+        self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool = False
+    ) -> Moved:
+        return self._moving.move(selection, state, now, by, reason, is_scanned)
 
     @_translated
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None:

@@ -1,0 +1,79 @@
+"""Scans kept messages again: those that are held until a scanner answers, and those about to leave quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from mailgate.ipc.calls import Inspect, Inspected, InspectLimits
+from mailgate.ipc.inspection import Line
+from mailgate.model.envelope import Direction, Envelope
+from mailgate.model.errors import UnavailableError
+from mailgate.model.verdict import Inspection, Unscanned, not_scanned
+from mailgate.policy.effective import EffectivePolicy
+from mailgate.spool.content import ContentFolder
+from mailgate.spool.listing import Listing
+from mailgate.spool.queue import Content
+
+WALL_SECONDS = 55.0
+AT_ONCE = 2  # so that what waits does not crowd out what comes in
+ATTEMPTS = 2
+
+
+def read_content(
+    listing: Listing, contents: ContentFolder, message: int, envelope: Envelope, content: Content
+) -> bytes | Path:
+    """What is to be scanned; NotFoundError where a small content is gone. In the thread of the listing."""
+    if content.in_file:
+        return contents.path(envelope.queue_id, content)
+    return listing.inline_content(message)
+
+
+class Rescan:
+    """Runs in the event loop. Connections of its own to the inspectors, taken in turn."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self._turn = 0
+        self._free = asyncio.Semaphore(AT_ONCE)
+
+    async def inspect(self, content: bytes | Path, envelope: Envelope, policy: EffectivePolicy) -> Inspection:
+        """UnavailableError where no inspector can be reached or the file can't be read. A message on which two
+        inspectors gave up is *not scanned(worker)*."""
+        limits = InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts, wall_seconds=WALL_SECONDS)
+        is_inbound = envelope.direction is Direction.INBOUND
+        async with self._free:
+            if isinstance(content, bytes):
+                return await self._ask(Inspect(len(content), content, limits, is_inbound), None)
+            try:
+                descriptor = os.open(content, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise UnavailableError(f"{content}: {error.strerror}") from error
+            try:
+                return await self._ask(Inspect(content.stat().st_size, None, limits, is_inbound), descriptor)
+            finally:
+                os.close(descriptor)
+
+    async def _ask(self, request: Inspect, descriptor: int | None) -> Inspection:
+        cause = ""
+        for _ in range(ATTEMPTS):
+            self._turn = (self._turn + 1) % len(self._paths)
+            line = Line(self._paths[self._turn])
+            try:
+                async with asyncio.timeout(WALL_SECONDS + 3):
+                    answer = await line.ask(request, descriptor)
+            except (ConnectionRefusedError, FileNotFoundError) as error:
+                raise UnavailableError(f"no inspector can be reached: {error.strerror}") from error
+            except (OSError, EOFError, TimeoutError, msgspec.DecodeError) as error:
+                cause = str(error) or type(error).__name__
+                continue
+            finally:
+                line.close()
+            if isinstance(answer, Inspected):
+                return answer.inspection
+            cause = answer.text
+        return not_scanned(Unscanned.WORKER, request.size, cause)
