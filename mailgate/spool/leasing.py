@@ -3,7 +3,7 @@ so that one with a million messages delays nobody else. Where the last call stop
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,14 @@ _DUE = {
     Route.LOCAL: "listed = 1 AND state = 'queued' AND mailbox <> ''",
     Route.RELAY: "listed = 1 AND state = 'queued' AND mailbox = ''",
 }
+# named, since without statistics the planner takes an index by state and looks at a whole queue
+_BY_LANE = {Route.LOCAL: "local_due", Route.RELAY: "relay_due"}
+_BY_TIME = {Route.LOCAL: "local_due_at", Route.RELAY: "relay_due_at"}
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.forward_path, r.mailbox, r.destination, r.position,
     r.attempts, r.received_at, r.expires_at, r.notice_at, r.notify, r.is_proven, m.content_size, m.content_format,
     m.content_key_id"""
 _TAKE = f"""SELECT {_COLUMNS}, c.bytes
-    FROM recipient r JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = r.message
+    FROM recipient r INDEXED BY {{index}} JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = r.message
     WHERE {{lane}} AND r.next_attempt_at <= ? AND {{due}} ORDER BY r.next_attempt_at LIMIT ?"""  # noqa: S608
 _FIND = f"""SELECT {_COLUMNS}, m.content_in_file, r.lease_holder
     FROM recipient r JOIN message m ON m.id = r.message WHERE r.message = ? AND r.n = ?"""  # noqa: S608
@@ -46,22 +49,24 @@ class Leasing:
             return []
         share = max(1, limit // 16)
         taken: list[Attempt] = []
-        hungry = True
-        while hungry and len(taken) < limit:
-            hungry = False
-            for tenant in self._tenants(route):
+        tenants: Iterable[str] = self._tenants(route)
+        while tenants and len(taken) < limit:
+            hungry: list[str] = []
+            for tenant in tenants:
                 self._last_tenant[route] = tenant
                 rows = self._turn(route, tenant, min(share, limit - len(taken)), now, excluded)
                 taken += [self._take(row, holder, now + seconds) for row in rows]
-                hungry = hungry or bool(rows)
                 if len(taken) >= limit:
                     break
+                if rows:
+                    hungry.append(tenant)
+            tenants = hungry
         return taken
 
     def next_due(self, route: Route) -> float | None:
         """When the first row of `route` is due, leases that run out included."""
         found: float | None = self._connection.execute(
-            f"SELECT min(next_attempt_at) FROM recipient WHERE {_DUE[route]}"  # noqa: S608
+            f"SELECT min(next_attempt_at) FROM recipient INDEXED BY {_BY_TIME[route]} WHERE {_DUE[route]}"  # noqa: S608
         ).get
         return found
 
@@ -70,7 +75,7 @@ class Leasing:
         return self._connection.changes()
 
     def _tenants(self, route: Route) -> Iterator[str]:
-        query = f"SELECT min(tenant) FROM recipient WHERE {_DUE[route]} AND tenant > ?"  # noqa: S608
+        query = _smallest("tenant", route, "tenant > ?")
         return self._ring(query, (), self._last_tenant[route])
 
     def _ring(self, query: str, bound: tuple[str, ...], last: str) -> Iterator[str]:
@@ -87,7 +92,7 @@ class Leasing:
     ) -> list[tuple[Any, ...]]:
         if route is Route.LOCAL:
             return self._due(route, "r.tenant = ?", (tenant,), now, share)
-        query = f"SELECT min(destination) FROM recipient WHERE {_DUE[route]} AND tenant = ? AND destination > ?"  # noqa: S608
+        query = _smallest("destination", route, "tenant = ? AND destination > ?")
         rows: list[tuple[Any, ...]] = []
         for looked, destination in enumerate(self._ring(query, (tenant,), self._last_destination.get(tenant, ""))):
             self._last_destination[tenant] = destination
@@ -98,7 +103,7 @@ class Leasing:
         return rows
 
     def _due(self, route: Route, lane: str, bound: tuple[str, ...], now: float, limit: int) -> list[tuple[Any, ...]]:
-        statement = _TAKE.format(lane=lane, due=_DUE[route])
+        statement = _TAKE.format(lane=lane, due=_DUE[route], index=_BY_LANE[route])
         return list(self._connection.execute(statement, (*bound, now, limit)))
 
     def _take(self, row: tuple[Any, ...], holder: str, until: float) -> Attempt:
@@ -113,6 +118,10 @@ class Leasing:
             return None
         size, content_format, key_id, in_file, holder = row[14:]
         return _attempt(row, holder, Content(size, None if in_file else b"", content_format, key_id))
+
+
+def _smallest(column: str, route: Route, among: str) -> str:
+    return f"SELECT min({column}) FROM recipient INDEXED BY {_BY_LANE[route]} WHERE {_DUE[route]} AND {among}"  # noqa: S608
 
 
 def _attempt(row: tuple[Any, ...], holder: str, content: Content) -> Attempt:

@@ -104,3 +104,27 @@ def test_a_deferred_destination_leaves_the_turn_to_others(spool: SqliteSpool) ->
     spool.commit()
     assert [attempt.destination for attempt in take(spool, Route.RELAY, 10)] == ["on.example"]
     assert len(take(spool, Route.RELAY, 10, now=NOW + 400)) == 3
+
+
+@pytest.mark.parametrize("route", [Route.LOCAL, Route.RELAY])
+def test_a_lease_looks_at_no_more_rows_than_it_takes(spool: SqliteSpool, route: Route) -> None:
+    """Counted in steps of the database's machine: a queue ten times as long must not cost ten times as much."""
+
+    def cost() -> int:
+        steps = 0
+
+        def count() -> bool:
+            nonlocal steps
+            steps += 1
+            return False
+
+        spool._connection.set_progress_handler(count, 10)
+        taken = take(spool, route, 20)
+        spool._connection.set_progress_handler(None)
+        assert len(taken) == 20
+        return steps
+
+    keep(spool, *(entry(*_to(route, f"u{n}@d{n % 7}.example"), tenant=f"t{n % 3}") for n in range(100)))
+    short = cost()
+    keep(spool, *(entry(*_to(route, f"u{n}@d{n % 7}.example"), tenant=f"t{n % 3}") for n in range(1500)))
+    assert cost() < 1.5 * short + 20
