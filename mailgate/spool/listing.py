@@ -22,6 +22,8 @@ _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_pa
     r.attempts, r.received_at, r.next_attempt_at, r.lease_holder, r.expires_at, r.reason, r.reply_code,
     r.reply_enhanced, m.content_size"""
 
+_KEPT = """id, envelope, accepted, decision, inspection, events, content_size, content_format, content_key_id,
+    content_in_file"""
 _DEBTS = """SELECT m.id, m.envelope, m.inspection, m.content_size, m.content_format, m.content_key_id, m.content_in_file
     FROM (
         SELECT n.message FROM notice n WHERE n.message > ? GROUP BY n.message HAVING min(n.at) <= ? OR NOT EXISTS (
@@ -35,6 +37,12 @@ _envelope = msgspec.json.Decoder(Envelope).decode
 _decision = msgspec.json.Decoder(Decision).decode
 _inspection = msgspec.json.Decoder(Inspection).decode
 _outcome = msgspec.json.Decoder(Outcome).decode
+
+
+Key = tuple[int, int]
+"""(message, n) of a row."""
+FIRST: Key = (0, -1)
+"""Comes before every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +94,19 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """All that is kept of one message. `decision` is None where it was refused in the dialogue."""
+    """All that is kept of one message. `decision` and `content` are None where it was refused in the dialogue."""
 
+    message: int
     envelope: Envelope
     accepted: bool
     decision: Decision | None
     inspection: Inspection | None
     events: tuple[Event, ...]
-    size: int | None
+    content: Content | None
+
+    @property
+    def size(self) -> int | None:
+        return None if self.content is None else self.content.size
 
 
 class Listing:
@@ -102,7 +115,7 @@ class Listing:
     def __init__(self, path: Path) -> None:
         self._connection = open_reader(path)
 
-    def page(self, chosen: Filter, after: tuple[int, int] = (0, -1), limit: int = 100) -> list[Row]:
+    def page(self, chosen: Filter, after: Key = FIRST, limit: int = 100) -> list[Row]:
         """Oldest first, those after the row (message, n) of the page before. A filtered list leaves out what is in the
         attempt made together with the commit (a moment, in general)."""
         terms, bound = self._terms(chosen)
@@ -112,6 +125,23 @@ class Listing:
             (*after, *bound, limit),
         )
         return [Row(*row) for row in rows]
+
+    def outlines(self, chosen: Filter, after: Key, limit: int) -> Iterator[tuple[int, int, str, str]]:
+        """(message, n, forward-path, reason) of the rows that `page` would list."""
+        terms, bound = self._terms(chosen)
+        yield from self._connection.execute(
+            "SELECT r.message, r.n, r.forward_path, r.reason FROM recipient r "  # noqa: S608
+            f"WHERE (r.message, r.n) > (?, ?) {terms} ORDER BY r.message, r.n LIMIT ?",
+            (*after, *bound, limit),
+        )
+
+    def rows_at(self, keys: Iterable[Key]) -> list[Row]:
+        """The rows with these keys, in this order; what has gone is left out."""
+        statement = (
+            f"SELECT {_COLUMNS} FROM recipient r JOIN message m ON m.id = r.message "  # noqa: S608
+            "WHERE r.message = ? AND r.n = ?"
+        )
+        return [Row(*row) for key in keys for row in self._connection.execute(statement, key)]
 
     def rows_of(self, queue_id: str) -> list[Row]:
         rows = self._connection.execute(
@@ -152,19 +182,20 @@ class Listing:
         """The messages with this queue id or Message-ID (with or without its angle brackets), oldest first."""
         given = queue_id_or_message_id
         rows = self._connection.execute(
-            "SELECT id, envelope, accepted, decision, inspection, events, content_size FROM message "
-            "WHERE queue_id = ?1 UNION SELECT id, envelope, accepted, decision, inspection, events, content_size "
-            "FROM message WHERE message_id <> '' AND message_id IN (?1, ?2) ORDER BY 1 LIMIT 1000",
+            f"SELECT {_KEPT} FROM message WHERE queue_id = ?1 "  # noqa: S608
+            f"UNION SELECT {_KEPT} FROM message WHERE message_id <> '' AND message_id IN (?1, ?2) "
+            "ORDER BY 1 LIMIT 1000",
             (given, f"<{given}>"),
         )
         return [self._kept(*row) for row in rows]
 
     def _kept(self, message: int, envelope: bytes, accepted: int, *rest: Any) -> Kept:
-        decision, inspection, events, size = rest
+        decision, inspection, events, size, content_format, key_id, in_file = rest
         later = self._connection.execute(
             "SELECT at, kind, facts, recipient FROM timeline WHERE message = ? ORDER BY seq", (message,)
         )
         return Kept(
+            message=message,
             envelope=_envelope(envelope),
             accepted=bool(accepted),
             decision=_decision(decision) if decision else None,
@@ -173,7 +204,7 @@ class Listing:
                 *_events(events),
                 *(Event(at, kind, msgspec.json.decode(facts), recipient) for at, kind, facts, recipient in later),
             ),
-            size=size,
+            content=Content(size, None if in_file else b"", content_format, key_id) if accepted else None,
         )
 
     def waiting_contents(self) -> Iterator[Waiting]:

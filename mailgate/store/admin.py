@@ -11,9 +11,9 @@ from mailgate.model.errors import UserError
 from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
 from mailgate.store import admin_tenancy, spool_commands
+from mailgate.store.desk import Desk
 from mailgate.store.opening import open_spool
 from mailgate.store.policies import Policies
-from mailgate.store.spool_commands import Desk
 from mailgate.tenancy.directory import Directory
 
 

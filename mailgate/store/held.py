@@ -32,7 +32,8 @@ _log = logging.getLogger(__name__)
 
 
 class HeldMail:
-    """Runs in the event loop. `thread` is the one that may read the lists; `wake`: the queue has something to do."""
+    """Runs in the event loop. `thread` is the one that may read the lists; `wake`: the queue has something to do;
+    `owes`: a sender is to be told something."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class HeldMail:
         policy: Callable[[], Snapshot],
         clock: Callable[[], float],
         wake: Callable[[], None],
+        owes: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._listing = listing
@@ -53,6 +55,7 @@ class HeldMail:
         self._policy = policy
         self._clock = clock
         self._wake = wake
+        self._owes = owes
 
     async def run(self) -> None:
         """Until cancelled. While the scanner is away the pauses grow; what comes meanwhile waits for the next look."""
@@ -90,6 +93,7 @@ class HeldMail:
         rulings = evaluate_each(policy, facts)
         await self._writer.do(partial(self._apply, held, inspection, rulings))
         self._wake()
+        self._owes()
         return True
 
     def _apply(self, held: Unscanned, inspection: Inspection, rulings: tuple[Ruling, ...], spool: SpoolStore) -> None:

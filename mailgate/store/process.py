@@ -10,22 +10,27 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
 from mailgate.ipc.frames import Peer
+from mailgate.model.envelope import Envelope
+from mailgate.model.verdict import Inspection
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
 from mailgate.store import admin, admin_tenancy, retention, spool_commands
 from mailgate.store.delivery import Delivery
+from mailgate.store.desk import Desk
+from mailgate.store.held import HeldMail
 from mailgate.store.mailbox_logins import MailboxLogins
 from mailgate.store.notices import Notices, Surroundings
 from mailgate.store.opening import OpenSpool, open_spool
 from mailgate.store.policies import Policies
+from mailgate.store.rescan import Rescan
 from mailgate.store.retries import Retries
 from mailgate.store.room import Room
 from mailgate.store.service import Service
-from mailgate.store.spool_commands import Desk
 from mailgate.store.writer import Writer
 
 SWEEP_SECONDS = 6 * 3600.0
@@ -78,6 +83,13 @@ class StoreProcess:
             holder = secrets.token_hex(8)
             room = Room(self._settings.data_dir, lambda: spool.store.growth)
             service = Service(writer, delivery, spool.contents, directory, policies, holder, clock, wake, room)
+            rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
+
+            def inspect(content: bytes | Path, envelope: Envelope) -> Inspection:
+                """Blocking; from the admin thread."""
+                policy = policies.current.for_tenant(envelope.tenant)
+                return asyncio.run_coroutine_threadsafe(rescan.inspect(content, envelope, policy), loop).result()
+
             desk = Desk(
                 write=writer.do_blocking,
                 listing=spool.listing,
@@ -86,6 +98,7 @@ class StoreProcess:
                 wake=wake,
                 policy=lambda: policies.current,
                 reload=service.reload,
+                inspect=inspect,
             )
             service.take_commands(spool_commands.handlers(desk), admin_tenancy.handlers(directory))
             self._service = service
@@ -101,7 +114,19 @@ class StoreProcess:
                 wake=wake,
                 clear=delivery.clear,
             )
+            held = HeldMail(
+                writer,
+                spool.listing,
+                spool.contents,
+                rescan,
+                service.admin_thread,
+                lambda: policies.current,
+                clock,
+                wake,
+                owed.set,
+            )
             work = (
+                held.run(),
                 Retries(writer, delivery, holder, clock, changed).run(),
                 Notices(around, owed).run(),
                 _sweep(service, desk),

@@ -10,7 +10,7 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.spool.listing import Filter, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.schedule import DAY
-from mailgate.store.spool_commands import Desk, clear
+from mailgate.store.desk import Desk, clear
 
 STEP = 500
 

@@ -1,0 +1,134 @@
+"""Commands on the quarantine, always for one tenant. What leaves it is scanned first, with today's signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mailgate.dsn.returned import HEADER_LIMIT, header_of
+from mailgate.model.envelope import QueueId
+from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
+from mailgate.model.event import Event
+from mailgate.model.outcome import State
+from mailgate.model.verdict import Verdict
+from mailgate.records.timeline import inspection_facts
+from mailgate.spool.listing import Filter, Kept
+from mailgate.spool.queue import Moved, Selection, SpoolStore
+from mailgate.spool.search import Wanted
+from mailgate.store.desk import Desk, Json, accepted, clear, page, shown
+from mailgate.store.rescan import read_content
+
+_IN_QUARANTINE = frozenset({State.QUARANTINED})
+
+
+def _list(
+    desk: Desk,
+    tenant: str,
+    sender: str | None = None,
+    recipient: str = "",
+    why: str = "",
+    older_than: float | None = None,
+    younger_than: float | None = None,
+    after: str = "",
+    limit: int = 100,
+) -> Json:
+    """Arguments and result as those of `queue.list`."""
+    now = desk.clock()
+    chosen = Filter(
+        tenant=tenant,
+        reverse_path=sender,
+        state=State.QUARANTINED,
+        older_than=None if older_than is None else now - older_than,
+        younger_than=None if younger_than is None else now - younger_than,
+    )
+    return page(desk, chosen, Wanted(why, recipient), after, limit)
+
+
+def _show(desk: Desk, id: str, tenant: str) -> Json:
+    """As `queue.show`, and "header": [name, value] of each field. Nothing of the body."""
+    kept = _quarantined(desk, id, tenant)
+    return shown(desk, id, tenant) | {"header": _header(_content(desk, kept))}
+
+
+def _quarantined(desk: Desk, id: str, tenant: str) -> Kept:
+    kept = accepted(desk, id, tenant)
+    if all(row.state != State.QUARANTINED for row in desk.listing.rows_of(kept.envelope.queue_id)):
+        raise NotFoundError(f"{id} is not in quarantine")
+    return kept
+
+
+def _content(desk: Desk, kept: Kept) -> bytes | Path:
+    assert kept.content is not None, "an accepted message has a content"
+    return read_content(desk.listing, desk.contents, kept.message, kept.envelope, kept.content)
+
+
+def _header(content: bytes | Path) -> list[list[str]]:
+    if isinstance(content, bytes):
+        header = header_of(content)
+    else:
+        with content.open("rb") as file:
+            header = header_of(file.read(HEADER_LIMIT + 2))
+    unfolded = header.decode("utf-8", "replace").replace("\r\n ", " ").replace("\r\n\t", " ")
+    fields = (line.partition(":") for line in unfolded.split("\r\n") if line)
+    return [[name, value.strip()] for name, _, value in fields]
+
+
+def _release(
+    desk: Desk,
+    id: str,
+    tenant: str,
+    recipients: Sequence[str] = (),
+    by: str = "administrator",
+    reason: str = "",
+    confirm_infected: bool = False,
+) -> Json:
+    """Delivers the same bytes after all. ConflictError for infected mail without a reason and `confirm_infected`;
+    UnavailableError where it can't be scanned now: then nothing changes. Returns {"changed": forward-paths, "busy":
+    […], "verdict", "signature"}."""
+    kept = _quarantined(desk, id, tenant)
+    inspection = desk.inspect(_content(desk, kept), kept.envelope)
+    if inspection.is_transient:
+        raise UnavailableError("the scanner gave no verdict, so nothing was released; try again later")
+    if inspection.verdict is Verdict.INFECTED and not (reason and confirm_infected):
+        raise ConflictError(
+            f"{id} is infected with {inspection.signature}: it is released only with a reason and a confirmation "
+            "(--reason and --confirm-infected)"
+        )
+    now = desk.clock()
+
+    def apply(spool: SpoolStore) -> Moved:
+        spool.note(kept.envelope, (Event(now, "inspected", inspection_facts(inspection)),))
+        return spool.move(_selection(kept, recipients), State.QUEUED, now, by, reason)
+
+    moved = desk.write(apply)
+    desk.wake()
+    return {
+        "changed": list(moved.changed),
+        "busy": list(moved.busy),
+        "verdict": str(inspection.verdict),
+        "signature": inspection.signature,
+    }
+
+
+def _delete(
+    desk: Desk, id: str, tenant: str, recipients: Sequence[str] = (), by: str = "administrator", reason: str = ""
+) -> Json:
+    """Returns {"changed": forward-paths, "busy": […]}."""
+    selection = _selection(_quarantined(desk, id, tenant), recipients)
+    now = desk.clock()
+    moved = desk.write(lambda spool: spool.move(selection, State.DELETED, now, by, reason), partial(clear, desk))
+    return {"changed": list(moved.changed), "busy": list(moved.busy)}
+
+
+def _selection(kept: Kept, recipients: Sequence[str]) -> Selection:
+    return Selection(QueueId(kept.envelope.queue_id), _IN_QUARANTINE, frozenset(recipients), kept.envelope.tenant)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "quarantine.list": _list,
+    "quarantine.show": _show,
+    "quarantine.release": _release,
+    "quarantine.delete": _delete,
+}
