@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mailgate.cli import output
+from mailgate.cli import output, parts
 from mailgate.cli.connection import admin
 
 _STYLES = {"delivered": "green", "relayed": "green", "refused": "red", "bounced": "red", "quarantined": "yellow"}
-_VERDICTS = {"clean": "green", "infected": "bold red", "not-scanned": "yellow"}
 
 
 def run(
@@ -41,19 +40,7 @@ def _show(timeline: dict[str, Any]) -> None:
         text = f"  {output.moment(event['at'])}  {event['kind']}{recipient}: {event['text']}"
         output.say(text, _STYLES.get(event["kind"], ""))
         if event["kind"] == "inspected":
-            _show_parts(event["facts"].get("parts", ()))
+            parts.show(event["facts"].get("parts", ()), indent=27)
     for waiting in timeline["waiting"]:
         reason = f": {waiting['reason']}" if waiting["reason"] else ""
         output.say(f"  now {waiting['state']}: {waiting['recipient']}{reason}", "yellow")
-
-
-def _show_parts(parts: list[dict[str, Any]]) -> None:
-    """The tree of the message; a part inside another one is indented."""
-    for part in parts:
-        depth = part["place"].count(".") + part["place"].count("/")
-        why = part["signature"] or part["reason"] or ""
-        kind = part["detected_type"] or part["declared_type"]
-        name = f" {part['name']}" if part["name"] else ""
-        found = f"{part['verdict']} {why}".rstrip()
-        text = f"{'':27}{'  ' * depth}{part['place']}{name}  {kind}, {part['size']} bytes: {found}"
-        output.say(text, _VERDICTS.get(part["verdict"], ""))

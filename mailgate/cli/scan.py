@@ -1,0 +1,75 @@
+"""`mailgate scan`: what would happen to a message, and why. Nothing is kept, and no gateway has to run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from mailgate import settings as settings_module
+from mailgate.cli import output, parts
+from mailgate.model.decision import Action, Decision
+from mailgate.model.envelope import Direction
+from mailgate.model.errors import UserError
+from mailgate.model.verdict import Inspection
+
+MEMORY = 1 << 30  # bytes that the inspection may take, as in an inspector process
+
+_STYLES = {Action.ACCEPT: "green", Action.REJECT: "bold red"}
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A message as it is stored, e.g. message.eml.")],
+    tenant: Annotated[str, typer.Option(help="Judge by this tenant's policy.")] = "",
+    sender: Annotated[str, typer.Option(help="The reverse-path, for rules that look at it.")] = "",
+    recipient: Annotated[str, typer.Option(help="The forward-path, for rules that look at it.")] = "",
+    outbound: Annotated[bool, typer.Option("--outbound", help="As if a user of the tenant had submitted it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Inspect a message as the gateway does and show every part, its verdict, and what the policy says.
+
+    Exit 0 where it would be accepted, 1 where not, 3 where no scanner answers."""
+    from mailgate.inspect import confinement, worker
+    from mailgate.ipc.calls import InspectLimits
+    from mailgate.policy.evaluate import Facts, evaluate
+    from mailgate.policy.loader import load
+
+    settings = settings_module.load()
+    raw = _read(file)
+    policy = load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
+    inspection_of = worker.inspector(settings.clamd)
+    needs_network = any(endpoint.startswith("tcp:") for endpoint in settings.clamd)
+    confinement.confine(settings.inspector_user, MEMORY, os.getppid(), needs_network=needs_network)
+    inspection = inspection_of(raw, InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts))
+    direction = Direction.OUTBOUND if outbound else Direction.INBOUND
+    decision = evaluate(policy, Facts(direction, sender, (recipient,), len(raw), inspection))
+    if as_json:
+        output.emit_json({"decision": msgspec.to_builtins(decision), "inspection": msgspec.to_builtins(inspection)})
+    else:
+        _show(inspection, decision)
+    if inspection.is_transient:
+        raise typer.Exit(3)
+    if decision.action is not Action.ACCEPT:
+        raise typer.Exit(1)
+
+
+def _read(file: Path) -> bytes:
+    """With the line ends that it would have on the wire."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}. Name a file with one message") from None
+    return raw if b"\r\n" in raw else raw.replace(b"\n", b"\r\n")
+
+
+def _show(inspection: Inspection, decision: Decision) -> None:
+    output.say(f"{decision.action}: {decision.reason}", _STYLES.get(decision.action, "yellow"))
+    output.say(f"  by {decision.rule} (policy version {decision.policy_version})")
+    parts.show(msgspec.to_builtins(inspection.parts), indent=2)
+    for defect in inspection.defects:
+        where = f" at {defect.place}" if defect.place else ""
+        output.say(f"  defect {defect.name}{where} {defect.detail}".rstrip(), "yellow")
+    output.say(f"  scanned by {inspection.scanner or 'nobody'} ({inspection.engine} {inspection.signatures})".rstrip())
