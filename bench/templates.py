@@ -30,7 +30,8 @@ def build(size: int) -> bytes:
     lines = room // (LINE + 2)
     encoded = bytearray(base64.encodebytes(random.Random(11).randbytes(lines * LINE // 4 * 3)).replace(b"\n", b"\r\n"))
     step = max(_MARKED_EVERY // (LINE + 2), 1) * (LINE + 2)
-    for at in range(0, len(encoded) - LINE, step):
+    # not from its first line: random bytes there would now and then look like a program
+    for at in range(LINE + 2, len(encoded) - LINE, step):
         encoded[at : at + 32] = MARK * 32
     return head + part + bytes(encoded) + end
 
