@@ -3,16 +3,19 @@ PYTHON = .venv/bin/python
 # Tests that share a running gateway stay in one worker (loadgroup).
 PYTEST_ARGS = -n 2 --dist loadgroup
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench lock setup-run setup-test
+.PHONY: help run test compose-test check bench lock setup-run setup-test
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 8
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 14
 
 run: setup-run ## the gateway on loopback with a demo tenant, data in var/; Ctrl-C stops it
 	@$(PYTHON) -m scripts.demo
 
 test: setup-test ## every test; PYTEST_ARGS="tests/ops -x" for some
 	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+compose-test: setup-test ## the local stack of docker-compose.yml, built, used and restarted
+	@scripts/compose_test.sh
 
 check: setup-test ## style, types, direction of imports
 	@$(PYTHON) -m ruff check .

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Everything that `make run` or `make test` needs: Debian packages (as root), a virtual environment, the locked Python
-# packages. Quick where all of it is there. Usage: scripts/setup.sh run|test
+# packages. Quick where all of it is there. Usage: scripts/setup.sh run|test, or packages NAME... for these alone.
 set -eu
 cd "$(dirname "$0")/.."
 
-purpose=${1:?usage: scripts/setup.sh run|test}
+purpose=${1:?usage: scripts/setup.sh run|test|packages NAME...}
 run_packages="clamav-daemon libarchive13"
 test_packages="clamav-testfiles gcc libc6-dev strace"
 lock=requirements.lock
@@ -12,6 +12,9 @@ packages=$run_packages
 if [ "$purpose" = test ]; then
     lock=requirements-dev.lock
     packages="$run_packages $test_packages"
+elif [ "$purpose" = packages ]; then
+    shift
+    packages=$*
 fi
 
 # The first Python from 3.11 on that runs; one that can make virtual environments is preferred.
@@ -37,7 +40,7 @@ command -v dpkg-query >/dev/null || { echo "setup: this script knows Debian and 
 for package in $packages; do
     is_installed "$package" || missing="$missing $package"
 done
-[ -x .venv/bin/python ] || [ -n "$(find_python)" ] || missing="$missing python3 python3-venv"
+[ "$purpose" = packages ] || [ -x .venv/bin/python ] || [ -n "$(find_python)" ] || missing="$missing python3 python3-venv"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" != 0 ]; then
@@ -53,6 +56,7 @@ if [ -n "$missing" ]; then
         apt-get -qq install --yes --no-install-recommends $missing </dev/null >/dev/null
     }
 fi
+[ "$purpose" != packages ] || exit 0
 
 python=$(find_python)
 if [ ! -x .venv/bin/python ]; then
