@@ -57,6 +57,11 @@ def done(text: str) -> None:
     say(text, "green")
 
 
+def hint(text: str) -> None:
+    """A remark on stderr, so that what is on stdout stays a list."""
+    err.print(Text(_visible(text), style="dim"))
+
+
 def fail(text: str) -> None:
     """An error on stderr."""
     err.print(Text.assemble(("mailgate: ", "bold red"), _visible(text)))

@@ -1,0 +1,51 @@
+"""Options that choose waiting recipients, shared by the commands on queue and quarantine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from typing import Annotated
+
+import typer
+
+from mailgate.model.errors import UserError
+
+_AGE = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="A queue id, as the list shows it.")]
+Recipients = Annotated[
+    list[str] | None, typer.Option("--recipient", help="Only this recipient; may be repeated. All where not given.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Tenant = Annotated[str, typer.Option(help="Only what belongs to this tenant.")]
+Destination = Annotated[str, typer.Option(help="Only what goes to this domain.")]
+Sender = Annotated[str | None, typer.Option(help="Only this reverse-path; '' for the null one.")]
+To = Annotated[str, typer.Option("--recipient", help="Only this address, or every one of a domain: @far.example.")]
+Why = Annotated[str, typer.Option(help="Only what waits for a reason with this text in it.")]
+OlderThan = Annotated[str, typer.Option(help="Only what came in longer ago, e.g. 90s, 15m, 2h, 3d.")]
+YoungerThan = Annotated[str, typer.Option(help="Only what came in since, e.g. 15m.")]
+Limit = Annotated[int, typer.Option(min=0, help="Lines at most; 0 for all.")]
+Reason = Annotated[str, typer.Option(help="Kept in the timeline.")]
+
+
+def seconds(age: str) -> float | None:
+    """`2h` to 7200; None where nothing is given. UserError for anything else."""
+    if not age:
+        return None
+    match = _AGE.fullmatch(age)
+    if match is None:
+        raise UserError(f"{age!r} is no age: give a number and s, m, h or d, e.g. 2h")
+    return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def operator() -> str:
+    """Who gives this command, for the timeline: the account, or the one behind sudo."""
+    name = os.environ.get("SUDO_USER", "")
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = f"uid {os.getuid()}"
+    return name
