@@ -36,7 +36,7 @@ class PipelinedProtocol(SMTPProtocol):
         self._replies: deque[SMTPResponse] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._end: Exception | None = None
-        self.awaited = 0
+        self._is_starting_tls = False
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -84,18 +84,22 @@ class PipelinedProtocol(SMTPProtocol):
             raise SMTPReadTimeoutError("no reply in time") from None
         finally:
             self._waiter = None
-        return self._replies.popleft()
+        reply = self._replies.popleft()
+        if self._is_starting_tls and reply.code == 220 and not self.is_clean:
+            # what comes before the handshake may come from anybody (RFC 3207 section 6)
+            raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
+        return reply
 
     async def drain(self) -> None:
         """Until the transport takes more."""
         await self._drain_helper()
 
     async def start_tls(self, *arguments: Any, **named: Any) -> SMTPResponse:
-        response = await super().start_tls(*arguments, **named)
-        if not self.is_clean:
-            # what comes before the handshake may come from anybody (RFC 3207 section 6)
-            raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
-        return response
+        self._is_starting_tls = True
+        try:
+            return await super().start_tls(*arguments, **named)
+        finally:
+            self._is_starting_tls = False
 
 
 def _end_of_reply(buffer: bytearray) -> int | None:

@@ -271,4 +271,4 @@ def fault_of(error: BaseException, step: str) -> Fault:
         return Fault(FaultKind.TIMEOUT, step, f"no answer in time to {step}")
     if isinstance(error, GarbageError | _ProtocolError):
         return Fault(FaultKind.GARBAGE, step, str(error.args[-1]))
-    return Fault(FaultKind.DROPPED, step, f"{error}" or type(error).__name__)
+    return Fault(FaultKind.DROPPED, step, f"{step}: {error or type(error).__name__}")

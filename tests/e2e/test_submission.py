@@ -55,10 +55,12 @@ def test_a_user_sends_under_no_other_address(gateway: Gateway) -> None:
         assert client.command("MAIL FROM:<bob@elsewhere.example>", 550, 553).enhanced == "5.7.1"
 
 
-def test_outside_recipients_are_deferred(gateway: Gateway) -> None:
+def test_outside_recipients_are_taken_for_the_relay(gateway: Gateway) -> None:
     with gateway.submit(BOB) as client:
-        client.command(f"MAIL FROM:<{BOB}>", 250)
-        assert client.command("RCPT TO:<someone@elsewhere.example>").code == 451
+        answer = client.transfer(BOB, ["someone@elsewhere.example"], messages.clean(messages.token()))
+        assert answer.code == 250
+    waiting = gateway.json("queue", "show", answer.queue_id)
+    assert "someone@elsewhere.example" in str(waiting)
 
 
 def test_another_tenant_hosted_here_gets_its_own_copy(gateway: Gateway) -> None:

@@ -21,7 +21,7 @@ from dns.message import Message
 
 
 class Fault(enum.Enum):
-    """SILENT never answers; BOGUS fails unless validation is switched off (CD); the rest are response codes or forms."""
+    """SILENT never answers; BOGUS fails unless validation is switched off (CD)."""
 
     SILENT = "silent"
     SERVFAIL = "servfail"
@@ -33,8 +33,8 @@ Records = Mapping[tuple[str, str], Sequence[str]]
 
 
 class DnsServer:
-    """`records` by (name, type), e.g. `("example.org", "MX"): ["10 mx.example.org."]`; both may be changed while it runs.
-    Names without any record are NXDOMAIN. All in `secure` and below carries AD."""
+    """`records` by (name, type), e.g. `("example.org", "MX"): ["10 mx.example.org."]`; all may be changed while it
+    runs. Names without any record are NXDOMAIN. What lies in `secure` or below carries AD."""
 
     def __init__(self, records: Records | None = None) -> None:
         self.records: dict[tuple[str, str], Sequence[str]] = dict(records or {})

@@ -74,8 +74,8 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class PostfixHop:
-    """Needs root. `offered`, `required`, `none` and `deferring` are ports on `address`; what it takes for `domains` lies
-    in one Maildir."""
+    """Needs root. `offered`, `required`, `none` and `deferring` are ports on `address`; what it takes for `domains`
+    lies in one Maildir."""
 
     def __init__(self, root: Path, identity: Issued, domains: str, address: str = "127.0.0.1") -> None:
         self.root = root
