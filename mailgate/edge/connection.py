@@ -219,7 +219,7 @@ class Connection(SMTP):
 
     def _drop_transaction(self) -> None:
         if self.tx is not None:
-            self.tx.staging.close()
+            self.tx.close()
             self.tx = None
         self._chunks = None
 

@@ -8,20 +8,25 @@ import ipaddress
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from mailgate.edge.connection import close_all
 from mailgate.edge.inspectors import Inspectors
 from mailgate.edge.limits import SessionLimits
 from mailgate.edge.listener import Edge, Listener
+from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.session import Session
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log
+from mailgate.route.resolver import DnsResolver
 from mailgate.settings import Settings
 
 DRAIN_SECONDS = 65.0  # a little more than a message may take from its end to the reply
+
+FIRST_PROBE_SECONDS = 1.0  # that the first messages may wait for the DNS; without it they are taken unchecked
 
 _logger = log.get(__name__)
 
@@ -60,6 +65,7 @@ class EdgeProcess:
         self._snapshot: Snapshot | None = None
         self._limits = SessionLimits()
         self._has_policy = asyncio.Event()
+        self._resolver = WatchedResolver(DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic))
         store = StoreClient(settings.store_path, self._on_policy)
         around = Surroundings(
             hostname=settings.hostname,
@@ -67,6 +73,7 @@ class EdgeProcess:
             inspectors=Inspectors([settings.inspector_path(number) for number in range(settings.inspectors)]),
             policy=self._policy,
             limits=lambda: self._limits,
+            resolver=self._resolver,
         )
         self._edge = Edge(around, self._size_limit, settings.staging_dir)
 
@@ -84,7 +91,10 @@ class EdgeProcess:
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Serves from the moment the store has sent the policy; on `stop` running transactions are finished."""
         keeper = asyncio.create_task(self._edge.store.keep_connected(self._has_policy.set))
+        watcher = asyncio.create_task(self._resolver.watch())
         await self._has_policy.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._resolver.is_probed.wait(), FIRST_PROBE_SECONDS)
         servers = await self._listen()
         ready()
         await stop.wait()
@@ -92,9 +102,9 @@ class EdgeProcess:
         for server in servers:
             server.close()
         await close_all(self._edge.sessions, DRAIN_SECONDS)
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        for task in (keeper, watcher):
+            task.cancel()
+        await asyncio.gather(keeper, watcher, return_exceptions=True)
 
     async def _listen(self) -> list[asyncio.Server]:
         loop = asyncio.get_running_loop()

@@ -73,7 +73,6 @@ BAD_BYTES = Reply(554, "5.6.0", "Message holds a bare CR, bare LF or NUL")
 HEADER_TOO_LARGE = Reply(552, "5.3.4", "Message header too large")
 LOOP = Reply(554, "5.4.6", "Mail loop: too many Received fields")
 TRY_AGAIN = Reply(451, "4.3.0", "Message can't be taken now, try again later")
-SCANNER_AWAY = Reply(451, "4.7.1", "Message can't be scanned now, try again later")
 BUSY = Reply(451, "4.3.2", "Too busy, try again later")
 TOO_LATE = Reply(451, "4.4.2", "Took too long, try again later")
 
@@ -82,10 +81,18 @@ def kept(queue_id: str) -> Reply:
     return Reply(250, "2.0.0", f"OK, kept as {queue_id}")
 
 
-def refused(reason: str) -> Reply:
+def refused(reason: str, code: int = 554) -> Reply:
     """`reason` comes from policy or scanner: printable ASCII only, and short enough for one line."""
-    text = "".join(char if " " <= char <= "~" else "?" for char in reason)
-    return Reply(554, "5.7.1", text[:400] or "Refused by policy")
+    return Reply(code, "5.7.1", _plain(reason) or "Refused by policy")
+
+
+def deferred(reason: str) -> Reply:
+    """`reason` as in `refused`."""
+    return Reply(451, "4.7.1", _plain(reason))
+
+
+def _plain(text: str) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in text)[:400]
 
 
 def bad_sender(why: str) -> Reply:

@@ -54,6 +54,8 @@ class Session(Dialogue):
             ret=command.ret,
             envid=command.envid,
         )
+        # a tenant that alone wants checks gets them at the end of the message: whose it is shows at RCPT only
+        self.tx.check_sender(self.edge.around.policy().for_gateway.authentication.check)
         await self.say(replies.SENDER_OK)
 
     def _check_sender(self, sender: Address | None) -> None:

@@ -6,14 +6,22 @@ import secrets
 from email.utils import formatdate
 
 from mailgate.model.envelope import Client, Direction, Envelope
+from mailgate.senderauth.results import AuthenticationResults, MethodResult, Property
 
 
-def prefix(envelope: Envelope, hostname: str, has_date: bool, has_message_id: bool) -> bytes:
-    """The trace fields, newest first. Return-Path only where the message stays here (final delivery)."""
+def prefix(
+    envelope: Envelope,
+    hostname: str,
+    has_date: bool,
+    has_message_id: bool,
+    checked: tuple[MethodResult, ...] = (),
+) -> bytes:
+    """The trace fields, newest first. Return-Path only where the message stays here (final delivery). `checked`: what
+    the checks of the sender found."""
     fields = []
     if all(recipient.mailboxes for recipient in envelope.recipients):
         fields.append(f"Return-Path: <{envelope.reverse_path}>")
-    fields += [_received(envelope, hostname), _authentication_results(envelope.client, hostname)]
+    fields += [_received(envelope, hostname), _authentication_results(envelope.client, hostname, checked)]
     if envelope.direction is Direction.OUTBOUND:
         fields += _completed(envelope, hostname, has_date, has_message_id)
     return "".join(f"{field}\r\n" for field in fields).encode()
@@ -41,10 +49,10 @@ def _received(envelope: Envelope, hostname: str) -> str:
     return "\r\n\t".join(lines) + f";\r\n\t{formatdate(envelope.received_at, localtime=False)}"
 
 
-def _authentication_results(client: Client, hostname: str) -> str:
+def _authentication_results(client: Client, hostname: str, checked: tuple[MethodResult, ...]) -> str:
     if client.account:
-        return f"Authentication-Results: {hostname}; auth=pass smtp.auth={client.account}"
-    return f"Authentication-Results: {hostname}; none"
+        checked = (MethodResult("auth", "pass", properties=(Property("smtp", "auth", client.account),)), *checked)
+    return AuthenticationResults(hostname, checked).field()
 
 
 def _completed(envelope: Envelope, hostname: str, has_date: bool, has_message_id: bool) -> list[str]:

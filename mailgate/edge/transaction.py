@@ -1,4 +1,5 @@
-"""From the end of a message to its reply, as named steps: stage, authenticate, inspect, decide, commit, reply.
+"""From the end of a message to its reply, as named steps: stage, authenticate, inspect, identify, decide, commit,
+reply.
 
 `wake` of the design is the store's: it delivers what it has just committed from memory, so nobody has to tell it.
 """
@@ -6,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -14,9 +16,10 @@ from typing import Literal
 
 from msgspec.structs import replace as replace_in
 
-from mailgate.edge import header, replies, trace_headers
+from mailgate.edge import header, replies, sender, trace_headers
 from mailgate.edge.inspectors import BusyError, InspectionFailedError, Inspectors
 from mailgate.edge.limits import SessionLimits
+from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.ipc.calls import InspectLimits, NewEntry, Note
@@ -26,11 +29,14 @@ from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipi
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.reply import Reply
+from mailgate.model.sender import Sender
 from mailgate.model.verdict import Inspection
 from mailgate.policy.evaluate import Facts, Ruling, evaluate_each, one_reply
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log, metrics
 from mailgate.records.timeline import inspection_facts
+from mailgate.senderauth.check import SenderCheck
+from mailgate.senderauth.findings import Findings
 
 _logger = log.get(__name__)
 
@@ -41,13 +47,14 @@ def new_queue_id(now: float) -> QueueId:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a transaction needs of the edge."""
+    """What a transaction needs of the edge. Without a `resolver` nobody's sender is checked."""
 
     hostname: str
     store: StoreClient
     inspectors: Inspectors
     policy: Callable[[], Snapshot]
     limits: Callable[[], SessionLimits]
+    resolver: WatchedResolver | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +77,8 @@ class Transaction:
     is_bad: bool = False
     is_gone: bool = False
     header: header.Header | None = None
+    sender_check: SenderCheck | None = None
+    findings: Findings | None = None
     inspection: Inspection | None = None
     entries: list[NewEntry] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -88,7 +97,19 @@ class Transaction:
             self.note(replies.TOO_LATE, "time is up")
             return replies.TOO_LATE
         finally:
-            self.staging.close()
+            self.close()
+
+    def check_sender(self, is_wanted: bool) -> None:
+        """Begins with the envelope, while the message is still to come."""
+        resolver = self.around.resolver
+        if is_wanted and resolver is not None and self.direction is Direction.INBOUND and self.sender_check is None:
+            self.sender_check = sender.start(resolver, self.client, self.reverse_path, self.around.hostname)
+
+    def close(self) -> None:
+        """Gives everything back, however far it got."""
+        if self.sender_check is not None:
+            self.sender_check.close()
+        self.staging.close()
 
     def record(self, kind: str, **facts: object) -> None:
         self.events.append(Event(time.time(), kind, facts))
@@ -143,10 +164,11 @@ async def stage(tx: Transaction) -> None:
 
 
 async def authenticate(tx: Transaction) -> None:
-    """Who sent it: results that others forged in our name are cut out (RFC 8601 section 5)."""
-    assert tx.header is not None
-    if tx.header.cuts:
-        tx.record("authenticated", forged_results_removed=len(tx.header.cuts))
+    """Who sent it? The checks begin here at the latest and go on beside the inspection."""
+    wanted = tx.around.policy().for_tenant(tx.recipients[0][0]).authentication
+    tx.check_sender(wanted.check)
+    if tx.sender_check is not None:
+        tx.sender_check.read(tx.staging.head, functools.partial(sender.body_hashes, tx.staging))
 
 
 async def inspect(tx: Transaction) -> None:
@@ -169,6 +191,19 @@ async def inspect(tx: Transaction) -> None:
     metrics.SCANNER_SECONDS.observe(tx.inspection.scanner_seconds)
 
 
+async def identify(tx: Transaction) -> None:
+    """What the checks of the sender found; results that others forged in our name are cut out (RFC 8601 section 5)."""
+    assert tx.header is not None
+    facts: dict[str, object] = {}
+    if tx.header.cuts:
+        facts["forged_results_removed"] = len(tx.header.cuts)
+    if tx.sender_check is not None:
+        tx.findings = await tx.sender_check.findings(sender.WAIT_SECONDS)
+        facts |= tx.findings.facts
+    if facts:
+        tx.record("authenticated", **facts)
+
+
 async def decide(tx: Transaction) -> None:
     """Each tenant's recipients are judged under its own policy, what leaves apart; one reply for all (promise 7)."""
     assert tx.header is not None and tx.inspection is not None
@@ -183,6 +218,8 @@ async def decide(tx: Transaction) -> None:
             size=tx.staging.size,
             inspection=tx.inspection,
             received_hops=tx.header.received,
+            sender=_sender(tx, tenant),
+            at=time.time(),
         )
         judged += ((tenant, by_path, ruling) for ruling in evaluate_each(snapshot.for_tenant(tenant), facts))
     rulings = one_reply([ruling for _, _, ruling in judged])
@@ -195,9 +232,14 @@ async def decide(tx: Transaction) -> None:
         "decided", action=decision.action, rule=decision.rule, reason=decision.reason, policy=decision.policy_version
     )
     if decision.action is Action.DEFER:
-        raise Refusal(replies.SCANNER_AWAY, decision.reason)
+        raise Refusal(replies.deferred(decision.reason), decision.reason)
     if decision.action is Action.REJECT:
-        raise Refusal(replies.refused(decision.reason), decision.rule)
+        raise Refusal(replies.refused(decision.reason, decision.code), decision.rule)
+
+
+def _sender(tx: Transaction, tenant: TenantName) -> Sender | None:
+    is_wanted = tx.around.policy().for_tenant(tenant).authentication.check
+    return tx.findings.sender if tx.findings is not None and is_wanted else None
 
 
 def _grouped(tx: Transaction) -> dict[tuple[TenantName, bool], tuple[Recipient, ...]]:
@@ -214,7 +256,13 @@ def _entry(tx: Transaction, envelope: Envelope, decision: Decision) -> NewEntry:
     return NewEntry(
         envelope=envelope,
         decision=decision,
-        prefix=trace_headers.prefix(envelope, tx.around.hostname, tx.header.has_date, bool(tx.header.message_id)),
+        prefix=trace_headers.prefix(
+            envelope,
+            tx.around.hostname,
+            tx.header.has_date,
+            bool(tx.header.message_id),
+            tx.findings.results if tx.findings is not None else (),
+        ),
         inline=tx.staging.inline,
         staged=tx.staging.path,
         body_size=tx.staging.size,
@@ -259,4 +307,4 @@ def reply(tx: Transaction) -> Reply:
     return replies.kept(tx.queue_id)
 
 
-STEPS: tuple[Callable[[Transaction], Awaitable[None]], ...] = (stage, authenticate, inspect, decide, commit)
+STEPS: tuple[Callable[[Transaction], Awaitable[None]], ...] = (stage, authenticate, inspect, identify, decide, commit)

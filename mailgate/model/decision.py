@@ -19,10 +19,12 @@ class Action(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`rule` names what decided, e.g. `tenants/acme.toml: attachments[2] "no executables"` or `built-in: infected`;
-    `reason` is a sentence for people (shown in the SMTP reply for REJECT, so it holds nothing of the inside)."""
+    `reason` is a sentence for people (shown in the SMTP reply for REJECT, so it holds nothing of the inside); `code` is
+    that of the reply to a rejection."""
 
     action: Action
     rule: str
     reason: str
     policy_version: str
     place: str = ""
+    code: int = 554

@@ -15,6 +15,7 @@ from mailgate.model.decision import Action
 from mailgate.model.verdict import Unscanned
 from mailgate.policy.rules import Rule, compile_rule
 from mailgate.policy.schema import (
+    Authentication,
     DefectAction,
     GatewayLimits,
     GatewayPolicy,
@@ -22,6 +23,7 @@ from mailgate.policy.schema import (
     Retention,
     RouteRule,
     Section,
+    SenderException,
     TenantPolicy,
     Transport,
     TransportClass,
@@ -51,6 +53,8 @@ class EffectivePolicy:
     infected: Action
     scanner_down: Action
     unscanned: UnscannedActions
+    authentication: Authentication
+    exceptions: tuple[SenderException, ...]
     rules: tuple[Rule, ...]
     defects: Mapping[str, DefectAction]
     transport: Transport
@@ -90,6 +94,8 @@ def effective_policy(
         infected=scanning.infected,
         scanner_down=scanning.scanner_down,
         unscanned=_overlaid([policy.unscanned for policy in policies]),
+        authentication=_overlaid([policy.authentication for policy in policies]),
+        exceptions=tuple(each for policy in reversed(policies) for each in policy.exceptions),
         rules=tuple(
             compile_rule(rule, file, number)
             for file, policy in reversed(layers)
@@ -115,7 +121,7 @@ def loosened(gateway: EffectivePolicy, own: TenantPolicy) -> Iterator[tuple[str,
 
 def given_keys(section: Section, prefix: str = "") -> Iterator[str]:
     """Dotted keys that a file gives itself, rules apart."""
-    for name in sorted(section.model_fields_set - {"attachments", "routes"}):
+    for name in sorted(section.model_fields_set - {"attachments", "routes", "exceptions"}):
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from given_keys(value, f"{prefix}{name}.")

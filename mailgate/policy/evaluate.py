@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mailgate.model.decision import Action, Decision
 from mailgate.model.envelope import Direction
+from mailgate.model.sender import Sender
 from mailgate.model.verdict import Inspection, PartReport, Verdict
 from mailgate.policy.effective import EffectivePolicy
 from mailgate.policy.rules import Rule
 from mailgate.policy.schema import DefectAction
+from mailgate.policy.values import names_domain
 
 _SEVERITY = (Action.ACCEPT, Action.QUARANTINE, Action.REJECT)
 _WHOLE_MESSAGE = "raw"
@@ -22,7 +25,7 @@ _WHOLE_MESSAGE = "raw"
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`size` in bytes as received; `received_hops`: Received fields in the header; `recipients`: forward-paths, one
-    at least."""
+    at least; `sender` is None where nobody checked it; `at` in seconds since 1970."""
 
     direction: Direction
     reverse_path: str
@@ -30,6 +33,8 @@ class Facts:
     size: int
     inspection: Inspection
     received_hops: int = 0
+    sender: Sender | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,44 @@ def _scanner_trouble(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, .
         )
 
 
+def _unknown_sender(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    wanted = policy.authentication.dns_failure
+    if facts.sender is not None and facts.sender.dmarc == "temperror" and wanted is Action.DEFER:
+        yield _decision(
+            policy, wanted, "authentication.dns_failure", "the sender can't be checked now, try again later"
+        )
+
+
+def _sender(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
+    sender = facts.sender
+    if sender is None:
+        return
+    if sender.problem:
+        reason = f"the author can't be told: {_shown(sender.problem)}"
+        yield _decision(policy, policy.authentication.malformed_from, "authentication.malformed_from", reason, code=550)
+    elif sender.dmarc == "fail" and sender.asked_for != "none":
+        key = f"dmarc_{sender.asked_for}"
+        action, why = getattr(policy.authentication, key), f"mail from {sender.author} must pass DMARC"
+        excuse = _excuse(policy, sender, facts.at)
+        if excuse:
+            action, why = Action.ACCEPT, f"{why}, but {excuse}"
+        yield _decision(policy, action, f"authentication.{key}", why, code=550)
+
+
+def _excuse(policy: EffectivePolicy, sender: Sender, at: float) -> str:
+    """Why a fail of DMARC does not count here, if so."""
+    today = datetime.datetime.fromtimestamp(at, datetime.UTC).date()
+    for exception in policy.exceptions:
+        if today <= exception.expires and names_domain(exception.domains, sender.author):
+            return f"an exception until {exception.expires} says: {exception.reason}"
+    for seal in sender.seals:
+        if not names_domain(policy.authentication.trusted_sealers, seal.domain):
+            break
+        if seal.dmarc == "pass":
+            return f"it did when it came to {seal.domain}"
+    return ""
+
+
 def _unscanned(policy: EffectivePolicy, facts: Facts, rules: tuple[Rule, ...]) -> Iterator[Decision]:
     for part in facts.inspection.unscanned:
         key, action = policy.unscanned_action(part.reason)
@@ -117,6 +160,17 @@ PRECEDENCE = (
         "While the scanner can't answer, mail is deferred; submissions are treated as `scanning.scanner_down` says.",
         _scanner_trouble,
         is_final=True,
+    ),
+    Step(
+        "Mail from outside whose author can't be checked now is treated as `authentication.dns_failure` says.",
+        _unknown_sender,
+        is_final=True,
+    ),
+    Step(
+        "Mail from outside that fails DMARC, or names its author so that DMARC can't be applied, is treated as "
+        "`authentication` says, `exceptions` and trusted sealers apart.",
+        _sender,
+        is_final=False,
     ),
     Step("Each part that could not be scanned is treated as `unscanned` says.", _unscanned, is_final=False),
     Step("Each defect of the message is treated as `defects` says.", _defects, is_final=False),
@@ -182,8 +236,10 @@ def _withheld(decision: Decision) -> Decision:
     return Decision(Action.QUARANTINE, decision.rule, decision.reason, decision.policy_version, decision.place)
 
 
-def _decision(policy: EffectivePolicy, action: Action, key: str, reason: str, place: str = "") -> Decision:
-    return Decision(action, f"{policy.source(key)}: {key}", reason, policy.version, place)
+def _decision(
+    policy: EffectivePolicy, action: Action, key: str, reason: str, place: str = "", code: int = 554
+) -> Decision:
+    return Decision(action, f"{policy.source(key)}: {key}", reason, policy.version, place, code)
 
 
 def _called(part: PartReport) -> str:

@@ -51,6 +51,7 @@ def document(policy: EffectivePolicy) -> dict[str, Any]:
         "attachments": [
             {"rule": rule.label, "action": rule.action.value, "conditions": conditions(rule)} for rule in policy.rules
         ],
+        "exceptions": [each.model_dump(mode="json", exclude_unset=True) for each in policy.exceptions],
         "routes": [route.model_dump(mode="json", exclude_unset=True) for route in policy.routes],
     }
 
@@ -61,14 +62,22 @@ def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
         yield f"limits.{name}", value
     yield "scanning.infected", policy.infected.value
     yield "scanning.scanner_down", policy.scanner_down.value
-    for section in ("unscanned", "transport", "retention"):
+    for section in ("unscanned", "authentication", "transport", "retention"):
         for name, value in getattr(policy, section):
             if not isinstance(value, dict):
-                yield f"{section}.{name}", value.value if isinstance(value, enum.Enum) else value
+                yield f"{section}.{name}", _plain(value)
     for pattern, wanted in sorted(policy.transport.classes.items()):
         yield f"transport.classes.{pattern}", wanted.value
     for name, action in sorted(policy.defects.items()):
         yield f"defects.{name}", action.value
+
+
+def _plain(value: Any) -> str | int:
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 def _condition(key: str, value: Any) -> str:

@@ -13,10 +13,12 @@ from pydantic_core import ErrorDetails
 from mailgate.model.errors import UserError
 from mailgate.policy.schema import (
     AttachmentRule,
+    Authentication,
     GatewayLimits,
     GatewayPolicy,
     RouteRule,
     Section,
+    SenderException,
     TenantPolicy,
     Transport,
 )
@@ -78,7 +80,7 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         bound = context["ge" if least else "le"]
         size = f" ({format_size(bound)})" if bound >= 1024 and bound % 1024 == 0 else ""
         return f"is too {'small' if least else 'large'}; at {'least' if least else 'most'} {bound}{size}"
-    if kind == "tuple_type" and path in (("attachments",), ("routes",)):
+    if kind == "tuple_type" and path in (("attachments",), ("routes",), ("exceptions",)):
         return f"is not a list of rules; begin each rule with a line [[{path[0]}]]"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is not a table; write [{dotted(path)}] on a line of its own and the keys below it"
@@ -118,6 +120,7 @@ def _keys(schema: type[Section], path: KeyPath = ()) -> Iterator[tuple[str, str]
     if issubclass(schema, TenantPolicy):
         yield from _keys(AttachmentRule, ("attachments", 0))
         yield from _keys(RouteRule, ("routes", 0))
+        yield from _keys(SenderException, ("exceptions", 0))
 
 
 def _home(path: KeyPath) -> str:
@@ -128,7 +131,7 @@ def _home(path: KeyPath) -> str:
 
 def _meaning(key: str) -> str:
     """The text of the schema on a key."""
-    for section in (AttachmentRule, Transport, RouteRule, GatewayPolicy):
+    for section in (AttachmentRule, Authentication, SenderException, Transport, RouteRule, GatewayPolicy):
         for name, field in section.model_fields.items():
             if key in (name, field.alias) and field.description:
                 return field.description[:1].lower() + field.description[1:].rstrip(".")

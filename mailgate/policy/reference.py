@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from mailgate.policy.evaluate import PRECEDENCE
 from mailgate.policy.schema import (
     AttachmentRule,
+    Authentication,
     GatewayLimits,
     GatewayPolicy,
     Limits,
@@ -19,6 +20,7 @@ from mailgate.policy.schema import (
     RouteRule,
     Scanning,
     Section,
+    SenderException,
     TenantPolicy,
     Transport,
     UnscannedActions,
@@ -30,6 +32,8 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[limits], only in gateway.toml", GatewayLimits),
     ("[scanning]", Scanning),
     ("[unscanned]", UnscannedActions),
+    ("[authentication]", Authentication),
+    ("[[exceptions]]", SenderException),
     ("[[attachments]]", AttachmentRule),
     ("[transport]", Transport),
     ("[[routes]]", RouteRule),

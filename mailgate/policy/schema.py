@@ -5,6 +5,7 @@ A tenant's file holds only differences: pydantic keeps which fields were given, 
 
 from __future__ import annotations
 
+import datetime
 import enum
 from typing import Annotated, Literal, Self
 
@@ -20,6 +21,7 @@ from mailgate.policy.values import (
     DefectName,
     DomainPattern,
     DomainPatterns,
+    DomainSet,
     DownAction,
     Extensions,
     Flag,
@@ -111,6 +113,49 @@ class Scanning(Section):
         description="For submissions while the scanner can't answer: `defer` asks the mail program to try again, "
         "`hold` accepts and keeps the message until it has been scanned. Mail from outside is always deferred.",
     )
+
+
+class Authentication(Section):
+    """What happens to mail from outside by who it says it is from (SPF, DKIM, DMARC, ARC)."""
+
+    check: Flag = Field(
+        default=True, description="Check the senders of mail from outside; `false` spares the DNS lookups."
+    )
+    dmarc_reject: RuleAction = Field(
+        default=Action.REJECT,
+        description="Mail that fails DMARC where the author's domain asks for `p=reject`: `reject`, `quarantine` or "
+        "`accept`.",
+    )
+    dmarc_quarantine: RuleAction = Field(
+        default=Action.QUARANTINE, description="The same where the author's domain asks for `p=quarantine`."
+    )
+    malformed_from: RuleAction = Field(
+        default=Action.REJECT,
+        description="Mail with several From fields, or one that mail programs read in different ways, so that DMARC "
+        "can't be applied to what people will see.",
+    )
+    dns_failure: Literal[Action.ACCEPT, Action.DEFER] = Field(
+        default=Action.ACCEPT,
+        description="Mail whose author can't be checked since the DNS does not answer: `accept`, or `defer` to let "
+        "the sender try again.",
+    )
+    trusted_sealers: DomainSet = Field(
+        default=(),
+        description="Forwarders such as mailing lists whose word counts: where DMARC fails, but their ARC seal says "
+        "that it passed when the message came to them, the message is accepted.",
+    )
+
+
+class SenderException(Section):
+    """A domain whose mail is taken although DMARC fails, for a reason and until a date."""
+
+    domains: DomainPatterns = Field(
+        alias="domain", description="The author's domain (in From); `*.` stands for all names below."
+    )
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] = Field(
+        description="Why; timelines show it."
+    )
+    expires: datetime.date = Field(description="The last day on which it holds (UTC), e.g. `2027-03-31`.")
 
 
 class UnscannedActions(Section):
@@ -267,6 +312,8 @@ class TenantPolicy(Section):
     limits: Limits = Field(default_factory=Limits)
     scanning: Scanning = Field(default_factory=Scanning)
     unscanned: UnscannedActions = Field(default_factory=UnscannedActions)
+    authentication: Authentication = Field(default_factory=Authentication)
+    exceptions: tuple[SenderException, ...] = Field(default=(), description="Exceptions from DMARC.")
     attachments: tuple[AttachmentRule, ...] = Field(default=(), description="Attachment rules in their order.")
     defects: dict[DefectName, DefectAction] = Field(
         default_factory=dict,

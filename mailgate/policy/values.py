@@ -80,15 +80,23 @@ RuleAction = Literal[Action.ACCEPT, Action.QUARANTINE, Action.REJECT]
 DownAction = Literal[Action.DEFER, Action.HOLD]
 DefectName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*|\*)$", max_length=80)]
 
+
+def names_domain(patterns: tuple[str, ...], domain: str) -> bool:
+    """Does a pattern fit? `*.` stands for all names below, `*` for all domains."""
+    return any(
+        pattern in ("*", domain) or (pattern.startswith("*.") and domain.endswith(pattern[1:])) for pattern in patterns
+    )
+
+
 DomainPattern = Annotated[
     str,
     StringConstraints(pattern=r"^(\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$", max_length=255, to_lower=True),
 ]
-DomainPatterns = Annotated[
+DomainSet = Annotated[
     tuple[DomainPattern, ...],
-    Field(min_length=1),
     BeforeValidator(_listed, json_schema_input_type=DomainPattern | tuple[DomainPattern, ...]),
 ]
+DomainPatterns = Annotated[DomainSet, Field(min_length=1)]
 HostPort = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=262)
 ]

@@ -76,6 +76,9 @@ class DnsResolver:
     async def txt(self, name: str) -> Answer[str]:
         return await self._ask(name, RdataType.TXT, lambda data: b"".join(data.strings).decode("utf-8", "replace"))
 
+    async def ptr(self, name: str) -> Answer[str]:
+        return await self._ask(name, RdataType.PTR, lambda data: _text(data.target))
+
     async def _ask(self, name: str, kind: RdataType, convert: Callable[[Any], T]) -> Answer[T]:
         """From the cache, or by one query for all who ask at the same time."""
         key = (name.lower().rstrip("."), kind)

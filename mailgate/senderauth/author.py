@@ -23,7 +23,11 @@ _TOKEN = re.compile(
 
 
 class AuthorError(ValueError):
-    """The message names no author, or not so that everybody reads the same one; the text says why."""
+    """The author is not named so that everybody reads the same one; the text says why."""
+
+
+class NoAuthorError(AuthorError):
+    """Nobody is named: there is no From field, or no address in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,13 @@ class _Word:
 
 
 def author_domains(header: Header) -> tuple[str, ...]:
-    """The domains of the From field's addresses as A-labels in lower case, each once. Raises AuthorError where there is
-    no From field or several, or where the field is not what the grammar says."""
+    """The domains of the From field's addresses as A-labels in lower case, each once. Raises AuthorError where there
+    are several From fields, or where the field is not what the grammar says."""
     fields = header.named(b"from")
-    if len(fields) != 1:
-        raise AuthorError("no From field" if not fields else f"{len(fields)} From fields")
+    if len(fields) > 1:
+        raise AuthorError(f"{len(fields)} From fields")
+    if not fields or b"@" not in fields[0].value:
+        raise NoAuthorError("no address in From")
     value = fields[0].value
     if len(value) > LONGEST_FIELD:
         raise AuthorError("the From field is too long")

@@ -14,6 +14,7 @@ from typing import Any, cast
 from mailgate.edge.inspectors import Inspectors
 from mailgate.edge.limits import SessionLimits
 from mailgate.edge.listener import Edge, Listener
+from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.session import Session
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
@@ -160,6 +161,7 @@ async def stage(
     policy: GatewayPolicy | None = None,
     size_limit: int = 1 << 20,
     proxies: tuple[Any, ...] = (),
+    resolver: WatchedResolver | None = None,
     **limits: Any,
 ) -> AsyncIterator[Stage]:
     store, inspectors = FakeStore(), FakeInspectors()
@@ -171,6 +173,7 @@ async def stage(
         inspectors=cast(Inspectors, inspectors),
         policy=lambda: snapshot,
         limits=lambda: session_limits,
+        resolver=resolver,
     )
     edge = Edge(around, lambda: size_limit, folder)
     listener = Listener(name, name != "mx", tls, proxies)
