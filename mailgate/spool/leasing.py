@@ -31,6 +31,8 @@ _MARK = """UPDATE recipient SET attempts = attempts + 1, lease_holder = ?, lease
 _RELEASE_ALL = (
     "UPDATE recipient SET lease_holder = '', lease_until = 0, next_attempt_at = ?, listed = 1 WHERE lease_holder <> ''"
 )
+_RELEASE_RELAY = """UPDATE recipient SET lease_holder = '', lease_until = 0, next_attempt_at = ?1
+    WHERE listed = 1 AND state = 'queued' AND mailbox = '' AND lease_holder NOT IN ('', ?2)"""
 
 _LOOKS_A_TURN = 1_000
 
@@ -72,6 +74,10 @@ class Leasing:
 
     def release_all(self, now: float) -> int:
         self._connection.execute(_RELEASE_ALL, (now,))
+        return self._connection.changes()
+
+    def release_relay(self, holder: str, now: float) -> int:
+        self._connection.execute(_RELEASE_RELAY, (now, holder))
         return self._connection.changes()
 
     def _tenants(self, route: Route) -> Iterator[str]:

@@ -219,6 +219,9 @@ class SpoolStore(Protocol):
     def release_leases(self, now: float) -> int:
         """All leases are void (at start: their holders are gone). Returns how many there were."""
 
+    def release_relay_leases(self, holder: str, now: float) -> int:
+        """Those of every relay but `holder`: a new one has started, the one before is gone. Returns how many."""
+
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None: ...
 
     def checkpoint(self) -> None:

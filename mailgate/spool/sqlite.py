@@ -222,6 +222,10 @@ class SqliteSpool:
         return self._leasing.release_all(now)
 
     @_translated
+    def release_relay_leases(self, holder: str, now: float) -> int:
+        return self._leasing.release_relay(holder, now)
+
+    @_translated
     def record(self, finished: Sequence[Finished], now: float) -> Recorded:
         return self._recording.record(finished, now)
 

@@ -24,11 +24,17 @@ class RelayWork:
         self._contents = contents
         self._clock = clock
         self._recorded = recorded
+        self._holder = ""
 
     async def lease(self, request: Lease) -> Leased:
+        """The first lease of a new relay sets free what the one before held."""
         now = self._clock()
+        is_new = request.holder != self._holder
+        self._holder = request.holder
 
         def apply(spool: SpoolStore) -> Leased:
+            if is_new:
+                spool.release_relay_leases(request.holder, now)
             attempts = spool.lease(
                 Route.RELAY, request.holder, request.limit, now, request.seconds, frozenset(request.excluded)
             )

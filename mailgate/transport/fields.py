@@ -16,7 +16,7 @@ class RecordError(ValueError):
 def fields_after(version: str, text: str) -> list[tuple[str, str]]:
     """Names and raw values after `version`, which must stand first as it is; RecordError for a malformed record."""
     first, *rest = [part.strip(_WSP) for part in text.split(";")]
-    if first != version:
+    if first != version or not text.startswith(version):
         raise RecordError(f"does not begin with {version}")
     if rest and not rest[-1]:
         rest.pop()

@@ -78,16 +78,21 @@ def first_step(bounds: Bounds, learned: Offer | None = None) -> Step:
 
 def next_step(step: Step, failure: Failure, bounds: Bounds) -> Step | None:
     """What may follow, or None: nothing is left that the floor allows, and the mail waits or tries another host."""
+    following = _below(step, failure, bounds)
+    if following is None or following == step or not bounds.allows(following.offer):
+        return None
+    return following
+
+
+def _below(step: Step, failure: Failure, bounds: Bounds) -> Step | None:
+    """The next step by the kind of failure alone."""
     match failure:
         case Failure.CERTIFICATE if step.verifies and bounds.floor < TransportLevel.AUTHENTICATED:
             return replace(step, verifies=False)
         case Failure.HANDSHAKE:
-            below = _OFFERS[_OFFERS.index(step.offer) + 1 :]
-            offer = next(iter(below), None)
+            offer = next(iter(_OFFERS[_OFFERS.index(step.offer) + 1 :]), None)
+            return None if offer is None else Step(offer, step.verifies and offer is not Offer.PLAINTEXT)
         case Failure.NOT_OFFERED | Failure.REFUSED:
-            offer = Offer.PLAINTEXT
+            return Step(Offer.PLAINTEXT)
         case _:
             return None
-    if offer is None or not bounds.allows(offer):
-        return None
-    return Step(offer, step.verifies and offer is not Offer.PLAINTEXT)

@@ -358,6 +358,20 @@ def test_what_leaves_is_leased_to_the_relay_and_recorded(settings: Settings) -> 
     asyncio.run(run())
 
 
+def test_a_new_relay_gets_at_once_what_the_one_before_held(settings: Settings) -> None:
+    async def run() -> None:
+        async with running(settings, "relay") as store:
+            await store.commit(entry(outside("x@else.example")))
+            for holder, number in (("relay-1", 1), ("relay-2", 2)):
+                leased = await store.call(Lease(holder, 10, 3600.0))
+                assert isinstance(leased, Leased)
+                assert [work.number for work in leased.work] == [number]
+            leased = await store.call(Lease("relay-2", 10, 3600.0))
+            assert isinstance(leased, Leased) and not leased.work, "its own leases stay"
+
+    asyncio.run(run())
+
+
 def test_a_large_message_is_leased_as_a_file(settings: Settings) -> None:
     async def run() -> None:
         async with running(settings, "relay") as store:
