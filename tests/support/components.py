@@ -40,6 +40,7 @@ COMPONENTS: dict[str, Callable[[], str]] = {
     "strace": _installed("strace", "strace"),
     "knot": _installed("knotd", "knot"),
     "unbound": _installed("unbound", "unbound"),
+    "systemd": _installed("systemd-socket-activate", "systemd"),
     "gcc": _installed("gcc", "gcc libc6-dev"),
     "shared": _shared,
     "root": lambda: "" if os.geteuid() == 0 else "this test must run as root",
