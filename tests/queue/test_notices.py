@@ -21,20 +21,10 @@ from mailgate.settings import Settings
 from mailgate.spool.queue import Finished, Route
 from mailgate.spool.schedule import DAY, HOUR
 from mailgate.store.opening import open_spool
-from tests.spool.making import NOW, accepted, entry, staged
+from tests.queue.making import BOB, BOUNCED, DEFERRED, RELAYED, submission
+from tests.spool.making import NOW, accepted, staged
 from tests.store.running import Store, running, until
 from tests.support.clock import ManualClock
-
-BOB = "bob@acme.example"
-BOUNCED = Outcome(State.BOUNCED, "refused", 550, "5.1.1", "550 5.1.1 No such user", "mx.far.example")
-DEFERRED = Outcome(State.QUEUED, "busy", 450, "4.2.1", "450 4.2.1 Busy", "mx.far.example")
-RELAYED = Outcome(State.RELAYED, "taken", 250, "2.0.0", "250 2.0.0 Ok", "mx.far.example")
-
-
-def submission(*recipients: Recipient, **more: Any) -> NewEntry:
-    """Mail of bob's, for recipients elsewhere."""
-    given = {"direction": Direction.OUTBOUND, "reverse_path": BOB, "client": Client("192.0.2.1", account=BOB)}
-    return entry(*(recipients or (Recipient("kim@far.example"),)), **(given | more))
 
 
 @asynccontextmanager
