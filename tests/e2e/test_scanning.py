@@ -12,7 +12,7 @@ from tests.support.clamd import Clamd
 from tests.support.clock import eventually
 from tests.support.components import TESTFILES
 from tests.support.faults import Fault, FaultyClamd
-from tests.support.gateway import Gateway, short_folder
+from tests.support.gateway import Gateway
 
 BOB = "bob@acme.example"
 shared = pytest.mark.xdist_group("shared gateway")
@@ -87,8 +87,7 @@ def _until_accepted(gateway: Gateway) -> str:
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.HANG])
 def test_a_scanner_that_misbehaves_lets_nothing_pass(new_gateway: Build, fault: Fault) -> None:
-    folder = short_folder("mg-fault-")
-    with FaultyClamd(folder / "clamd.sock", fault) as scanner:
+    with FaultyClamd(fault) as scanner:
         gateway = new_gateway(scanner.endpoint, WORKERS="0")
         gateway.start()
         name = messages.token()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import shutil
 import socket
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.support.gateway import short_folder
 
 
 class Fault(enum.StrEnum):
@@ -31,10 +33,12 @@ _REPLIES = {
 
 
 class FaultyClamd:
-    """Listens on a Unix socket as clamd does; the fault may be changed while it runs."""
+    """Listens on a Unix socket as clamd does, in a folder of its own; the fault may be changed while it runs."""
 
-    def __init__(self, path: Path, fault: Fault) -> None:
+    def __init__(self, fault: Fault) -> None:
         self.fault = fault
+        self._folder = short_folder("mg-fault-")
+        path = self._folder / "clamd.sock"
         self.endpoint = f"unix:{path}"
         self.requests = 0
         self._held: list[socket.socket] = []
@@ -51,6 +55,7 @@ class FaultyClamd:
         self._listener.close()
         for sock in self._held:
             sock.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
