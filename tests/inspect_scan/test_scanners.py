@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from clamd import EICAR
@@ -194,8 +193,8 @@ def test_health_names_each_endpoint_and_its_trouble() -> None:
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_no_fault_of_a_scanner_makes_anything_clean(tmp_path: Path, fault: Fault) -> None:
-    with FaultyClamd(tmp_path / "s", fault) as faulty:
+def test_no_fault_of_a_scanner_makes_anything_clean(fault: Fault) -> None:
+    with FaultyClamd(fault) as faulty:
         pool = ScannerPool([client(faulty.endpoint)], ManualClock())
         patience = 0.3 if fault is Fault.HANG else 10.0
         result = pool.scan(TEXT, time.monotonic() + patience).results[0]
