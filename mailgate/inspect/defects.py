@@ -73,7 +73,9 @@ _CONTENT = {
     "data-uri": "HTML with a file inside a data: URI",
     "encoded-run": "a run of base64 inside text or a script",
     "external-body": "message/external-body: the content lies elsewhere",
+    "external-body-alternative": "message/external-body as one of several alternatives: a link",
     "message-partial": "message/partial: a fragment of a message that only the client puts together",
+    "message-partial-inside": "message/partial inside a multipart, where no client puts it together",
     "opaque-signed": "S/MIME opaque signature or compression around the content",
     "tnef": "Outlook's winmail.dat with attachments inside",
 }

@@ -66,8 +66,8 @@ def detect(data: bytes | memoryview, name: str = "") -> FileType:
 
 def _by_structure(head: bytes, data: bytes | memoryview) -> FileType | None:
     """Formats that need more than a few bytes in one place."""
-    if head.startswith((b"MZ", b"ZM")):
-        return FileType(_dos_type(head), (table.EXECUTABLE,))
+    if head.startswith((b"MZ", b"ZM")) and (dos_type := _dos_type(head, data)):
+        return FileType(dos_type, (table.EXECUTABLE,))
     if head.startswith(b"PK") and head[2:4] in (b"\x03\x04", b"\x05\x06", b"\x07\x08"):
         return _zip(bytes(data[:65536]), bytes(data[-65536:]))
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -100,11 +100,15 @@ _FTYP = {
 }
 
 
-def _dos_type(head: bytes) -> str:
+def _dos_type(head: bytes, data: bytes | memoryview) -> str:
+    """Windows goes by the offset of the new header, DOS by the sizes in the old one; two letters are no program."""
     offset = int.from_bytes(head[60:64], "little") if len(head) >= 64 else 0
-    if head[offset : offset + 4] == b"PE\0\0":
+    if bytes(data[offset : offset + 4]) == b"PE\0\0":
         return "application/vnd.microsoft.portable-executable"
-    return "application/x-dosexec"
+    last_page, pages = int.from_bytes(head[2:4], "little"), int.from_bytes(head[4:6], "little")
+    if bytes(data[offset : offset + 2]) in (b"NE", b"LE", b"LX") or (last_page <= 512 and pages <= 2048):
+        return "application/x-dosexec"
+    return ""
 
 
 def _zip(start: bytes, end: bytes) -> FileType:

@@ -17,7 +17,6 @@ from mailgate.inspect.textfiles import files_in_text
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/global-headers", "message/disposition-notification"})
-_ELSEWHERE = {"message/partial": "message-partial", "message/external-body": "external-body"}
 _WRAPPER_DEFECTS = {"tnef": "tnef", "cms": "opaque-signed", "apple": "embedded-message"}
 
 
@@ -34,13 +33,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1."""
+    """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1. `enclosing`: type of
+    the multipart around it, empty for what stands for itself."""
 
     place: str
     depth: int = 0
     default_type: str = "text/plain"
     is_message: bool = False
     is_strict: bool = True
+    enclosing: str = ""
 
     def loosely(self, suffix: str = "") -> At:
         return replace(self, is_strict=False, place=f"{self.place or '1'}~{suffix}" if suffix else self.place)
@@ -120,7 +121,9 @@ class Walk:
             self._leaf(text, body_start, end, meaning.types[0][0], meaning, at)
 
     def _message(self, text: Text, start: int, end: int, meaning: Meaning, at: At) -> None:
-        inner = replace(at, place=at.leaf_place, depth=at.depth + 1, default_type="text/plain", is_message=True)
+        inner = replace(
+            at, place=at.leaf_place, depth=at.depth + 1, default_type="text/plain", is_message=True, enclosing=""
+        )
         self.entity(text, start, end, inner)
         for name, inner_text in self._decoded(text, start, end, meaning, at):
             self.entity(inner_text, 0, len(inner_text.data), inner.loosely(name))
@@ -141,6 +144,7 @@ class Walk:
     ) -> None:
         """The parts of a multipart, by each boundary that occurs; where none does the body is a leaf."""
         default = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
+        at = replace(at, enclosing=content_type)
         candidates = boundaries(field)
         if not candidates or not candidates[0]:
             self.union.defect("boundary-missing", at.leaf_place)
@@ -199,8 +203,9 @@ class Walk:
 
     def _leaf(self, text: Text, start: int, end: int, content_type: str, meaning: Meaning, at: At) -> None:
         """One leaf in every encoding it may have."""
-        if content_type in _ELSEWHERE:
-            self.union.defect(_ELSEWHERE[content_type], at.leaf_place)
+        elsewhere = _lies_elsewhere(content_type, at.enclosing)
+        if elsewhere:
+            self.union.defect(elsewhere, at.leaf_place)
         raw = text.data[start:end]
         origin = text.origin(start, end)
         at = replace(at, place=at.leaf_place, is_message=False)
@@ -269,7 +274,8 @@ class Walk:
         if looks_like_message(data):
             if content_type not in _HEADER_TYPES:
                 self.union.defect("embedded-message", at.place)
-            self.entity(Text(data, origin), 0, len(data), replace(at.loosely("message"), is_message=True))
+            inner = replace(at.loosely("message"), is_message=True, enclosing="")
+            self.entity(Text(data, origin), 0, len(data), inner)
         charsets = meaning.charsets if meaning and content_type.startswith("text/") else ()
         for content in in_plain_charset(data, charsets):
             self.union.defect("charset-unusual", at.place)
@@ -291,6 +297,16 @@ class Walk:
 
     def _found(self, content: bytes, origin: tuple[int, int], at: At, name: str) -> None:
         self._add(content, origin, at, "application/octet-stream", name=name)
+
+
+def _lies_elsewhere(content_type: str, enclosing: str) -> str:
+    """The defect of a leaf whose content is not in this message. Only a whole message is put together out of fragments
+    (RFC 2046 section 5.2.2), and an external body among alternatives is a link that nobody has to follow."""
+    if content_type == "message/partial":
+        return "message-partial-inside" if enclosing else "message-partial"
+    if content_type == "message/external-body":
+        return "external-body-alternative" if enclosing == "multipart/alternative" else "external-body"
+    return ""
 
 
 def _is_usual_preamble(data: bytes, start: int, end: int) -> bool:

@@ -107,3 +107,15 @@ def test_large_data_costs_no_more_than_small() -> None:
     for _ in range(100):
         detect(data, "a.bin")
     assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    "data", [b"MZ: minutes of the meeting\r\n", b"MZ" + bytes(range(200, 256)), b"ZM7x\xff\xfe" * 20]
+)
+def test_two_letters_are_no_program(data: bytes) -> None:
+    assert "executable" not in detect(data, "notes").classes
+
+
+def test_a_program_whose_old_header_says_nonsense_is_one_for_windows() -> None:
+    data = b"MZ" + b"\xff" * 58 + (64).to_bytes(4, "little") + b"PE\0\0" + bytes(40)
+    assert "executable" in detect(data, "notes.txt").classes
