@@ -174,6 +174,18 @@ def _moved(facts: Facts) -> str:
     return f"by {facts.get('by', '?')}{reason} (was {facts.get('before', '?')})"
 
 
+def _notified(facts: Facts) -> str:
+    """What the sender was told, or why it could not be told."""
+    if "dropped" in facts:
+        return f"the sender can't be told: {facts['dropped']}"
+    paths = ", ".join(facts.get("recipients", ()))
+    return f"the sender is told by {facts.get('notice', '?')}: {facts.get('about', '?')} for {paths}"
+
+
+def _composed(facts: Facts) -> str:
+    return f"a notice to the sender of {facts.get('about', '?')}: {facts.get('notice', '?')}"
+
+
 _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "received": _received,
     "inspected": _inspected,
@@ -187,7 +199,9 @@ _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "expired": _attempted,
     "retry": _moved,
     "held": _moved,
-    "quarantined": _moved,
+    "quarantined": _attempted,
     "released": _moved,
     "deleted": _moved,
+    "notified": _notified,
+    "composed": _composed,
 }
