@@ -13,7 +13,9 @@ EXTERNAL = (
 
 
 def inside(subtype: bytes, part: bytes) -> bytes:
-    return b"Content-Type: multipart/" + subtype + b"; boundary=b\r\n\r\n--b\r\n" + part + b"\r\n--b--\r\n"
+    boundary = b"b" + subtype
+    start = b"Content-Type: multipart/" + subtype + b"; boundary=" + boundary
+    return start + b"\r\n\r\n--" + boundary + b"\r\n" + part + b"\r\n--" + boundary + b"--\r\n"
 
 
 @pytest.mark.parametrize(
