@@ -193,11 +193,12 @@ def _is_odd_quoted_printable(data: bytes) -> bool:
     return b" \r\n" in data or b"\t\r\n" in data
 
 
-def _single(decoder: Callable[[bytes], bytes]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:
-    """An encoding with one reading; data that is not in it stays as it is."""
+def _legacy(decoder: Callable[[bytes], bytes]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:
+    """An encoding outside the standard: some clients decode it, the others show the data as it is."""
 
     def decoded(data: bytes) -> tuple[list[Reading], set[str]]:
-        return [("", decoder(data) or data)], set()
+        content = decoder(data)
+        return ([("", content)] if content else []) + [("undecoded" if content else "", data)], set()
 
     return decoded
 
@@ -205,7 +206,7 @@ def _single(decoder: Callable[[bytes], bytes]) -> Callable[[bytes], tuple[list[R
 _DECODERS: dict[str, Callable[[bytes], tuple[list[Reading], set[str]]]] = {
     "base64": _base64,
     "quoted-printable": _quoted_printable,
-    "uuencode": _single(decode_uuencoded),
-    "yenc": _single(decode_yenc),
-    "binhex": _single(decode_binhex),
+    "uuencode": _legacy(decode_uuencoded),
+    "yenc": _legacy(decode_yenc),
+    "binhex": _legacy(decode_binhex),
 }
