@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import components
 from tests.support.clamd import Clamd
 from tests.support.gateway import Gateway, short_folder
+
+
+# In CI the same examples every time: what is new is found while developing, not while landing.
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
