@@ -15,8 +15,13 @@ is_had() {
 make_debian() {
     echo "base images: making $debian from this machine's package sources"
     command -v mmdebstrap >/dev/null || scripts/setup.sh packages mmdebstrap
-    # shellcheck disable=SC2046 # a list of files without spaces in their names
-    cat $(grep -lsE 'bookworm' /etc/apt/sources.list /etc/apt/sources.list.d/debian*) >"$work/sources"
+    files=$(grep -lsw bookworm /etc/apt/sources.list /etc/apt/sources.list.d/debian* || true)
+    [ -n "$files" ] || {
+        echo "base images: $debian can't be pulled, and this machine has no package source for it" >&2
+        return 1
+    }
+    # shellcheck disable=SC2086 # a list of files without spaces in their names
+    cat $files >"$work/sources"
     apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date|http|https)' >"$work/apt.conf" || true
     mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \

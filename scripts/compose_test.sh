@@ -1,6 +1,7 @@
 #!/bin/sh
 # The local stack, built and tried for real: an engine and base images are made where none can be had. Everything that
-# was started is stopped again; the images stay, so that the next time is quick. Ends with 75 where no engine can run.
+# was started is stopped again; images stay for a week, so that the next time is quick. Ends with 75 where no engine can
+# run.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,4 +20,5 @@ export DOCKER_BUILDKIT=0
 docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || scripts/setup.sh packages docker-compose
 
 scripts/base_images.sh
+[ -z "$found" ] || docker image prune --force --filter until=168h >/dev/null
 .venv/bin/python -m pytest compose -q "$@"

@@ -21,7 +21,12 @@ start() {
         return
     fi
     [ "$(id -u)" = 0 ] || no_engine "none answers, and only root can start one"
-    command -v dockerd >/dev/null || "$(dirname "$0")/setup.sh" packages docker.io >&2 || no_engine "docker.io can't be installed"
+    if ! command -v dockerd >/dev/null; then
+        "$(dirname "$0")/setup.sh" packages docker.io >&2 || no_engine "docker.io can't be installed"
+        if docker info >/dev/null 2>&1; then
+            return
+        fi
+    fi
     mkdir -p "$home"
     if ! is_ours; then
         # this machine's own configuration is for its own engine
@@ -48,6 +53,8 @@ stop() {
     pid=$(cat "$pidfile")
     kill "$pid"
     while [ -d "/proc/$pid" ]; do sleep 0.1; done
+    # the engine leaves them mounted
+    umount "$home"/exec/netns/* 2>/dev/null || true
 }
 
 case ${1:-} in

@@ -85,12 +85,11 @@ def show_all() -> int:
 
 
 def show(number: str) -> int:
-    try:
-        path = arrived()[int(number) - 1]
-    except (ValueError, IndexError):
+    found = [path for each, path in enumerate(arrived(), 1) if str(each) == number]
+    if not found:
         sys.stderr.write(f"there is no mail {number} in the sink\n")
         return 1
-    sys.stdout.buffer.write(path.read_bytes())
+    sys.stdout.buffer.write(found[0].read_bytes())
     return 0
 
 
