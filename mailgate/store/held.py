@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import partial
 
 from mailgate.model.decision import Action
@@ -15,14 +14,11 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection
 from mailgate.policy.evaluate import Facts, Ruling, evaluate_each
-from mailgate.policy.snapshot import Snapshot
 from mailgate.records.timeline import decision_facts, inspection_facts
-from mailgate.spool.content import ContentFolder
-from mailgate.spool.listing import Listing
 from mailgate.spool.queue import Selection, SpoolStore, Unscanned
 from mailgate.spool.rows import notify_of
 from mailgate.store.rescan import Rescan, read_content
-from mailgate.store.writer import Writer
+from mailgate.store.surroundings import Surroundings
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds between tries while the scanner does not answer
 STEP = 100
@@ -32,29 +28,11 @@ _log = logging.getLogger(__name__)
 
 
 class HeldMail:
-    """Runs in the event loop. `thread` is the one that may read the lists; `wake`: the queue has something to do;
-    `owes`: a sender is to be told something."""
+    """Runs in the event loop. `owes`: a sender is to be told something."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        listing: Listing,
-        contents: ContentFolder,
-        rescan: Rescan,
-        thread: Executor,
-        policy: Callable[[], Snapshot],
-        clock: Callable[[], float],
-        wake: Callable[[], None],
-        owes: Callable[[], None],
-    ) -> None:
-        self._writer = writer
-        self._listing = listing
-        self._contents = contents
+    def __init__(self, around: Surroundings, rescan: Rescan, owes: Callable[[], None]) -> None:
+        self._around = around
         self._rescan = rescan
-        self._thread = thread
-        self._policy = policy
-        self._clock = clock
-        self._wake = wake
         self._owes = owes
 
     async def run(self) -> None:
@@ -67,7 +45,7 @@ class HeldMail:
     async def look(self) -> bool:
         """Tries all that is held until it has been scanned, oldest first; False where the scanner is away."""
         after = 0
-        while found := await self._in_thread(partial(self._listing.unscanned, after, STEP)):
+        while found := await self._in_thread(partial(self._around.listing.unscanned, after, STEP)):
             for held in found:
                 after = held.message
                 try:
@@ -78,27 +56,29 @@ class HeldMail:
         return True
 
     async def _in_thread(self, read: Callable[[], list[Unscanned]]) -> list[Unscanned]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        return await asyncio.get_running_loop().run_in_executor(self._around.thread, read)
 
     async def _go_on(self, held: Unscanned) -> bool:
         """False where the scanner gave no verdict."""
-        policy = self._policy().for_tenant(held.envelope.tenant)
-        read = partial(read_content, self._listing, self._contents, held.message, held.envelope, held.content)
-        content = await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        policy = self._around.policy().for_tenant(held.envelope.tenant)
+        read = partial(
+            read_content, self._around.listing, self._around.contents, held.message, held.envelope, held.content
+        )
+        content = await asyncio.get_running_loop().run_in_executor(self._around.thread, read)
         inspection = await self._rescan.inspect(content, held.envelope, policy)
         if inspection.is_transient:
             return False
         # size and hops were judged before it was held
         facts = Facts(held.envelope.direction, held.envelope.reverse_path, held.forward_paths, 0, inspection)
         rulings = evaluate_each(policy, facts)
-        await self._writer.do(partial(self._apply, held, inspection, rulings))
-        self._wake()
+        await self._around.writer.do(partial(self._apply, held, inspection, rulings))
+        self._around.wake()
         self._owes()
         return True
 
     def _apply(self, held: Unscanned, inspection: Inspection, rulings: tuple[Ruling, ...], spool: SpoolStore) -> None:
         """In the writer's thread."""
-        now = self._clock()
+        now = self._around.clock()
         spool.note(held.envelope, (Event(now, "inspected", inspection_facts(inspection)),))
         for ruling in rulings:
             decision = ruling.decision

@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mailgate.dsn.compose import compose
@@ -26,12 +24,10 @@ from mailgate.model.envelope import Client, Direction, Envelope, Recipient, Tena
 from mailgate.model.errors import MailgateError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
-from mailgate.policy.snapshot import Snapshot
-from mailgate.spool.content import ContentFolder, inline_content
-from mailgate.spool.listing import Listing
+from mailgate.spool.content import inline_content
 from mailgate.spool.queue import Accepted, Debt, Owed, Recorded, SpoolStore
 from mailgate.spool.rows import rows_of
-from mailgate.store.writer import Writer
+from mailgate.store.surroundings import Surroundings
 
 GATHER_SECONDS = 60.0  # at most, for recipients of one message that end together
 LOOK_SECONDS = 5.0  # between looks while something is being gathered or could not be done
@@ -48,23 +44,6 @@ _ACTIONS: Mapping[State, Action] = {
 }
 _log = logging.getLogger(__name__)
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What notices need of the store. `resolve` looks a sender up; `thread` is the one that may read the lists; `wake`:
-    the queue has something to do; `clear` gets what is not needed any more."""
-
-    hostname: str
-    writer: Writer
-    listing: Listing
-    contents: ContentFolder
-    resolve: Callable[[str, str], Awaitable[Resolved]]
-    thread: Executor
-    policy: Callable[[], Snapshot]
-    clock: Callable[[], float]
-    wake: Callable[[], None]
-    clear: Callable[[Recorded], None]
 
 
 class Notices:

@@ -24,13 +24,14 @@ from mailgate.store.delivery import Delivery
 from mailgate.store.desk import Desk
 from mailgate.store.held import HeldMail
 from mailgate.store.mailbox_logins import MailboxLogins
-from mailgate.store.notices import Notices, Surroundings
+from mailgate.store.notices import Notices
 from mailgate.store.opening import OpenSpool, open_spool
 from mailgate.store.policies import Policies
 from mailgate.store.rescan import Rescan
 from mailgate.store.retries import Retries
 from mailgate.store.room import Room
 from mailgate.store.service import Service
+from mailgate.store.surroundings import Surroundings
 from mailgate.store.writer import Writer
 
 SWEEP_SECONDS = 6 * 3600.0
@@ -83,25 +84,6 @@ class StoreProcess:
             holder = secrets.token_hex(8)
             room = Room(self._settings.data_dir, lambda: spool.store.growth)
             service = Service(writer, delivery, spool.contents, directory, policies, holder, clock, wake, room)
-            rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
-
-            def inspect(content: bytes | Path, envelope: Envelope) -> Inspection:
-                """Blocking; from the admin thread."""
-                policy = policies.current.for_tenant(envelope.tenant)
-                return asyncio.run_coroutine_threadsafe(rescan.inspect(content, envelope, policy), loop).result()
-
-            desk = Desk(
-                write=writer.do_blocking,
-                listing=spool.listing,
-                contents=spool.contents,
-                clock=clock,
-                wake=wake,
-                policy=lambda: policies.current,
-                reload=service.reload,
-                inspect=inspect,
-            )
-            service.take_commands(spool_commands.handlers(desk), admin_tenancy.handlers(directory))
-            self._service = service
             around = Surroundings(
                 hostname=self._settings.hostname,
                 writer=writer,
@@ -114,19 +96,12 @@ class StoreProcess:
                 wake=wake,
                 clear=delivery.clear,
             )
-            held = HeldMail(
-                writer,
-                spool.listing,
-                spool.contents,
-                rescan,
-                service.admin_thread,
-                lambda: policies.current,
-                clock,
-                wake,
-                owed.set,
-            )
+            rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
+            desk = _desk(around, service, rescan, loop)
+            service.take_commands(spool_commands.handlers(desk), admin_tenancy.handlers(directory))
+            self._service = service
             work = (
-                held.run(),
+                HeldMail(around, rescan, owed.set).run(),
                 Retries(writer, delivery, holder, clock, changed).run(),
                 Notices(around, owed).run(),
                 _sweep(service, desk),
@@ -169,6 +144,25 @@ class StoreProcess:
         """Reads the policies again, in the background; what is wrong with them is logged."""
         if self._service is not None:
             self._service.reload_soon()
+
+
+def _desk(around: Surroundings, service: Service, rescan: Rescan, loop: asyncio.AbstractEventLoop) -> Desk:
+    """For the commands, which block and run in the admin thread."""
+
+    def inspect(content: bytes | Path, envelope: Envelope) -> Inspection:
+        policy = around.policy().for_tenant(envelope.tenant)
+        return asyncio.run_coroutine_threadsafe(rescan.inspect(content, envelope, policy), loop).result()
+
+    return Desk(
+        write=around.writer.do_blocking,
+        listing=around.listing,
+        contents=around.contents,
+        clock=around.clock,
+        wake=around.wake,
+        policy=around.policy,
+        reload=service.reload,
+        inspect=inspect,
+    )
 
 
 def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
