@@ -14,7 +14,6 @@ from tests.support import components
 from tests.support.clamd import Clamd
 from tests.support.gateway import Gateway, short_folder
 
-
 # In CI the same examples every time: what is new is found while developing, not while landing.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
