@@ -39,11 +39,13 @@ J = TypeVar("J", bound=Job)
 
 
 class Result(enum.Enum):
-    """What an attempt says about its lane. BUSY: too many connections; TROUBLE: the host could not be talked to."""
+    """What an attempt says about its lane. BUSY: too many connections; TROUBLE: a dialogue broke off; DEAD: no host
+    could be talked to at all."""
 
     GOOD = "good"
     BUSY = "busy"
     TROUBLE = "trouble"
+    DEAD = "dead"
 
 
 @dataclass(slots=True)
@@ -156,8 +158,11 @@ class Dispatcher(Generic[J]):
         self._drop_if_empty(lane)
 
     def give_up(self, name: str) -> Iterator[J]:
-        """All that waits in a lane, taken out: what they would meet is known already."""
+        """All that waits in a lane, taken out: what it would meet is known already. Nothing while another attempt is
+        under way, which may have more luck."""
         lane = self._lanes.get(name)
+        if lane is not None and lane.running:
+            return
         while lane is not None and lane.waiting:
             job = lane.take()
             self._waiting -= 1

@@ -111,8 +111,9 @@ class SmtpSession:
 
     async def _all_at_once(self, dialogue: _Dialogue, mail: Mail, envelope: list[bytes]) -> None:
         """Envelope and message in one write (RFC 3030 section 4.2): one round trip."""
-        assert mail.inline is not None
-        content = mail.inline if mail.traits.ends_line else mail.inline + b"\r\n"
+        content = b"".join(mail.chunks())
+        if not mail.traits.ends_line:
+            content += b"\r\n"
         dialogue.write(b"".join((*envelope, b"BDAT %d LAST\r\n" % len(content), content)))
         dialogue.transfer.is_sent = True
         await self._envelope_replies(dialogue)

@@ -53,7 +53,7 @@ class DnsResolver:
     ) -> None:
         listen = Listen.parse(endpoint)
         self._host, self._port = listen.host, listen.port
-        self._believes = is_trusted or ipaddress.ip_address(listen.host).is_loopback
+        self.believes_ad = is_trusted or ipaddress.ip_address(listen.host).is_loopback
         self._clock = clock
         self._seconds = seconds
         self._known: dict[tuple[str, RdataType], tuple[float, Answer[Any]]] = {}
@@ -110,7 +110,7 @@ class DnsResolver:
             response = await self._exchange(question)
             if response.rcode() == dns.rcode.SERVFAIL and await self._is_there_unchecked(question):
                 return _Raw(Status.BOGUS, reason="DNSSEC validation failed")
-            return _read(response, kind, self._believes)
+            return _read(response, kind, self.believes_ad)
         except dns.exception.Timeout:
             return _Raw(Status.FAILED, reason=f"no answer from the resolver {self._host} within {TRIES} tries")
         except (dns.exception.DNSException, OSError, EOFError) as error:
