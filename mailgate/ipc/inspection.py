@@ -18,61 +18,84 @@ _decode = msgspec.msgpack.Decoder(InspectAnswer).decode
 
 
 class Line:
-    """One connection to one inspector; reconnects by itself (a restarted inspector takes up the backlog)."""
+    """One connection to one inspector; reconnects by itself (a restarted inspector takes up the backlog).
+
+    The socket is watched for as long as it is open: to begin and end that for each answer would cost more than the
+    answer itself."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._socket: socket.socket | None = None
+        self._received = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
 
     async def ask(self, request: Inspect, descriptor: int | None) -> InspectAnswer:
         """Raises OSError or EOFError when the inspector goes away."""
-        loop = asyncio.get_running_loop()
         body = _encode(request)
+        data = _HEAD.pack(len(body)) + body
         try:
-            for attempt in (1, 2):
-                sock = self._socket or await self._connect()
-                try:
-                    await self._send(sock, _HEAD.pack(len(body)) + body, descriptor)
-                    break
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close()  # it was restarted since the last message: that is not this message's fault
-                    if attempt == 2:
-                        raise
-            (length,) = _HEAD.unpack(await self._read(loop, sock, _HEAD.size))
-            answer: InspectAnswer = _decode(await self._read(loop, sock, length))
+            try:
+                waiting = await self._send(self._socket or await self._connect(), data, descriptor)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close()  # it was restarted since the last message: that is not this message's fault
+                waiting = await self._send(await self._connect(), data, descriptor)
+            answer: InspectAnswer = _decode(await waiting)
             return answer
         except BaseException:
             self.close()
             raise
 
     async def _connect(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
-            await asyncio.get_running_loop().sock_connect(sock, self._path)
+            await loop.sock_connect(sock, self._path)
         except BaseException:
             sock.close()
             raise
+        loop.add_reader(sock, self._on_readable)
         self._socket = sock
         return sock
 
-    async def _send(self, sock: socket.socket, data: bytes, descriptor: int | None) -> None:
+    async def _send(self, sock: socket.socket, data: bytes, descriptor: int | None) -> asyncio.Future[bytes]:
+        """The future gets the answer, or what ended the connection."""
+        loop = asyncio.get_running_loop()
+        self._received.clear()
+        self._answer = waiting = loop.create_future()
         if descriptor is not None:
             sent = socket.send_fds(sock, [data[:1]], [descriptor])
             data = data[sent:]
-        await asyncio.get_running_loop().sock_sendall(sock, data)
+        await loop.sock_sendall(sock, data)
+        return waiting
 
-    async def _read(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, size: int) -> bytes:
-        chunks = []
-        while size:
-            data = await loop.sock_recv(sock, size)
-            if not data:
-                raise EOFError("the inspector went away")
-            chunks.append(data)
-            size -= len(data)
-        return b"".join(chunks)
+    def _on_readable(self) -> None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(error)
+            return
+        if not data:
+            self._fail(EOFError("the inspector went away"))
+            return
+        received = self._received
+        received += data
+        is_whole = len(received) >= _HEAD.size and len(received) >= _HEAD.size + _HEAD.unpack_from(received)[0]
+        if is_whole and self._answer is not None and not self._answer.done():
+            self._answer.set_result(bytes(received[_HEAD.size :]))
+
+    def _fail(self, error: Exception) -> None:
+        waiting = self._answer
+        self.close()
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(error)
 
     def close(self) -> None:
+        self._answer = None
         if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
