@@ -78,6 +78,7 @@ class StoreClient:
     def _pushed(self, push: Push) -> None:
         match push:
             case PolicyChanged(policy=policy):
+                self._cache.clear()
                 self._on_policy(policy)
             case DirectoryChanged():
                 self._cache.clear()

@@ -34,10 +34,11 @@ class Resolve(Struct, tag=True, frozen=True):
 
 
 class Resolved(Struct, tag=True, frozen=True):
-    """`kind`: mailbox (one or more ids), unknown (hosted domain, no such recipient), foreign (domain not hosted here),
+    """`kind`: mailbox (one or more ids), unknown (hosted domain, no such recipient), routed (all mail
+    for the domain goes to a server of the tenant, by its policy's inbound route), foreign (domain not hosted here),
     unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox switched off: 550 5.2.1)."""
 
-    kind: Literal["mailbox", "unknown", "foreign", "unavailable", "disabled"]
+    kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled"]
     tenant: TenantName = TenantName("")
     mailboxes: tuple[MailboxId, ...] = ()
 

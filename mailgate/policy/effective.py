@@ -19,16 +19,19 @@ from mailgate.policy.schema import (
     DefectAction,
     GatewayLimits,
     GatewayPolicy,
+    InboundRoute,
     Limits,
     Retention,
     RouteRule,
     Section,
     SenderException,
+    Sending,
     TenantPolicy,
     Transport,
     TransportClass,
     UnscannedActions,
 )
+from mailgate.policy.values import names_domain
 
 GATEWAY_FILE = "gateway.toml"
 BUILT_IN = "built-in"
@@ -59,12 +62,18 @@ class EffectivePolicy:
     defects: Mapping[str, DefectAction]
     transport: Transport
     routes: tuple[RouteRule, ...]
+    inbound: tuple[InboundRoute, ...]
+    sending: Sending
     retention: Retention
     sources: Mapping[str, str]
 
     def source(self, key: str) -> str:
         """The file that gives `key`, or `built-in`."""
         return self.sources.get(key, BUILT_IN)
+
+    def inbound_route(self, domain: str) -> InboundRoute | None:
+        """Where mail for `domain` goes if the tenant has it here; None: to mailboxes here."""
+        return next((route for route in self.inbound if names_domain(route.domains, domain)), None)
 
     def unscanned_action(self, reason: Unscanned | None) -> tuple[str, Action]:
         """Key and action for a part that was not scanned through its own fault; without a reason it is `worker`."""
@@ -104,6 +113,8 @@ def effective_policy(
         defects=MappingProxyType(defects),
         transport=_transport(built_in, gateway, own),
         routes=tuple(route for policy in reversed(policies) for route in policy.routes),
+        inbound=tuple(route for policy in reversed(policies) for route in policy.inbound),
+        sending=_overlaid([policy.sending for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )
@@ -121,7 +132,7 @@ def loosened(gateway: EffectivePolicy, own: TenantPolicy) -> Iterator[tuple[str,
 
 def given_keys(section: Section, prefix: str = "") -> Iterator[str]:
     """Dotted keys that a file gives itself, rules apart."""
-    for name in sorted(section.model_fields_set - {"attachments", "routes", "exceptions"}):
+    for name in sorted(section.model_fields_set - {"attachments", "routes", "inbound", "exceptions"}):
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from given_keys(value, f"{prefix}{name}.")

@@ -53,6 +53,7 @@ def document(policy: EffectivePolicy) -> dict[str, Any]:
         ],
         "exceptions": [each.model_dump(mode="json", exclude_unset=True) for each in policy.exceptions],
         "routes": [route.model_dump(mode="json", exclude_unset=True) for route in policy.routes],
+        "inbound": [route.model_dump(mode="json", exclude_unset=True) for route in policy.inbound],
     }
 
 
@@ -62,7 +63,7 @@ def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
         yield f"limits.{name}", value
     yield "scanning.infected", policy.infected.value
     yield "scanning.scanner_down", policy.scanner_down.value
-    for section in ("unscanned", "authentication", "transport", "retention"):
+    for section in ("unscanned", "authentication", "transport", "sending", "retention"):
         for name, value in getattr(policy, section):
             if not isinstance(value, dict):
                 yield f"{section}.{name}", _plain(value)

@@ -16,9 +16,11 @@ from mailgate.policy.schema import (
     Authentication,
     GatewayLimits,
     GatewayPolicy,
+    InboundRoute,
     RouteRule,
     Section,
     SenderException,
+    Sending,
     TenantPolicy,
     Transport,
 )
@@ -66,7 +68,7 @@ def wording(error: ErrorDetails, schema: type[TenantPolicy]) -> str:
         return f"{dotted(path)}: unknown key; {_advice_on_unknown(path, schema)}"
     if error["type"] == "missing":
         return f"{dotted(path[:-1])}: {path[-1]} is missing; add it: {_meaning(str(path[-1]))}"
-    if error["type"] in ("no_condition", "login"):
+    if error["type"] in ("no_condition", "login", "tenants_only"):
         return f"{dotted(path)}: {error['msg']}"
     return f"{dotted(path)}: {_shown(error['input'])} {_what_is_wrong(error, path)}"
 
@@ -80,7 +82,7 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         bound = context["ge" if least else "le"]
         size = f" ({format_size(bound)})" if bound >= 1024 and bound % 1024 == 0 else ""
         return f"is too {'small' if least else 'large'}; at {'least' if least else 'most'} {bound}{size}"
-    if kind == "tuple_type" and path in (("attachments",), ("routes",), ("exceptions",)):
+    if kind == "tuple_type" and path in (("attachments",), ("routes",), ("inbound",), ("exceptions",)):
         return f"is not a list of rules; begin each rule with a line [[{path[0]}]]"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is not a table; write [{dotted(path)}] on a line of its own and the keys below it"
@@ -94,6 +96,7 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         "too_short": "is empty; name at least one value or remove the key",
         "size": str(error["msg"]),
         "address": str(error["msg"]),
+        "network": str(error["msg"]),
         "string_pattern_mismatch": f"has a form or a character that is not allowed here; {_meaning(str(path[-1]))}",
     }
     return plain.get(kind) or f"is not allowed here ({error['msg']}); {_meaning(str(path[-1]))}"
@@ -120,6 +123,7 @@ def _keys(schema: type[Section], path: KeyPath = ()) -> Iterator[tuple[str, str]
     if issubclass(schema, TenantPolicy):
         yield from _keys(AttachmentRule, ("attachments", 0))
         yield from _keys(RouteRule, ("routes", 0))
+        yield from _keys(InboundRoute, ("inbound", 0))
         yield from _keys(SenderException, ("exceptions", 0))
 
 
@@ -131,7 +135,7 @@ def _home(path: KeyPath) -> str:
 
 def _meaning(key: str) -> str:
     """The text of the schema on a key."""
-    for section in (AttachmentRule, Authentication, SenderException, Transport, RouteRule, GatewayPolicy):
+    for section in (AttachmentRule, Authentication, SenderException, Transport, RouteRule, InboundRoute, Sending, GatewayPolicy):
         for name, field in section.model_fields.items():
             if key in (name, field.alias) and field.description:
                 return field.description[:1].lower() + field.description[1:].rstrip(".")

@@ -14,6 +14,7 @@ from mailgate.policy.schema import (
     AttachmentRule,
     Authentication,
     GatewayLimits,
+    InboundRoute,
     GatewayPolicy,
     Limits,
     Retention,
@@ -21,6 +22,7 @@ from mailgate.policy.schema import (
     Scanning,
     Section,
     SenderException,
+    Sending,
     TenantPolicy,
     Transport,
     UnscannedActions,
@@ -37,6 +39,8 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[[attachments]]", AttachmentRule),
     ("[transport]", Transport),
     ("[[routes]]", RouteRule),
+    ("[[inbound]]", InboundRoute),
+    ("[sending]", Sending),
     ("[retention]", Retention),
 )
 
@@ -134,6 +138,18 @@ minimum = "encrypted"
 
 [unscanned]
 encrypted = "reject"
+```
+
+A tenant with a mail server of its own, which takes the mail for its domain and sends through the gateway:
+
+```toml
+[[inbound]]
+domain = "acme.example"
+server = "mail.acme.example:25"
+minimum = "encrypted"
+
+[sending]
+networks = "192.0.2.25"
 ```
 """
 

@@ -9,7 +9,7 @@ import datetime
 import enum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from mailgate.model.decision import Action
@@ -28,6 +28,8 @@ from mailgate.policy.values import (
     Globs,
     HostPort,
     IpAddress,
+    Networks,
+    OwnDomains,
     PartClasses,
     RuleAction,
     Seconds,
@@ -240,6 +242,50 @@ class RouteRule(Section):
         return self
 
 
+class InboundProtocol(enum.StrEnum):
+    """What a tenant's own server speaks."""
+
+    SMTP = "smtp"
+    LMTP = "lmtp"
+
+
+class InboundRoute(Section):
+    """Where mail for a domain of the tenant goes instead of mailboxes here: to the tenant's own server. The first route
+    that fits is taken, the tenant's before the gateway's; it counts for domains that the tenant has here. All mail for
+    the domain goes there, so mailboxes here get none of it."""
+
+    domains: OwnDomains = Field(
+        alias="domain", description="A domain of the tenant, or several; `*.` stands for all names below."
+    )
+    server: HostPort = Field(
+        description="`host:port` of the server, e.g. `mail.acme.example:25`. It may have a private address."
+    )
+    protocol: InboundProtocol = Field(
+        default=InboundProtocol.SMTP, description="What the server speaks there: `smtp` or `lmtp`."
+    )
+    verify: Flag = Field(
+        default=True,
+        description="Ask the server whether it knows a recipient before mail for it is accepted: one that it does not "
+        "know is refused (550); while the server does not answer, the sender is asked to try again (451).",
+    )
+    minimum: TransportLevel = Field(
+        default=TransportLevel.PLAINTEXT,
+        description="The least private level on the way to the server, as in `transport.minimum`, which does not "
+        "count here.",
+    )
+
+
+class Sending(Section):
+    """Servers of the tenant that send through the gateway. From these addresses MX takes mail to everybody if its
+    reverse-path is at one of the tenant's domains (or null, where the address is in the list of one tenant only)."""
+
+    networks: Networks = Field(
+        default=(),
+        description='Addresses or ranges such as `"192.0.2.0/24"`, only in a tenant\'s file. Name those that '
+        "nobody else can send from.",
+    )
+
+
 class Retention(Section):
     """For how long records with personal data are kept; then they are deleted."""
 
@@ -324,6 +370,8 @@ class TenantPolicy(Section):
     )
     transport: Transport = Field(default_factory=Transport)
     routes: tuple[RouteRule, ...] = Field(default=(), description="Routes in their order.")
+    inbound: tuple[InboundRoute, ...] = Field(default=(), description="Inbound routes in their order.")
+    sending: Sending = Field(default_factory=Sending)
     retention: Retention = Field(default_factory=Retention)
 
 
@@ -331,6 +379,13 @@ class GatewayPolicy(TenantPolicy):
     """The file gateway.toml: what holds for all tenants."""
 
     limits: GatewayLimits = Field(default_factory=GatewayLimits)
+
+    @field_validator("sending")
+    @classmethod
+    def _is_for_tenants(cls, sending: Sending) -> Sending:
+        if sending.networks:
+            raise PydanticCustomError("tenants_only", "belongs in a tenant's file, since it says whose servers they are")
+        return sending
 
 
 def built_in(message_size_limit: int) -> GatewayPolicy:

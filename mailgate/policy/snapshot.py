@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 from functools import cached_property
 from typing import Literal, Self
@@ -42,6 +43,23 @@ class Snapshot(BaseModel):
             policy = effective_policy(self.version, self.built_in, self.gateway, key, self.tenants.get(key))
             self._effective[key] = policy
         return policy
+
+    @cached_property
+    def _networks(self) -> tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]:
+        return tuple(
+            (ipaddress.ip_network(network), name)
+            for name, own in sorted(self.tenants.items())
+            for network in own.sending.networks
+        )
+
+    def senders_at(self, address: str) -> frozenset[str]:
+        """The tenants whose own servers are at this IP address."""
+        if not self._networks:
+            return frozenset()
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+            ip = ip.ipv4_mapped
+        return frozenset(tenant for network, tenant in self._networks if ip in network)
 
     @property
     def for_gateway(self) -> EffectivePolicy:

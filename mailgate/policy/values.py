@@ -14,6 +14,7 @@ from mailgate.model.part_class import PartClass
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _SIZE = re.compile(r"([0-9]{1,12}) ?([a-z]*)", re.IGNORECASE)
+_WIDEST = {4: 8, 6: 16}  # bits of the prefix, by version
 _SIZE_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": 1},
@@ -47,6 +48,16 @@ def _address(value: str) -> str:
         except ValueError:
             raise PydanticCustomError("address", "is not an IP address") from None
     return value
+
+
+def _network(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError:
+        raise PydanticCustomError("network", 'is not a network; write an address or a range such as "192.0.2.0/24"') from None
+    if network.prefixlen < _WIDEST[network.version]:
+        raise PydanticCustomError("network", "takes in too much of the Internet; name the addresses of single servers")
+    return str(network)
 
 
 def _listed(value: Any) -> Any:
@@ -92,6 +103,15 @@ DomainPattern = Annotated[
     str,
     StringConstraints(pattern=r"^(\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$", max_length=255, to_lower=True),
 ]
+_OwnDomain = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=255, to_lower=True),
+]
+OwnDomains = Annotated[
+    tuple[_OwnDomain, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=_OwnDomain | tuple[_OwnDomain, ...]),
+]
 DomainSet = Annotated[
     tuple[DomainPattern, ...],
     BeforeValidator(_listed, json_schema_input_type=DomainPattern | tuple[DomainPattern, ...]),
@@ -101,3 +121,7 @@ HostPort = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=262)
 ]
 IpAddress = Annotated[str, AfterValidator(_address), Field(examples=["192.0.2.25"])]
+_Network = Annotated[str, AfterValidator(_network), Field(examples=["192.0.2.0/24"])]
+Networks = Annotated[
+    tuple[_Network, ...], BeforeValidator(_listed, json_schema_input_type=_Network | tuple[_Network, ...])
+]

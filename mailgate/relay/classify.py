@@ -29,7 +29,7 @@ _TAKES_NO_MAIL = (521, 556)  # RFC 7504
 def outcome_of(transfer: Transfer, recipient: int, host: str) -> Outcome:
     """The outcome for one recipient of a transaction. Its own refusal counts before anything that came later; a 2yz to
     RCPT alone is worth nothing."""
-    mail, rcpt, end = transfer.mail, transfer.rcpt[recipient], transfer.end
+    mail, rcpt, end = transfer.mail, transfer.rcpt[recipient], transfer.end_for(recipient)
     if mail is not None and not _is_good(mail):
         return _refusal(mail, "MAIL FROM", host)
     if rcpt is not None and not _is_good(rcpt):
@@ -81,5 +81,4 @@ def _said(host: str, reply: Reply, step: str) -> str:
 
 def is_trouble(transfer: Transfer) -> bool:
     """The host, not the message, was the reason: other mail would have fared no better."""
-    replies = [reply for reply in (transfer.mail, transfer.end, *transfer.rcpt) if reply is not None]
-    return transfer.fault is not None or any(reply.code == 421 for reply in replies)
+    return transfer.fault is not None or any(reply.code == 421 for reply in transfer.replies)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailgate.ipc.calls import Ended, Lease, Leased
+from mailgate.ipc.calls import Ended, Lease, Leased, Work
 from mailgate.ipc.line import StoreLine
 from mailgate.model.errors import UnavailableError
 from mailgate.model.outcome import Outcome, State
@@ -24,7 +24,7 @@ from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Plan, Planner, Wishes
 from mailgate.relay.pool import SessionPool
 from mailgate.relay.reporting import Reporting
-from mailgate.relay.routing import way
+from mailgate.relay.routing import Way, inbound_way, way
 from mailgate.relay.smtp_session import SmtpSession
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind
@@ -60,8 +60,12 @@ async def lease(parts: Parts, limit: int, full: tuple[str, ...]) -> tuple[list[J
     if not isinstance(answer, Leased):
         raise UnavailableError("the store gave an unexpected answer to a lease")
     snapshot = parts.policy()
-    jobs = jobs_of(answer.work, lambda work: way(snapshot.for_tenant(work.envelope.tenant), work.destination), until)
-    return jobs, answer.next_due
+
+    def ways(work: Work) -> tuple[Way, Way | None]:
+        policy = snapshot.for_tenant(work.envelope.tenant)
+        return way(policy, work.destination), inbound_way(policy, work.destination)
+
+    return jobs_of(answer.work, ways, until), answer.next_due
 
 
 async def deliver(parts: Parts, job: Job) -> Result:
@@ -98,10 +102,10 @@ async def route(parts: Parts, job: Job) -> Plan | Outcome:
     if obstacle is not None:
         return obstacle
     here = await parts.handover.plan(job)
-    if here is not None:
+    if not isinstance(here, Way):
         return here
     wishes = Wishes(job.mail.envelope.requiretls, job.mail.waives_tls)
-    return await parts.planner.plan(job.destination, job.way, wishes)
+    return await parts.planner.plan(job.destination, here, wishes)
 
 
 async def attempt(parts: Parts, job: Job, plan: Plan) -> list[Try]:

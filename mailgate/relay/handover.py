@@ -1,5 +1,5 @@
-"""Mail for domains that are hosted here never leaves: it is handed to our own MX, where the receiving tenant's policy
-decides on it like on any other mail."""
+"""Mail for domains that are hosted here never leaves by DNS: it is handed to our own MX, where the receiving tenant's
+policy decides on it like on any other mail; what is the receiving tenant's already goes to that tenant's own server."""
 
 from __future__ import annotations
 
@@ -32,18 +32,22 @@ class Handover:
         """Domains have come or gone."""
         self._foreign.clear()
 
-    async def plan(self, job: Job) -> Plan | Outcome | None:
-        """The way to ourselves; None for a domain that is not hosted here. UnavailableError without the store."""
+    async def plan(self, job: Job) -> Plan | Outcome | Way:
+        """The plan to reach ourselves; the job's own way for a domain that is not hosted here, its inbound one for a
+        domain of its tenant that has a server of its own. UnavailableError without the store."""
         domain = job.destination
         if self._foreign.get(domain, 0.0) > self._clock():
-            return None
+            return job.way
         local = job.mail.recipients[0].forward_path.rpartition("@")[0]
         found = await self._store.call(Resolve(local, domain))
         if isinstance(found, Resolved) and found.kind == "foreign":
             if len(self._foreign) >= MOST_DOMAINS:
                 self._foreign.clear()
             self._foreign[domain] = self._clock() + FOREIGN_SECONDS
-            return None
+            return job.way
+        is_own = isinstance(found, Resolved) and found.kind == "routed" and found.tenant == job.tenant
+        if is_own and job.inbound is not None:
+            return job.inbound
         if not self._listeners:
             return Outcome(State.QUEUED, f"{domain} is hosted here, but no MX listener runs", 0, "4.3.2")
         listen = self._listeners[0]

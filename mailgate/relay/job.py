@@ -18,16 +18,19 @@ MOST_RECIPIENTS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """`works` are the recipients in the order of the transaction. `until`: when the lease ends, seconds since 1970."""
+    """`works` are the recipients in the order of the transaction. `until`: when the lease ends, seconds since 1970.
+    `way` leads out of here; `inbound` to the tenant's own server, should the destination turn out to be a domain of the
+    tenant."""
 
     works: tuple[Work, ...]
     mail: Mail
     way: Way
     until: float
+    inbound: Way | None = None
 
     @property
     def lane(self) -> str:
-        return self.way.lane
+        return (self.inbound or self.way).lane
 
     @property
     def tenant(self) -> str:
@@ -42,8 +45,10 @@ class Job:
         return len(self.mail.inline or b"")
 
 
-def jobs_of(leased: Iterable[Work], way: Callable[[Work], Way], until: float) -> list[Job]:
-    """Recipients of one message with one destination share a transaction."""
+def jobs_of(
+    leased: Iterable[Work], ways: Callable[[Work], tuple[Way, Way | None]], until: float
+) -> list[Job]:
+    """Recipients of one message with one destination share a transaction. `ways`: `Job.way` and `Job.inbound`."""
     groups: dict[tuple[int, str], list[Work]] = {}
     for work in leased:
         groups.setdefault((work.message, work.destination), []).append(work)
@@ -54,7 +59,8 @@ def jobs_of(leased: Iterable[Work], way: Callable[[Work], Way], until: float) ->
             first = part[0]
             recipients = tuple(first.envelope.recipients[work.position] for work in part)
             mail = Mail(first.envelope, recipients, first.size, first.inline, first.file)
-            jobs.append(Job(part, mail, way(first), until))
+            way, inbound = ways(first)
+            jobs.append(Job(part, mail, way, until, inbound))
     return jobs
 
 

@@ -14,7 +14,7 @@ from aiosmtplib.errors import SMTPAuthenticationError, SMTPConnectResponseError,
 
 from mailgate.model.level import TransportLevel
 from mailgate.relay.connecting import ConnectError, connect
-from mailgate.relay.pipeline import GarbageError, PipelinedClient
+from mailgate.relay.pipeline import GarbageError, LmtpClient, PipelinedClient
 from mailgate.relay.smtp_session import Facts, SmtpSession, fault_of
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind, reply_of
@@ -47,6 +47,7 @@ class Target:
     webpki: str = ""
     login: Login | None = None
     source: str = ""
+    is_lmtp: bool = False
     checks: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -155,11 +156,12 @@ class Opener:
                 client.close()
             raise
         facts.values["level"] = facts.level.value
-        return SmtpSession(client, facts, self._timeouts)
+        return SmtpSession(client, facts, self._timeouts, target.is_lmtp)
 
     async def _connect(self, dialogue: _Opening, target: Target, facts: Facts) -> PipelinedClient:
         sock, facts.address = await connect(target.addresses, target.port, target.source, self._timeouts)
-        client = PipelinedClient(
+        client_of = LmtpClient if target.is_lmtp else PipelinedClient
+        client = client_of(
             hostname=target.host, port=None, local_hostname=self._hostname, start_tls=False, timeout=None, sock=sock
         )
         try:

@@ -20,6 +20,8 @@ from aiosmtplib.errors import (
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
+from mailgate.transport.lmtp import LmtpGreeting
+
 LONGEST_REPLY: Final = 32 << 10
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\n]*?))?\r?\n?")
 
@@ -147,3 +149,7 @@ class PipelinedClient(SMTP):
 
     def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
         """Closed by whoever uses the session, once the replies that came before have been read."""
+
+
+class LmtpClient(LmtpGreeting, PipelinedClient):
+    """The same for LMTP."""

@@ -110,6 +110,7 @@ class Planner:
             webpki=_webpki(plan, host, floor),
             login=login,
             source=plan.way.source,
+            is_lmtp=plan.way.smarthost is not None and plan.way.smarthost.is_lmtp,
             checks=_checks(plan, host, standing),
         )
 

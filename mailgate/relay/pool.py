@@ -12,13 +12,14 @@ IDLE_SECONDS = 10.0
 MOST_TRANSACTIONS = 1_000
 MOST_IDLE = 500
 
-Key = tuple[str, int, str, str, bool, bool]
+Key = tuple[str, int, str, str, bool, bool, bool]
 
 
 def key_of(target: Target) -> Key:
     """Sessions are shared by all that would have been opened in the same way: across domains, not across demands."""
     username = target.login.username if target.login is not None else ""
-    return (target.host, target.port, target.source, username, target.dane is not None, bool(target.webpki))
+    has_dane, has_webpki = target.dane is not None, bool(target.webpki)
+    return (target.host, target.port, target.source, username, has_dane, has_webpki, target.is_lmtp)
 
 
 class SessionPool:

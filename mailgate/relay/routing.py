@@ -6,17 +6,21 @@ from dataclasses import dataclass
 
 from mailgate.model.level import TransportLevel
 from mailgate.policy.effective import EffectivePolicy
-from mailgate.policy.schema import RouteRule
+from mailgate.policy.schema import InboundProtocol, RouteRule
+from mailgate.policy.values import names_domain
 from mailgate.settings import Listen
 from mailgate.transport.floor import Demand
 
 
 @dataclass(frozen=True, slots=True)
 class Smarthost:
+    """A host that takes the mail whatever DNS says: a provider's, or a tenant's own server."""
+
     host: str
     port: int
     username: str = ""
     password_file: str = ""
+    is_lmtp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,10 @@ def way(policy: EffectivePolicy, destination: str) -> Way:
     demands += (
         Demand(wanted.level, f"the transport class of {pattern} in the policy")
         for pattern, wanted in policy.transport.classes.items()
-        if _fits(pattern, destination)
+        if names_domain((pattern,), destination)
     )
     source = policy.transport.egress_address
-    rule = next((rule for rule in policy.routes if any(_fits(each, destination) for each in rule.domains)), None)
+    rule = next((rule for rule in policy.routes if names_domain(rule.domains, destination)), None)
     if rule is None:
         return Way(_lane(destination, source), None, False, tuple(demands), source)
     if rule.minimum is not None:
@@ -54,6 +58,18 @@ def way(policy: EffectivePolicy, destination: str) -> Way:
     return Way(lane, smarthost, True, tuple(demands), source)
 
 
+def inbound_way(policy: EffectivePolicy, destination: str) -> Way | None:
+    """The way to the server of the tenant that has the domain; None where its mail stays here."""
+    rule = policy.inbound_route(destination)
+    if rule is None:
+        return None
+    listen = Listen.parse(rule.server)
+    server = Smarthost(listen.host, listen.port, is_lmtp=rule.protocol is InboundProtocol.LMTP)
+    demand = Demand(rule.minimum, f"the inbound route of {', '.join(rule.domains)} in the policy")
+    source = policy.transport.egress_address
+    return Way(_lane(f"{rule.protocol.value} {rule.server}", source), server, True, (demand,), source)
+
+
 def _lane(name: str, source: str) -> str:
     return f"{name} from {source}" if source else name
 
@@ -63,8 +79,3 @@ def _smarthost(rule: RouteRule) -> Smarthost | None:
         return None
     listen = Listen.parse(rule.smarthost)
     return Smarthost(listen.host, listen.port, rule.username, rule.password_file)
-
-
-def _fits(pattern: str, domain: str) -> bool:
-    """`*.` stands for all names below, `*` for every domain."""
-    return pattern == "*" or pattern == domain or (pattern.startswith("*.") and domain.endswith(pattern[1:]))

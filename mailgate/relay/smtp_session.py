@@ -1,4 +1,4 @@
-"""One SMTP session with a next hop: transactions over a connection that is kept and used again."""
+"""One SMTP or LMTP session with a next hop: transactions over a connection that is kept and used again."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Facts:
 class SmtpSession:
     """After EHLO, and STARTTLS and AUTH where there were any. `is_usable`: another transaction may follow."""
 
-    def __init__(self, client: PipelinedClient, facts: Facts, timeouts: Timeouts) -> None:
+    def __init__(self, client: PipelinedClient, facts: Facts, timeouts: Timeouts, is_lmtp: bool = False) -> None:
         self._client = client
+        self._is_lmtp = is_lmtp
         self._timeouts = timeouts
         self._needs_reset = False
         self._is_dead = False
@@ -90,7 +91,7 @@ class SmtpSession:
         except (SMTPException, OSError, TimeoutError, _ProtocolError) as error:
             transfer.fault = fault_of(error, dialogue.step)
             self.close()
-        if any(reply is not None and reply.code == 421 for reply in (transfer.mail, transfer.end, *transfer.rcpt)):
+        if any(reply.code == 421 for reply in transfer.replies):
             self.close()
         return transfer
 
@@ -104,7 +105,7 @@ class SmtpSession:
             envelope.insert(0, b"RSET\r\n")
         if not self.offers("pipelining"):
             await self._one_by_one(dialogue, mail, envelope)
-        elif self.offers("chunking") and mail.inline is not None and mail.size <= IN_ONE_WRITE:
+        elif self.offers("chunking") and not self._is_lmtp and mail.inline is not None and mail.size <= IN_ONE_WRITE:
             await self._all_at_once(dialogue, mail, envelope)
         else:
             await self._envelope_ahead(dialogue, mail, envelope)
@@ -159,7 +160,11 @@ class SmtpSession:
             dialogue.transfer.is_sent = True
         else:
             dialogue.write(b".\r\n")  # an empty message, which is refused (RFC 2920 section 3.1)
-        dialogue.transfer.end = await dialogue.reply("end of data", self._timeouts.data_end)
+        if not self._is_lmtp:
+            dialogue.transfer.end = await dialogue.reply("end of data", self._timeouts.data_end)
+            return
+        for number in dialogue.taken:
+            dialogue.transfer.ends[number] = await dialogue.reply("end of data", self._timeouts.data_end)
 
     # Commands
 
@@ -220,8 +225,12 @@ class _Dialogue:
     @property
     def has_recipient(self) -> bool:
         mail = self.transfer.mail
-        is_sender_taken = mail is not None and mail.is_positive
-        return is_sender_taken and any(reply is not None and reply.is_positive for reply in self.transfer.rcpt)
+        return mail is not None and mail.is_positive and bool(self.taken)
+
+    @property
+    def taken(self) -> list[int]:
+        """The numbers of the recipients that were not refused at RCPT."""
+        return [number for number, reply in enumerate(self.transfer.rcpt) if reply is not None and reply.is_positive]
 
     def write(self, data: bytes) -> None:
         self._protocol.write(data)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from mailgate.model.reply import Reply
 
@@ -56,7 +57,8 @@ class Fault:
 @dataclass(slots=True)
 class Transfer:
     """The replies to one transaction, None where none came; `rcpt` in the order of the recipients. `end` is the reply
-    to the end of the message or, where that was refused, to DATA. `is_sent`: the whole message has left, so without
+    to the end of the message or, where that was refused, to DATA; LMTP has one in `ends` for each recipient that it
+    took at RCPT, by number (RFC 2033 section 4.2). `is_sent`: the whole message has left, so without
     an `end` nobody knows whether the host has it. `takes_dsn`: it was given the DSN parameters."""
 
     rcpt: list[Reply | None]
@@ -65,3 +67,12 @@ class Transfer:
     fault: Fault | None = None
     is_sent: bool = False
     takes_dsn: bool = False
+    ends: dict[int, Reply] = field(default_factory=dict)
+
+    def end_for(self, recipient: int) -> Reply | None:
+        return self.ends.get(recipient, self.end)
+
+    @property
+    def replies(self) -> Iterator[Reply]:
+        """All that came."""
+        return filter(None, (self.mail, *self.rcpt, self.end, *self.ends.values()))

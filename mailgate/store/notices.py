@@ -82,7 +82,7 @@ class Notices:
         sender = await self._resolve(debt.envelope.reverse_path)
         if sender.kind == "unavailable":
             return
-        if sender.kind not in ("mailbox", "foreign"):
+        if sender.kind not in ("mailbox", "routed", "foreign"):
             await self._settle(debt, debt.owed, {"dropped": f"the sender's address is {sender.kind}"}, None)
             return
         for action, owed in _groups(debt.owed).items():

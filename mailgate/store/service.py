@@ -186,7 +186,11 @@ class Service:
     # Directory
 
     async def resolve(self, local: str, domain: str) -> Resolved:
-        return await self._loop.run_in_executor(self._directory_thread, self._directory.resolve, local, domain)
+        found = await self._loop.run_in_executor(self._directory_thread, self._directory.resolve, local, domain)
+        if found.kind not in ("mailbox", "unknown", "unavailable") or not domain:
+            return found
+        is_routed = self._policies.current.for_tenant(found.tenant).inbound_route(domain) is not None
+        return Resolved("routed", found.tenant) if is_routed else found
 
     async def authenticate(self, request: Authenticate) -> Authenticated:
         return await self._logins.answer(request)
