@@ -15,6 +15,7 @@ from mailgate.edge.limits import Connections, SessionLimits
 from mailgate.edge.staging import Budget, Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
+from mailgate.edge.verify import Verifier
 from mailgate.model.envelope import QueueId
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Edge:
     around: Surroundings
     size_limit: Callable[[], int]
     staging_dir: Path
+    verifier: Verifier
     sessions: set[Connection] = field(default_factory=set)
     connections: Connections = field(default_factory=Connections)
     is_draining: bool = False

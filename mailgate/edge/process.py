@@ -19,6 +19,7 @@ from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.session import Session
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
+from mailgate.edge.verify import Verifier
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log
 from mailgate.route.resolver import DnsResolver
@@ -65,7 +66,8 @@ class EdgeProcess:
         self._snapshot: Snapshot | None = None
         self._limits = SessionLimits()
         self._has_policy = asyncio.Event()
-        self._resolver = WatchedResolver(DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic))
+        names = DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
+        self._resolver = WatchedResolver(names)
         store = StoreClient(settings.store_path, self._on_policy)
         around = Surroundings(
             hostname=settings.hostname,
@@ -75,7 +77,8 @@ class EdgeProcess:
             limits=lambda: self._limits,
             resolver=self._resolver,
         )
-        self._edge = Edge(around, self._size_limit, settings.staging_dir)
+        verifier = Verifier(names, settings.hostname, time.monotonic)
+        self._edge = Edge(around, self._size_limit, settings.staging_dir, verifier)
 
     def _on_policy(self, encoded: bytes) -> None:
         self._snapshot = Snapshot.decode(encoded)
@@ -105,6 +108,7 @@ class EdgeProcess:
         for task in (keeper, watcher):
             task.cancel()
         await asyncio.gather(keeper, watcher, return_exceptions=True)
+        await self._edge.verifier.close()
 
     async def _listen(self) -> list[asyncio.Server]:
         loop = asyncio.get_running_loop()

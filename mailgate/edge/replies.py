@@ -65,6 +65,7 @@ TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the rest in
 OTHER_TENANT = Reply(452, "4.5.3", "Send this recipient in a transaction of its own")
 UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such recipient here")
 RECIPIENT_DISABLED = Reply(550, "5.2.1", "Mailbox is disabled")
+SERVER_AWAY = Reply(451, "4.4.1", "The recipient's own server does not answer now, try again later")
 RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied")
 DIRECTORY_AWAY = Reply(451, "4.3.0", "Recipient can't be looked up now, try again later")
 

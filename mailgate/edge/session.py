@@ -10,6 +10,8 @@ from mailgate.edge.connection import SessionEnd
 from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
 from mailgate.edge.dialogue import Dialogue
 from mailgate.edge.transaction import Transaction, new_queue_id
+from mailgate.edge.verify import Standing
+from mailgate.ipc.calls import Resolved
 from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import Direction, Recipient, TenantName
 from mailgate.model.errors import Refusal, UnavailableError
@@ -40,12 +42,13 @@ class Session(Dialogue):
             raise Refusal(replies.TOO_LARGE)
         if not self.edge.has_room(command.size):
             raise Refusal(replies.NO_ROOM)
+        tenant, direction = await self._origin(command.reverse_path)
         queue_id = new_queue_id(time.time())
         self.tx = Transaction(
             around=self.edge.around,
             queue_id=queue_id,
-            tenant=self.tenant,
-            direction=Direction.OUTBOUND if self.client.account else Direction.INBOUND,
+            tenant=tenant,
+            direction=direction,
             client=self.client,
             reverse_path=str(command.reverse_path or ""),
             staging=self.edge.stage(queue_id),
@@ -62,6 +65,27 @@ class Session(Dialogue):
         if self.client.account and (sender is None or str(sender).lower() not in self.send_as):
             raise Refusal(replies.NOT_YOUR_ADDRESS)
 
+    async def _origin(self, sender: Address | None) -> tuple[TenantName, Direction]:
+        """Whose mail is it? A tenant's own if one of its users has logged in, or if its own server sends under one of
+        its domains; the null reverse-path has no domain, so it goes by a server that is one tenant's only."""
+        if self.client.account:
+            return self.tenant, Direction.OUTBOUND
+        owners = self.edge.around.policy().senders_at(self.client.address)
+        if not owners:
+            return self.tenant, Direction.INBOUND
+        if sender is None:
+            owner = next(iter(owners)) if len(owners) == 1 else ""
+        else:
+            found = await self._resolve(sender)
+            owner = found.tenant if found.kind != "disabled" else ""
+        return (TenantName(owner), Direction.OUTBOUND) if owner in owners else (self.tenant, Direction.INBOUND)
+
+    async def _resolve(self, address: Address) -> Resolved:
+        try:
+            return await self.edge.store.resolve(address)
+        except UnavailableError:
+            raise Refusal(replies.DIRECTORY_AWAY) from None
+
     async def smtp_RCPT(self, argument: bytes) -> None:
         tx = self._transaction()
         if self._chunks is not None:
@@ -77,15 +101,15 @@ class Session(Dialogue):
 
     async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, Recipient]:
         """Whose recipient is this, and may this client send to it here?"""
-        try:
-            found = await self.edge.store.resolve(address)
-        except UnavailableError:
-            raise Refusal(replies.DIRECTORY_AWAY) from None
+        found = await self._resolve(address)
+        is_submitted = tx.direction is Direction.OUTBOUND
         match found.kind:
-            case "mailbox":
+            case "mailbox" | "routed":
                 is_foreign_tenant = tx.recipients and tx.recipients[0][0] != found.tenant
-                if is_foreign_tenant and not self.client.account:
+                if is_foreign_tenant and not is_submitted:
                     raise Refusal(replies.OTHER_TENANT)
+                if found.kind == "routed":
+                    await self._verify(found.tenant, address)
                 path = str(address) if address is not POSTMASTER else "postmaster"
                 return found.tenant, Recipient(path, found.mailboxes)
             case "unknown":
@@ -94,9 +118,22 @@ class Session(Dialogue):
                 raise Refusal(replies.RECIPIENT_DISABLED)
             case "unavailable":
                 raise Refusal(replies.DIRECTORY_AWAY)
-        if not self.client.account:
+        if not is_submitted:
             raise Refusal(replies.RELAY_DENIED)
-        return self.tenant, Recipient(str(address))
+        return tx.tenant, Recipient(str(address))
+
+    async def _verify(self, tenant: TenantName, address: Address) -> None:
+        """Refused unless the tenant's own server would take it."""
+        route = self.edge.around.policy().for_tenant(tenant).inbound_route(address.domain)
+        if route is None:
+            raise Refusal(replies.DIRECTORY_AWAY)  # the store and we do not have the same policy at this moment
+        if not route.verify:
+            return
+        match await self.edge.verifier.standing(route, address):
+            case Standing.UNKNOWN:
+                raise Refusal(replies.UNKNOWN_RECIPIENT)
+            case Standing.AWAY:
+                raise Refusal(replies.SERVER_AWAY)
 
     def _transaction(self) -> Transaction:
         if self.tx is None:

@@ -135,7 +135,16 @@ def _home(path: KeyPath) -> str:
 
 def _meaning(key: str) -> str:
     """The text of the schema on a key."""
-    for section in (AttachmentRule, Authentication, SenderException, Transport, RouteRule, InboundRoute, Sending, GatewayPolicy):
+    for section in (
+        AttachmentRule,
+        Authentication,
+        SenderException,
+        Transport,
+        RouteRule,
+        InboundRoute,
+        Sending,
+        GatewayPolicy,
+    ):
         for name, field in section.model_fields.items():
             if key in (name, field.alias) and field.description:
                 return field.description[:1].lower() + field.description[1:].rstrip(".")

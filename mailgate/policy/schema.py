@@ -384,7 +384,9 @@ class GatewayPolicy(TenantPolicy):
     @classmethod
     def _is_for_tenants(cls, sending: Sending) -> Sending:
         if sending.networks:
-            raise PydanticCustomError("tenants_only", "belongs in a tenant's file, since it says whose servers they are")
+            raise PydanticCustomError(
+                "tenants_only", "belongs in a tenant's file, since it says whose servers they are"
+            )
         return sending
 
 

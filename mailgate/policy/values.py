@@ -54,7 +54,9 @@ def _network(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
     except ValueError:
-        raise PydanticCustomError("network", 'is not a network; write an address or a range such as "192.0.2.0/24"') from None
+        raise PydanticCustomError(
+            "network", 'is not a network; write an address or a range such as "192.0.2.0/24"'
+        ) from None
     if network.prefixlen < _WIDEST[network.version]:
         raise PydanticCustomError("network", "takes in too much of the Internet; name the addresses of single servers")
     return str(network)

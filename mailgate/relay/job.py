@@ -45,9 +45,7 @@ class Job:
         return len(self.mail.inline or b"")
 
 
-def jobs_of(
-    leased: Iterable[Work], ways: Callable[[Work], tuple[Way, Way | None]], until: float
-) -> list[Job]:
+def jobs_of(leased: Iterable[Work], ways: Callable[[Work], tuple[Way, Way | None]], until: float) -> list[Job]:
     """Recipients of one message with one destination share a transaction. `ways`: `Job.way` and `Job.inbound`."""
     groups: dict[tuple[int, str], list[Work]] = {}
     for work in leased:

@@ -4,7 +4,6 @@ MTA-STS, the policy."""
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from mailgate.relay.routing import Smarthost, Way
 from mailgate.relay.transfer import Fault, FaultKind
 from mailgate.route import addresses, mx
 from mailgate.route.addresses import Addresses
-from mailgate.route.mx import MxHost
+from mailgate.route.mx import MxHost, host_of
 from mailgate.transport import dane
 from mailgate.transport.dane import Standing
 from mailgate.transport.floor import Demand, Floor, highest
@@ -68,7 +67,7 @@ class Planner:
     async def plan(self, destination: str, way: Way, wishes: Wishes) -> Plan | Outcome:
         """The hosts; or how the attempt ends without any."""
         if way.smarthost is not None:
-            return Plan(destination, way, (_smarthost(way.smarthost),), wishes)
+            return Plan(destination, way, (host_of(way.smarthost.host),), wishes)
         if destination.startswith("["):
             address = destination[1:-1].removeprefix("IPv6:")
             return Plan(destination, way, (MxHost(address, is_literal=True),), wishes)
@@ -144,14 +143,6 @@ class Planner:
         if plan.sts is not None and plan.sts.mode is Mode.ENFORCE:
             demands.append(Demand(TransportLevel.AUTHENTICATED, f"the MTA-STS policy of {plan.destination}"))
         return demands
-
-
-def _smarthost(smarthost: Smarthost) -> MxHost:
-    try:
-        ipaddress.ip_address(smarthost.host)
-    except ValueError:
-        return MxHost(smarthost.host)
-    return MxHost(smarthost.host, is_literal=True)
 
 
 def _no_address(host: MxHost, found: Addresses) -> Fault:

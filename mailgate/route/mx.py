@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ class MxHost:
     preference: int = 0
     is_secure: bool = False
     is_literal: bool = False
+
+
+def host_of(name: str) -> MxHost:
+    """A host that a person named: by name or by address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return MxHost(name)
+    return MxHost(name, is_literal=True)
 
 
 def select(

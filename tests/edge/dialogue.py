@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,17 +20,25 @@ from mailgate.edge.session import Session
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
+from mailgate.edge.verify import Verifier
 from mailgate.ipc.calls import Authenticated, InspectLimits, NewEntry, Note, Resolved
 from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.verdict import Inspection, PartReport, Verdict
-from mailgate.policy.schema import GatewayPolicy
+from mailgate.policy.schema import GatewayPolicy, TenantPolicy
 from mailgate.policy.snapshot import Snapshot
+from tests.relay.harness import FakeNames
 
 PEOPLE = {
     "bob@acme.example": ("acme", "m-bob"),
     "eve@acme.example": ("acme", "m-eve"),
     "kim@other.example": ("other", "m-kim"),
+}
+OWNERS = {
+    "acme.example": "acme",
+    "routed.acme.example": "acme",
+    "other.example": "other",
+    "routed.other.example": "other",
 }
 
 
@@ -51,7 +60,10 @@ class FakeStore:
         found = PEOPLE.get(str(address))
         if found:
             return Resolved("mailbox", TenantName(found[0]), (MailboxId(found[1]),))
-        return Resolved("unknown" if address.domain in ("acme.example", "other.example") else "foreign")
+        owner = OWNERS.get(address.domain)
+        if owner is None:
+            return Resolved("foreign")
+        return Resolved("routed" if address.domain.startswith("routed.") else "unknown", TenantName(owner))
 
     async def authenticate(self, login: str, password: bytes, peer: str) -> Authenticated:
         if self.fault:
@@ -159,13 +171,15 @@ async def stage(
     name: str = "mx",
     tls: ssl.SSLContext | None = None,
     policy: GatewayPolicy | None = None,
+    tenants: dict[str, TenantPolicy] | None = None,
+    clock: Callable[[], float] = time.monotonic,
     size_limit: int = 1 << 20,
     proxies: tuple[Any, ...] = (),
     resolver: WatchedResolver | None = None,
     **limits: Any,
 ) -> AsyncIterator[Stage]:
     store, inspectors = FakeStore(), FakeInspectors()
-    snapshot = Snapshot(built_in=GatewayPolicy(), gateway=policy or GatewayPolicy(), tenants={})
+    snapshot = Snapshot(built_in=GatewayPolicy(), gateway=policy or GatewayPolicy(), tenants=tenants or {})
     session_limits = replace(SessionLimits(), **limits)
     around = Surroundings(
         hostname="mx.acme.example",
@@ -175,7 +189,8 @@ async def stage(
         limits=lambda: session_limits,
         resolver=resolver,
     )
-    edge = Edge(around, lambda: size_limit, folder)
+    verifier = Verifier(FakeNames(), "mx.acme.example", clock)
+    edge = Edge(around, lambda: size_limit, folder, verifier)
     listener = Listener(name, name != "mx", tls, proxies)
     server = await asyncio.get_running_loop().create_server(lambda: Session(edge, listener), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -191,3 +206,4 @@ async def stage(
         for client in clients:
             client.writer.close()
         server.close()
+        await verifier.close()

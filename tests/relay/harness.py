@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -84,13 +84,17 @@ class FakeNames(Resolver):
 
 
 class FakeStore:
-    """Hands out `works` once each, in order; `ended` is what was recorded."""
+    """Hands out `works` once each, in order; `ended` is what was recorded. `routed`: the tenants of domains whose
+    mail goes to a server of theirs."""
 
-    def __init__(self, policy: dict[str, Any], hosted: Sequence[str] = ()) -> None:
+    def __init__(
+        self, policy: dict[str, Any], hosted: Sequence[str] = (), routed: Mapping[str, str] | None = None
+    ) -> None:
         self.works: list[Work] = []
         self.ended: dict[tuple[int, int], Ended] = {}
         self.records = 0
         self._hosted = hosted
+        self._routed = routed or {}
         self._numbers = iter(range(1, 1_000_000))
         self._peers: set[Peer] = set()
         self._changed = asyncio.Condition()
@@ -101,6 +105,8 @@ class FakeStore:
         match request:
             case Hello():
                 return Welcome("boot", self._snapshot.encode())
+            case Resolve(domain=domain) if domain in self._routed:
+                return Resolved("routed", TenantName(self._routed[domain]))
             case Resolve(domain=domain):
                 kind: Literal["mailbox", "foreign"] = "mailbox" if domain in self._hosted else "foreign"
                 return Resolved(kind)
@@ -163,13 +169,14 @@ async def relay(
     names: FakeNames | None = None,
     timeouts: Timeouts = QUICK,
     hosted: Sequence[str] = (),
+    routed: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[Relay]:
     """A running relay process; mail hosts are spoken to on `port`."""
     given = Settings(data_dir=folder, hostname="gateway.example", relay_port=port, **settings)
     given.run_dir.mkdir(parents=True, exist_ok=True)
-    store = FakeStore(policy or {}, hosted)
+    store = FakeStore(policy or {}, hosted, routed)
     server = await asyncio.get_running_loop().create_unix_server(
         lambda: Peer(store.handle, store._peers), str(given.store_path)
     )

@@ -48,7 +48,8 @@ _DEFAULTS = {
 
 class ScriptedHop:
     """`script` maps a step (`greeting`, a verb, `end`) to a reply, a Fault, or a list that is used up from its front.
-    A key such as `RCPT bob` counts for recipients that hold the word. `tls` makes it offer STARTTLS."""
+    A key such as `RCPT bob` counts for recipients that hold the word,
+    `end bob` for their replies to the message in LMTP. `tls` makes it offer STARTTLS."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, extensions: Sequence[str] = ALL) -> None:
         self.script: dict[str, str | Fault | list[str | Fault]] = {}
@@ -189,6 +190,8 @@ class _Session:
         self._is_encrypted = False
         self._transaction: Transaction | None = None
         self._has_recipient = False
+        self._is_lmtp = False
+        self._taken: list[str] = []
 
     async def run(self) -> None:
         await self._say("greeting")
@@ -199,18 +202,21 @@ class _Session:
         self._hop.commands.append(line)
         verb = re.split(r"[ :]", line, maxsplit=1)[0].upper()
         match verb:
-            case "EHLO":
-                await self._hello()
+            case "EHLO" | "LHLO":
+                await self._hello(verb)
             case "STARTTLS":
                 await self._start_tls()
             case "MAIL":
                 self._transaction = Transaction(line, was_encrypted=self._is_encrypted)
                 self._has_recipient = False
+                self._taken = []
                 await self._say("MAIL", line)
             case "RCPT":
                 assert self._transaction is not None
                 self._transaction.rcpt.append(line)
-                self._has_recipient |= (await self._say("RCPT", line)).startswith("2")
+                if (await self._say("RCPT", line)).startswith("2"):
+                    self._has_recipient = True
+                    self._taken.append(line)
             case "DATA":
                 if (await self._say("DATA")).startswith("354"):
                     await self._message(await self._dotted())
@@ -221,7 +227,8 @@ class _Session:
                 if verb == "QUIT":
                     raise _Ended
 
-    async def _hello(self) -> None:
+    async def _hello(self, verb: str) -> None:
+        self._is_lmtp = verb == "LHLO"
         chosen = self._hop.reply("EHLO")
         if chosen != "250 ok":
             await self._say("EHLO")
@@ -259,7 +266,8 @@ class _Session:
         transaction.message = message
         self._hop.transactions.append(transaction)
         self._transaction = None
-        await self._say("end")
+        for recipient in self._taken if self._is_lmtp else [""]:
+            await self._say("end", recipient)
 
     async def _say(self, step: str, argument: str = "") -> str:
         chosen = self._hop.reply(step, argument)

@@ -1,0 +1,120 @@
+"""Asks a tenant's own server about one recipient: MAIL and RCPT without a message, by SMTP or LMTP."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+
+from aiosmtplib import SMTP
+from aiosmtplib.errors import SMTPException
+
+from mailgate.model.address import Address
+from mailgate.model.dns import Resolver
+from mailgate.model.level import TransportLevel
+from mailgate.policy.schema import InboundProtocol, InboundRoute
+from mailgate.route import addresses
+from mailgate.route.mx import MxHost, host_of
+from mailgate.settings import Listen
+from mailgate.transport.context import client_context, failure_of
+from mailgate.transport.ladder import Bounds, Failure, Offer, Step, first_step, next_step
+from mailgate.transport.lmtp import LmtpGreeting
+
+STEP_SECONDS = 10.0
+
+
+class CalloutError(Exception):
+    """The server gave no answer about the recipient; the text says why."""
+
+
+class _TlsError(Exception):
+    def __init__(self, failure: Failure, text: str) -> None:
+        super().__init__(text)
+        self.failure = failure
+
+
+class Callout:
+    """One connection to a tenant's own server."""
+
+    def __init__(self, client: SMTP) -> None:
+        self._client = client
+
+    @classmethod
+    async def open(cls, route: InboundRoute, resolver: Resolver, hostname: str) -> Callout:
+        """As private as the route asks for, or more; `hostname` is our own name. CalloutError where that can't be."""
+        listen = Listen.parse(route.server)
+        found = await addresses.find(resolver, host_of(listen.host), True, lambda address: False)
+        cause = found.failure or f"{listen.host} has no address"
+        for address in found.found:
+            try:
+                return cls(await _connect(route, listen, address, hostname))
+            except (SMTPException, OSError, _TlsError) as error:
+                cause = f"{route.server}: {error or type(error).__name__}"
+        raise CalloutError(cause)
+
+    async def ask(self, recipient: Address) -> int:
+        """The code of the reply to RCPT; 553 where the server can't be given such an address. CalloutError where there
+        is none."""
+        is_utf8 = not recipient.is_ascii
+        if is_utf8 and not self._client.supports_extension("smtputf8"):
+            return 553
+        try:
+            mail = await self._client.execute_command(b"MAIL", b"FROM:<>", *([b"SMTPUTF8"] if is_utf8 else []))
+            if mail.code != 250:
+                raise CalloutError(f"{mail.code} {mail.message} (in reply to MAIL FROM:<>)")
+            answer = await self._client.execute_command(b"RCPT", f"TO:<{recipient}>".encode())
+        except (SMTPException, OSError) as error:
+            raise CalloutError(str(error) or type(error).__name__) from None
+        try:
+            await self._client.execute_command(b"RSET")
+        except (SMTPException, OSError):
+            self.close()
+        return answer.code
+
+    @property
+    def is_usable(self) -> bool:
+        return self._client.is_connected
+
+    async def quit(self) -> None:
+        with contextlib.suppress(SMTPException, OSError):
+            await self._client.quit(timeout=1)
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+async def _connect(route: InboundRoute, listen: Listen, address: str, hostname: str) -> SMTP:
+    """Down the ladder of TLS steps as far as the route allows."""
+    bounds = Bounds(route.minimum, route.minimum is TransportLevel.AUTHENTICATED)
+    step = first_step(bounds)
+    while True:
+        client_of = LmtpGreeting if route.protocol is InboundProtocol.LMTP else SMTP
+        client = client_of(
+            hostname=address, port=listen.port, local_hostname=hostname, start_tls=False, timeout=STEP_SECONDS
+        )
+        try:
+            await client.connect()
+            await client.ehlo()
+            may_stay_plain = route.minimum is TransportLevel.PLAINTEXT and not client.supports_extension("starttls")
+            if step.offer is not Offer.PLAINTEXT and not may_stay_plain:
+                await _start_tls(client, listen.host, step)
+            return client
+        except _TlsError as error:
+            client.close()
+            following = next_step(step, error.failure, bounds)
+            if following is None:
+                raise
+            step = following
+        except BaseException:
+            client.close()
+            raise
+
+
+async def _start_tls(client: SMTP, name: str, step: Step) -> None:
+    if not client.supports_extension("starttls"):
+        raise _TlsError(Failure.NOT_OFFERED, "STARTTLS is not offered")
+    try:
+        await client.starttls(server_hostname=name, tls_context=client_context(step))
+    except ssl.SSLError as error:
+        raise _TlsError(failure_of(error), str(error)) from None
+    await client.ehlo()
