@@ -13,7 +13,7 @@ from mailgate.model.dns import Resolver
 from mailgate.model.level import TransportLevel
 from mailgate.policy.schema import InboundProtocol, InboundRoute
 from mailgate.route import addresses
-from mailgate.route.mx import MxHost, host_of
+from mailgate.route.mx import host_of
 from mailgate.settings import Listen
 from mailgate.transport.context import client_context, failure_of
 from mailgate.transport.ladder import Bounds, Failure, Offer, Step, first_step, next_step

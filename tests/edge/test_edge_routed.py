@@ -27,20 +27,26 @@ class Clock:
         return self.now
 
 
-def play(part: Part, folder: Path, clock: Clock | None = None, extensions: Sequence[str] = ALL, **route: Any) -> None:
-    """One dialogue on MX; the tenant acme's own server is the hop, its `route` with the keys given."""
+def play(
+    part: Part,
+    folder: Path,
+    clock: Clock | None = None,
+    extensions: Sequence[str] = ALL,
+    sends: bool = False,
+    **route: Any,
+) -> None:
+    """One dialogue on MX. The hop is the server of acme, with `route` in its policy; `sends`: it is we who send."""
 
     async def run() -> None:
         hop = await ScriptedHop(extensions=extensions).listen()
         inbound = {"domain": "routed.acme.example", "server": f"127.0.0.1:{hop.port}", **route}
-        sending = {"networks": ["127.0.0.0/8"]} if route.pop("sends", False) else {}
-        inbound.pop("sends", None)
+        sending = {"networks": ["127.0.0.0/8"] if sends else []}
         acme = TenantPolicy.model_validate({"inbound": [inbound], "sending": sending})
-        async with asyncio.timeout(30), hop:
-            async with stage(folder, tenants={"acme": acme}, clock=clock or Clock()) as on:
-                client = await on.connect()
-                await client.hello()
-                await part(on, client, hop)
+        around = stage(folder, tenants={"acme": acme}, clock=clock or Clock())
+        async with asyncio.timeout(30), hop, around as on:
+            client = await on.connect()
+            await client.hello()
+            await part(on, client, hop)
 
     asyncio.run(run())
 

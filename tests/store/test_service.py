@@ -70,6 +70,22 @@ def test_who_is_there(settings: Settings) -> None:
     assert asyncio.run(run()) == ["mailbox", "unknown", "foreign"]
 
 
+def test_mail_for_a_routed_domain_goes_to_the_tenants_server(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "own-policies"
+    (folder / "tenants").mkdir(parents=True)
+    (folder / "gateway.toml").touch()
+    route = '[[inbound]]\ndomain = ["acme.example", "else.example"]\nserver = "mail.acme.example:25"\n'
+    (folder / "tenants" / "acme.toml").write_text(route)
+
+    async def run() -> list[tuple[str, str]]:
+        async with running(settings.model_copy(update={"policy_dir": folder})) as store:
+            asked = [Resolve("bob", "acme.example"), Resolve("eve", "acme.example"), Resolve("x", "else.example")]
+            answers = [await store.call(question) for question in (*asked, Resolve("postmaster", ""))]
+            return [(answer.kind, answer.tenant) for answer in answers if isinstance(answer, Resolved)]
+
+    assert asyncio.run(run()) == [("routed", "acme"), ("routed", "acme"), ("foreign", ""), ("mailbox", "acme")]
+
+
 def test_a_small_message_lies_in_its_mailbox_byte_for_byte(settings: Settings) -> None:
     async def run() -> None:
         async with running(settings) as store:
