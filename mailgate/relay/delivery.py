@@ -1,11 +1,11 @@
-"""A delivery attempt as named steps: lease, route, attempt, classify, record, notify."""
+"""A delivery attempt as named steps: lease, route, sign, attempt, classify, record, notify."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mailgate.ipc.calls import Ended, Lease, Leased
@@ -25,6 +25,7 @@ from mailgate.relay.planning import Plan, Planner, Wishes
 from mailgate.relay.pool import SessionPool
 from mailgate.relay.reporting import Reporting
 from mailgate.relay.routing import way
+from mailgate.relay.signing import Signer
 from mailgate.relay.smtp_session import SmtpSession
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind
@@ -45,6 +46,7 @@ class Parts:
     policy: Callable[[], Snapshot]
     handover: Handover
     planner: Planner
+    signer: Signer
     opener: Opener
     pool: SessionPool
     outcomes: Outcomes
@@ -89,7 +91,12 @@ async def _tries(parts: Parts, job: Job) -> list[Try]:
     plan = await route(parts, job)
     if isinstance(plan, Outcome):
         return [Try(job.destination, obstacle=plan)]
-    return await attempt(parts, job, plan)
+    return await attempt(parts, await sign(parts, job), plan)
+
+
+async def sign(parts: Parts, job: Job) -> Job:
+    """DKIM over the bytes as they will go out; made anew for each attempt, since keys change."""
+    return replace(job, mail=await parts.signer.sign(job.mail))
 
 
 async def route(parts: Parts, job: Job) -> Plan | Outcome:

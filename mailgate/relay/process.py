@@ -26,6 +26,7 @@ from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Planner, Surroundings
 from mailgate.relay.pool import SessionPool
 from mailgate.relay.reporting import Reporting
+from mailgate.relay.signing import Signer
 from mailgate.relay.timeouts import Timeouts
 from mailgate.route.resolver import DnsResolver
 from mailgate.settings import Listen, Settings
@@ -65,12 +66,14 @@ class RelayProcess:
         self._reports = ReportStore(folder / "tls-reports", clock)
         self._sts = StsCache(names, folder / "mta-sts", clock)
         self._handover = Handover(self._store, settings.mx_listen, time.monotonic)
+        self._signer = Signer(self._store, names, clock)
         self._parts = Parts(
             store=self._store,
             holder=holder,
             policy=self._policy,
             handover=self._handover,
             planner=Planner(names, self._sts.policy, surroundings(settings)),
+            signer=self._signer,
             opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
             pool=SessionPool(time.monotonic),
             outcomes=Outcomes(self._store, holder),
@@ -94,6 +97,7 @@ class RelayProcess:
                 self._take_policy(policy)
             case DirectoryChanged():
                 self._handover.forget()
+                self._signer.forget()
             case RelayWork():
                 self._changed.set()
 
