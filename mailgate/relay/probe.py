@@ -61,7 +61,8 @@ async def probe(
     """`domain` as A-labels in lower case, or an address literal."""
     names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
     folder: Path = settings.data_dir / "transport" / "mta-sts"
-    planner = Planner(names, StsCache(names, folder, time.time).policy, surroundings(settings))
+    around = surroundings(settings)
+    planner = Planner(names, StsCache(names, folder, time.time, around.allows).policy, around)
     opener = Opener(settings.hostname, HostMemory(time.monotonic), timeouts, time.time)
     chosen = way(policy, domain)
     route = f"{chosen.smarthost.host}:{chosen.smarthost.port}" if chosen.smarthost is not None else "MX"

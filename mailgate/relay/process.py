@@ -18,13 +18,14 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log
 from mailgate.relay import delivery
 from mailgate.relay.delivery import Parts
-from mailgate.relay.dispatcher import Dispatcher
+from mailgate.relay.dispatcher import Dispatcher, Result
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job
 from mailgate.relay.opening import Opener
 from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Planner, Surroundings
 from mailgate.relay.pool import SessionPool
+from mailgate.relay.report_sending import ReportSender
 from mailgate.relay.reporting import Reporting
 from mailgate.relay.signing import Signer
 from mailgate.relay.timeouts import Timeouts
@@ -37,6 +38,7 @@ from mailgate.transport.sts_cache import StsCache
 LEASED_AT_ONCE = 256
 LONGEST_WAIT = 60.0
 SWEEP_SECONDS = 2.0
+REPORT_SECONDS = 900.0
 DRAIN_SECONDS = 60.0
 
 _logger = log.get(__name__)
@@ -64,7 +66,9 @@ class RelayProcess:
         names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
         folder = settings.data_dir / "transport"
         self._reports = ReportStore(folder / "tls-reports", clock)
-        self._sts = StsCache(names, folder / "mta-sts", clock)
+        around = surroundings(settings)
+        self._sts = StsCache(names, folder / "mta-sts", clock, around.allows)
+        self._sender = ReportSender(self._reports, names, settings.hostname, clock, around.allows)
         self._handover = Handover(self._store, settings.mx_listen, time.monotonic)
         self._signer = Signer(self._store, names, clock)
         self._parts = Parts(
@@ -72,7 +76,7 @@ class RelayProcess:
             holder=holder,
             policy=self._policy,
             handover=self._handover,
-            planner=Planner(names, self._sts.policy, surroundings(settings)),
+            planner=Planner(names, self._sts.policy, around),
             signer=self._signer,
             opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
             pool=SessionPool(time.monotonic),
@@ -108,7 +112,8 @@ class RelayProcess:
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Works from the moment the store has sent the policy; on `stop` attempts under way are finished, the rest goes
         back to the queue."""
-        background = [asyncio.create_task(self._store.keep()), asyncio.create_task(self._sweep())]
+        chores = (self._store.keep(), self._sweep(), self._report())
+        background = [asyncio.create_task(chore) for chore in chores]
         await self._has_policy.wait()
         work = asyncio.create_task(self._work())
         ready()
@@ -155,8 +160,11 @@ class RelayProcess:
             task.add_done_callback(self._running.discard)
 
     async def _deliver(self, job: Job) -> None:
-        result = await delivery.deliver(self._parts, job)
+        result, outcome = await delivery.deliver(self._parts, job)
         self._dispatcher.finished(job, result)
+        if result is Result.DEAD:
+            for other in self._dispatcher.give_up(job.lane):
+                delivery.share(self._parts, other, outcome)
         self._start()
         self._changed.set()
 
@@ -175,6 +183,15 @@ class RelayProcess:
             await asyncio.sleep(SWEEP_SECONDS)
             self._parts.pool.sweep()
             self._reports.save()
+
+    async def _report(self) -> None:
+        """Until cancelled: reports of the days before go out."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            try:
+                await self._sender.send_due()
+            except OSError as error:
+                _logger.error("TLS reports can't be read", reason=str(error))
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

@@ -13,6 +13,7 @@ from mailgate.ipc.calls import (
     Answer,
     Done,
     Ended,
+    GetSigningKeys,
     Hello,
     Lease,
     Leased,
@@ -21,6 +22,7 @@ from mailgate.ipc.calls import (
     Request,
     Resolve,
     Resolved,
+    SigningKeysFound,
     Welcome,
     Work,
 )
@@ -114,6 +116,8 @@ class FakeStore:
                     self.ended |= {(each.message, each.n): each for each in ended}
                     self._changed.notify_all()
                 return Done()
+            case GetSigningKeys():
+                return SigningKeysFound(())
         raise AssertionError(f"unexpected {request}")
 
     def add(
@@ -146,7 +150,7 @@ class FakeStore:
 
 
 class Relay:
-    def __init__(self, store: FakeStore, names: FakeNames) -> None:
+    def __init__(self, store: FakeStore, names: Resolver) -> None:
         self.store = store
         self.names = names
 
@@ -160,7 +164,7 @@ async def relay(
     folder: Path,
     port: int,
     policy: dict[str, Any] | None = None,
-    names: FakeNames | None = None,
+    names: Resolver | None = None,
     timeouts: Timeouts = QUICK,
     hosted: Sequence[str] = (),
     clock: Callable[[], float] = time.time,
