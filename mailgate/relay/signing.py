@@ -17,6 +17,7 @@ from mailgate.relay.mail import Mail
 from mailgate.senderauth import dkim_key, header, signing_key
 from mailgate.senderauth.author import AuthorError, author_domains
 from mailgate.senderauth.body import RELAXED, BodyHashes
+from mailgate.senderauth.dkim_key import RSA
 
 KEYS_SECONDS = 60.0  # that keys are used without asking the store for them again
 SHOWN_SECONDS = 86_400.0  # that a key counts as shown while the DNS does not answer
@@ -70,7 +71,8 @@ class Signer:
         for identity, record in keys:
             if identity.key.kind not in chosen and await self._is_shown(identity, record):
                 chosen[identity.key.kind] = identity
-        return tuple(chosen.values())
+        # some verifiers look at the topmost signature only, and not all of them know Ed25519
+        return tuple(sorted(chosen.values(), key=lambda identity: identity.key.kind != RSA))
 
     async def _keys(self, tenant: TenantName, domain: str) -> tuple[tuple[Identity, str], ...]:
         known = self._known.get((tenant, domain))
