@@ -1,6 +1,6 @@
 """DKIM signing of 4 KiB messages with RSA-2048: ours beside dkimpy's own, processor time, in the same run.
 
-    python bench/signing.py [--messages N]
+python bench/signing.py [--messages N]
 """
 
 from __future__ import annotations
