@@ -37,6 +37,7 @@ from mailgate.transport.sts_cache import StsCache
 
 LEASED_AT_ONCE = 256
 LONGEST_WAIT = 60.0
+STUCK_SECONDS = 0.5
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 900.0
 DRAIN_SECONDS = 60.0
@@ -60,6 +61,7 @@ class RelayProcess:
         self._snapshot: Snapshot | None = None
         self._dispatcher: Dispatcher[Job] = Dispatcher()
         self._running: set[asyncio.Task[None]] = set()
+        self._waits_for_room = False
         self._store = StoreLine(settings.store_path, "relay", self._welcomed, self._pushed)
         holder = secrets.token_hex(8)
         limits = timeouts or Timeouts()
@@ -130,6 +132,7 @@ class RelayProcess:
             self._changed.clear()
             pause = LONGEST_WAIT
             room = min(self._dispatcher.room, LEASED_AT_ONCE)
+            self._waits_for_room = not room
             if room:
                 pause = await self._lease(room)
             self._start()
@@ -146,12 +149,16 @@ class RelayProcess:
             return 1.0
         for job in jobs:
             self._dispatcher.add(job)
-        if jobs:
-            return 0.0
         if due is None:
             return LONGEST_WAIT
+        wait = due - self._clock()
+        if wait > 0:
+            return min(wait, LONGEST_WAIT)
+        if jobs:
+            return 0.0
         # what is due and was not handed out waits for a lane that is full
-        return min(max(due - self._clock(), 0.5), LONGEST_WAIT)
+        self._waits_for_room = True
+        return STUCK_SECONDS
 
     def _start(self) -> None:
         while (job := self._dispatcher.next()) is not None:
@@ -166,7 +173,8 @@ class RelayProcess:
             for other in self._dispatcher.give_up(job.lane):
                 delivery.share(self._parts, other, outcome)
         self._start()
-        self._changed.set()
+        if self._waits_for_room:
+            self._changed.set()
 
     async def _drain(self) -> None:
         if self._running:

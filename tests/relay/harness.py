@@ -92,6 +92,7 @@ class FakeStore:
         self.works: list[Work] = []
         self.ended: dict[tuple[int, int], Ended] = {}
         self.records = 0
+        self.leases = 0
         self._hosted = hosted
         self._numbers = iter(range(1, 1_000_000))
         self._peers: set[Peer] = set()
@@ -107,6 +108,7 @@ class FakeStore:
                 kind: Literal["mailbox", "foreign"] = "mailbox" if domain in self._hosted else "foreign"
                 return Resolved(kind)
             case Lease(limit=limit, excluded=excluded):
+                self.leases += 1
                 free = [work for work in self.works if work.destination not in excluded][:limit]
                 self.works = [work for work in self.works if work not in free]
                 return Leased(tuple(free), time.time() if self.works else None)
