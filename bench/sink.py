@@ -82,7 +82,7 @@ class Sink(asyncio.Protocol):
             answers += _EHLO.format(tls=offers).encode()
         elif verb == b"STAR":
             self._transport.write(b"220 2.0.0 go ahead\r\n")
-            asyncio.ensure_future(self._start_tls())
+            self._upgrade = asyncio.ensure_future(self._start_tls())
         elif verb == b"DATA":
             self._in_data = True
             answers += b"354 go on\r\n"

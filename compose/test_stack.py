@@ -18,17 +18,19 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    made = Stack()
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    made, is_up = Stack(), False
     try:
         made.start()
         made.mailgate("tenant", "add", "acme", "--domain", "acme.example")
         made.mailgate("user", "add", "acme", BOB, "--password-stdin", stdin=f"{PASSWORD}\n")
+        is_up = True
         yield made
-    except AssertionError:
-        print(made.compose("logs", "--no-color", "--tail", "50"))
-        raise
     finally:
+        if request.session.testsfailed or not is_up:
+            # captured, it would be shown only where the last test failed
+            with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+                print(made.compose("logs", "--no-color", "--tail", "50"))
         made.remove()
 
 

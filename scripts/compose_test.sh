@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # a second test at the same time waits: they share the engine
-exec 9>"${TMPDIR:-/tmp}/mailgate-compose-test.lock"
+exec 9>"${TMPDIR:-/tmp}/mailgate-compose-test-$(id -u).lock"
 flock 9
 
 found=$(scripts/docker_engine.sh start 9>&-)

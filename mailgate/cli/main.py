@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 import mailgate
-from mailgate.cli import alias, doctor, mailbox, policy, quarantine, queue, reload, scan, serve, tenant, trace, user
+from mailgate.cli import (
+    alias,
+    dkim,
+    dns,
+    doctor,
+    mailbox,
+    policy,
+    quarantine,
+    queue,
+    reload,
+    scan,
+    serve,
+    tenant,
+    trace,
+    transport,
+    user,
+)
 from mailgate.cli.output import fail
 from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UserError
 from mailgate.policy.problems import PolicyErrors
@@ -24,7 +40,7 @@ app = typer.Typer(
 
 for _command in (serve, reload, doctor, scan, trace):
     app.command(name=_command.__name__.rpartition(".")[2])(_command.run)
-for _group in (tenant, user, mailbox, alias, policy, queue, quarantine):
+for _group in (tenant, user, mailbox, alias, dkim, policy, queue, quarantine, transport, dns):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 
 

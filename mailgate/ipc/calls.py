@@ -140,6 +140,30 @@ class Record(Struct, tag=True, frozen=True):
     ended: tuple[Ended, ...]
 
 
+class GetSigningKeys(Struct, tag=True, frozen=True):
+    """From the relay: what may sign mail of the tenant that is from `domain`? Answered by SigningKeysFound."""
+
+    tenant: TenantName
+    domain: str
+
+
+class SigningKey(Struct, frozen=True):
+    """`private` is PKCS #8 in DER; `record` must be published at `selector._domainkey.<domain>` before it is used."""
+
+    selector: str
+    private: bytes
+    record: str
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.selector!r})"
+
+
+class SigningKeysFound(Struct, tag=True, frozen=True):
+    """The newest first; none where the domain is not the tenant's or has no keys."""
+
+    keys: tuple[SigningKey, ...]
+
+
 class Admin(Struct, tag=True, frozen=True):
     """One administrative command, e.g. `tenant.add` with {"name": "acme", "domains": ["acme.example"]}."""
 
@@ -180,8 +204,8 @@ class RelayWork(Struct, tag=True, frozen=True):
     """Pushed to a connection whose role is `relay` when something for it became due: lease now."""
 
 
-Request = Hello | Resolve | Authenticate | Commit | Note | Lease | Record | Admin
-Answer = Welcome | Resolved | Authenticated | Leased | Result | Done | Failed
+Request = Hello | Resolve | Authenticate | Commit | Note | Lease | Record | GetSigningKeys | Admin
+Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | Result | Done | Failed
 Push = PolicyChanged | DirectoryChanged | RelayWork
 
 

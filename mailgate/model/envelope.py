@@ -43,8 +43,8 @@ class Client:
 class Recipient:
     """One forward-path as the client gave it, and where it leads: mailboxes here, or (`mailboxes` empty) the relay.
 
-    `notify`, `orcpt`: DSN parameters (RFC 3461 sections 4.1, 4.2), empty where not given: `notify` in upper case, `orcpt`
-    checked and as the client wrote it (`type;xtext`), to be passed on as it is.
+    `notify`, `orcpt`: DSN parameters (RFC 3461 sections 4.1, 4.2), empty where not given: `notify` in upper case,
+    `orcpt` checked and as the client wrote it (`type;xtext`), to be passed on as it is.
     """
 
     forward_path: str

@@ -10,7 +10,7 @@ from typing import Any
 class Event:
     """`at` in seconds since 1970; `kind` such as `received`, `decided`, `committed`, `attempt`, `delivered`.
 
-    `recipient` is the forward-path it is about, empty for the whole message. `facts`: no body, no subject, no secret."""
+    `recipient` is the forward-path it is about, empty for the whole message. `facts`: no body, subject or secret."""
 
     at: float
     kind: str

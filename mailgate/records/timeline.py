@@ -166,7 +166,16 @@ def _attempted(facts: Facts) -> str:
     if "attempt" not in facts:
         return _refused(facts) if "reply" in facts else _moved(facts)
     reply = f" ({facts['reply']})" if facts.get("reply") else ""
-    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}"
+    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}{_transport(facts)}"
+
+
+def _transport(facts: Facts) -> str:
+    """`; forward-secret, TLSv1.3 TLS_AES_256_GCM_SHA384`, and what kept it from being better."""
+    if not facts.get("level"):
+        return ""
+    agreed = f", {facts['tls']} {facts.get('cipher', '')}" if facts.get("tls") else ""
+    steps = f"; not better since {'; '.join(facts['steps_down'])}" if facts.get("steps_down") else ""
+    return f"; {facts['level']}{agreed}{steps}"
 
 
 def _moved(facts: Facts) -> str:

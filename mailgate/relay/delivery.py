@@ -1,11 +1,11 @@
-"""A delivery attempt as named steps: lease, route, attempt, classify, record, notify."""
+"""A delivery attempt as named steps: lease, route, sign, attempt, classify, record, notify."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mailgate.ipc.calls import Ended, Lease, Leased, Work
@@ -25,6 +25,7 @@ from mailgate.relay.planning import Plan, Planner, Wishes
 from mailgate.relay.pool import SessionPool
 from mailgate.relay.reporting import Reporting
 from mailgate.relay.routing import Way, inbound_way, way
+from mailgate.relay.signing import Signer
 from mailgate.relay.smtp_session import SmtpSession
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind
@@ -32,6 +33,7 @@ from mailgate.route.mx import MxHost
 
 LEASE_SECONDS = 3_600.0
 MOST_HOSTS_TRIED = 5
+_DEAD = frozenset({FaultKind.UNREACHABLE, FaultKind.REFUSED, FaultKind.TIMEOUT, FaultKind.DROPPED, FaultKind.GREETING})
 
 _logger = log.get(__name__)
 
@@ -45,6 +47,7 @@ class Parts:
     policy: Callable[[], Snapshot]
     handover: Handover
     planner: Planner
+    signer: Signer
     opener: Opener
     pool: SessionPool
     outcomes: Outcomes
@@ -68,10 +71,11 @@ async def lease(parts: Parts, limit: int, full: tuple[str, ...]) -> tuple[list[J
     return jobs_of(answer.work, ways, until), answer.next_due
 
 
-async def deliver(parts: Parts, job: Job) -> Result:
-    """All steps after the lease, for one job; never raises but CancelledError."""
+async def deliver(parts: Parts, job: Job) -> tuple[Result, Outcome]:
+    """All steps after the lease, for one job; never raises but CancelledError. The outcome is the first recipient's."""
     if parts.clock() > job.until - parts.timeouts.delivery:
-        return Result.GOOD  # it waited so long that its lease may end in mid-attempt: the queue has it again
+        # it waited so long that its lease might end in mid-attempt; then the queue hands it out again
+        return Result.GOOD, Outcome(State.QUEUED, "not tried")
     began = time.time()
     try:
         async with asyncio.timeout(parts.timeouts.delivery):
@@ -81,19 +85,29 @@ async def deliver(parts: Parts, job: Job) -> Result:
         tries = [Try(job.destination, fault=fault)]
     except Exception:
         _logger.exception("an attempt failed inside the relay", queue_id=job.mail.envelope.queue_id)
-        tries = [
-            Try(job.destination, fault=Fault(FaultKind.LOCAL, "delivery", "an error inside the relay; see its log"))
-        ]
+        fault = Fault(FaultKind.LOCAL, "delivery", "an error inside the relay; see its log")
+        tries = [Try(job.destination, fault=fault)]
     ended = classify(job, tries, began)
     record(parts, ended)
-    return notify(parts, job, tries, ended)
+    return notify(job, tries, ended), ended[0].outcome
+
+
+def share(parts: Parts, job: Job, outcome: Outcome) -> None:
+    """The outcome of a moment ago counts for mail that waited for the same hosts, none of which can be talked to."""
+    shared = replace(outcome, text=f"{outcome.text} (met by other mail just now)")
+    record(parts, tuple(Ended(work.message, work.n, shared) for work in job.works))
 
 
 async def _tries(parts: Parts, job: Job) -> list[Try]:
     plan = await route(parts, job)
     if isinstance(plan, Outcome):
         return [Try(job.destination, obstacle=plan)]
-    return await attempt(parts, job, plan)
+    return await attempt(parts, await sign(parts, job), plan)
+
+
+async def sign(parts: Parts, job: Job) -> Job:
+    """DKIM over the bytes as they will go out; made anew for each attempt, since keys change."""
+    return replace(job, mail=await parts.signer.sign(job.mail))
 
 
 async def route(parts: Parts, job: Job) -> Plan | Outcome:
@@ -160,7 +174,8 @@ def _facts_of(target: Target, address: str, values: dict[str, Any]) -> dict[str,
 def classify(job: Job, tries: Sequence[Try], began: float) -> tuple[Ended, ...]:
     """The outcome for each recipient, with all that was tried on the way."""
     last = _decisive(tries)
-    facts: dict[str, Any] = {**last.facts, "began": round(began, 3), "took": round(time.time() - began, 3)}
+    fault = {"fault": last.fault.kind.value} if last.fault is not None else {}
+    facts: dict[str, Any] = {**last.facts, **fault, "began": round(began, 3), "took": round(time.time() - began, 3)}
     before = [{**each.facts, "text": each.fault.text if each.fault else ""} for each in tries if each is not last]
     if before:
         facts["tried_before"] = before
@@ -187,7 +202,7 @@ def record(parts: Parts, ended: tuple[Ended, ...]) -> None:
     parts.outcomes.add(ended)
 
 
-def notify(parts: Parts, job: Job, tries: Sequence[Try], ended: tuple[Ended, ...]) -> Result:
+def notify(job: Job, tries: Sequence[Try], ended: tuple[Ended, ...]) -> Result:
     """Metrics, the log, and what the dispatcher learns of the lane."""
     envelope = job.mail.envelope
     for each in ended:
@@ -207,5 +222,7 @@ def notify(parts: Parts, job: Job, tries: Sequence[Try], ended: tuple[Ended, ...
     )
     last = tries[-1]
     if last.fault is not None:
-        return Result.BUSY if last.fault.kind is FaultKind.BUSY else Result.TROUBLE
+        if last.fault.kind is FaultKind.BUSY:
+            return Result.BUSY
+        return Result.DEAD if last.fault.kind in _DEAD else Result.TROUBLE
     return Result.TROUBLE if last.transfer is not None and is_trouble(last.transfer) else Result.GOOD

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from mailgate.model.envelope import Envelope, Recipient
 
 CHUNK = 256 << 10
+LONGEST_HEAD = 16 << 20
 _HEADER_END = b"\r\n\r\n"
 _UTF8_PART_HEADER = re.compile(rb"(?im)^content-[^\r\n]*[\x80-\xff]")
 _TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
@@ -19,20 +20,26 @@ _TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
 
 @dataclass(frozen=True)
 class Mail:
-    """`recipients` share one transaction. `inline` is None where the bytes are in `file`; `size` in bytes."""
+    """`recipients` share one transaction. `inline` is None where the bytes are in `file`; `size` in bytes of what goes
+    out: `prefix` (signatures), then the stored bytes."""
 
     envelope: Envelope
     recipients: tuple[Recipient, ...]
     size: int
     inline: bytes | None = None
     file: str = ""
+    prefix: bytes = b""
+
+    def signed(self, prefix: bytes) -> Mail:
+        """The same with these fields on top."""
+        return replace(self, prefix=prefix, size=self.size + len(prefix))
 
     def chunks(self) -> Iterator[bytes]:
-        """The stored bytes in order; OSError where the file can't be read or is shorter than it should be."""
+        """What goes out, in order; OSError where the file can't be read or is shorter than it should be."""
         if self.inline is not None:
-            yield self.inline
+            yield self.prefix + self.inline
             return
-        left = self.size
+        prefix, left = self.prefix, self.size - len(self.prefix)
         with Path(self.file).open("rb", buffering=0) as source:
             os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             while left:
@@ -40,12 +47,23 @@ class Mail:
                 if not data:
                     raise OSError(f"{self.file} is shorter than {self.size} bytes")
                 left -= len(data)
-                yield data
+                yield prefix + data
+                prefix = b""
 
     @cached_property
     def traits(self) -> Traits:
         """Read once; OSError where the bytes can't be read."""
         return _traits(self)
+
+    @property
+    def head(self) -> bytes:
+        """The beginning, with the whole header section; OSError where the bytes can't be read."""
+        head = b""
+        for data in self.chunks():
+            head += data
+            if _HEADER_END in head or len(head) > LONGEST_HEAD:
+                break
+        return head
 
     @cached_property
     def header(self) -> bytes:

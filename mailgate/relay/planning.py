@@ -57,6 +57,10 @@ class Surroundings:
     is_ours: Callable[[str], bool]
     allows_private: bool = False
 
+    def allows(self, address: str) -> bool:
+        """Whether DNS may lead to `address`."""
+        return not addresses.refusal(address, self.allows_private, lambda each: False)
+
 
 class Planner:
     def __init__(self, resolver: Resolver, sts_policy: FindPolicy, around: Surroundings) -> None:

@@ -18,14 +18,16 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log
 from mailgate.relay import delivery
 from mailgate.relay.delivery import Parts
-from mailgate.relay.dispatcher import Dispatcher
+from mailgate.relay.dispatcher import Dispatcher, Result
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job
 from mailgate.relay.opening import Opener
 from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Planner, Surroundings
 from mailgate.relay.pool import SessionPool
+from mailgate.relay.report_sending import ReportSender
 from mailgate.relay.reporting import Reporting
+from mailgate.relay.signing import Signer
 from mailgate.relay.timeouts import Timeouts
 from mailgate.route.resolver import DnsResolver
 from mailgate.settings import Listen, Settings
@@ -35,7 +37,9 @@ from mailgate.transport.sts_cache import StsCache
 
 LEASED_AT_ONCE = 256
 LONGEST_WAIT = 60.0
+STUCK_SECONDS = 0.5
 SWEEP_SECONDS = 2.0
+REPORT_SECONDS = 900.0
 DRAIN_SECONDS = 60.0
 
 _logger = log.get(__name__)
@@ -57,20 +61,25 @@ class RelayProcess:
         self._snapshot: Snapshot | None = None
         self._dispatcher: Dispatcher[Job] = Dispatcher()
         self._running: set[asyncio.Task[None]] = set()
+        self._waits_for_room = False
         self._store = StoreLine(settings.store_path, "relay", self._welcomed, self._pushed)
         holder = secrets.token_hex(8)
         limits = timeouts or Timeouts()
         names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
         folder = settings.data_dir / "transport"
         self._reports = ReportStore(folder / "tls-reports", clock)
-        self._sts = StsCache(names, folder / "mta-sts", clock)
+        around = surroundings(settings)
+        self._sts = StsCache(names, folder / "mta-sts", clock, around.allows)
+        self._sender = ReportSender(self._reports, names, settings.hostname, clock, around.allows)
         self._handover = Handover(self._store, settings.mx_listen, time.monotonic)
+        self._signer = Signer(self._store, names, clock)
         self._parts = Parts(
             store=self._store,
             holder=holder,
             policy=self._policy,
             handover=self._handover,
-            planner=Planner(names, self._sts.policy, surroundings(settings)),
+            planner=Planner(names, self._sts.policy, around),
+            signer=self._signer,
             opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
             pool=SessionPool(time.monotonic),
             outcomes=Outcomes(self._store, holder),
@@ -94,6 +103,7 @@ class RelayProcess:
                 self._take_policy(policy)
             case DirectoryChanged():
                 self._handover.forget()
+                self._signer.forget()
             case RelayWork():
                 self._changed.set()
 
@@ -104,7 +114,8 @@ class RelayProcess:
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Works from the moment the store has sent the policy; on `stop` attempts under way are finished, the rest goes
         back to the queue."""
-        background = [asyncio.create_task(self._store.keep()), asyncio.create_task(self._sweep())]
+        chores = (self._store.keep(), self._sweep(), self._report())
+        background = [asyncio.create_task(chore) for chore in chores]
         await self._has_policy.wait()
         work = asyncio.create_task(self._work())
         ready()
@@ -121,6 +132,7 @@ class RelayProcess:
             self._changed.clear()
             pause = LONGEST_WAIT
             room = min(self._dispatcher.room, LEASED_AT_ONCE)
+            self._waits_for_room = not room
             if room:
                 pause = await self._lease(room)
             self._start()
@@ -137,12 +149,16 @@ class RelayProcess:
             return 1.0
         for job in jobs:
             self._dispatcher.add(job)
-        if jobs:
-            return 0.0
         if due is None:
             return LONGEST_WAIT
+        wait = due - self._clock()
+        if wait > 0:
+            return min(wait, LONGEST_WAIT)
+        if jobs:
+            return 0.0
         # what is due and was not handed out waits for a lane that is full
-        return min(max(due - self._clock(), 0.5), LONGEST_WAIT)
+        self._waits_for_room = True
+        return STUCK_SECONDS
 
     def _start(self) -> None:
         while (job := self._dispatcher.next()) is not None:
@@ -151,10 +167,14 @@ class RelayProcess:
             task.add_done_callback(self._running.discard)
 
     async def _deliver(self, job: Job) -> None:
-        result = await delivery.deliver(self._parts, job)
+        result, outcome = await delivery.deliver(self._parts, job)
         self._dispatcher.finished(job, result)
+        if result is Result.DEAD:
+            for other in self._dispatcher.give_up(job.lane):
+                delivery.share(self._parts, other, outcome)
         self._start()
-        self._changed.set()
+        if self._waits_for_room:
+            self._changed.set()
 
     async def _drain(self) -> None:
         if self._running:
@@ -171,6 +191,15 @@ class RelayProcess:
             await asyncio.sleep(SWEEP_SECONDS)
             self._parts.pool.sweep()
             self._reports.save()
+
+    async def _report(self) -> None:
+        """Until cancelled: reports of the days before go out."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            try:
+                await self._sender.send_due()
+            except OSError as error:
+                _logger.error("TLS reports can't be read", reason=str(error))
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

@@ -16,6 +16,7 @@ import dns.name
 import dns.rcode
 import dns.rdata
 import dns.rdatatype
+import dns.ttl
 from dns.message import QueryMessage
 from dns.rdatatype import RdataType
 
@@ -150,7 +151,8 @@ def _read(response: dns.message.Message, kind: RdataType, believes: bool) -> _Ra
     owner = _text(chain.canonical_name)
     if chain.answer is None:
         status = Status.NXDOMAIN if code == dns.rcode.NXDOMAIN else Status.NO_DATA
-        return _Raw(status, is_secure=is_secure, name=owner, ttl=ttl)
+        # without an SOA nobody says for how long there is nothing (RFC 2308 section 5)
+        return _Raw(status, is_secure=is_secure, name=owner, ttl=ttl if ttl < dns.ttl.MAX_TTL else FAILURE_SECONDS)
     records = tuple(data for data in chain.answer if data.rdtype == kind)
     return _Raw(Status.FOUND, records, is_secure, owner, ttl=ttl)
 

@@ -93,6 +93,15 @@ def is_key_record(text: str) -> bool:
     return text.lstrip().startswith(("v=", "v ", "k=", "p=", "h=", "g=", "n=", "t=", "s=")) and "p" in text
 
 
+def is_same_key(text: str, record: str) -> bool:
+    """Does the TXT record hold the key of `record`, for mail, however it is written?"""
+    try:
+        shown, wanted = parse(text), parse(record)
+    except KeyRecordError:
+        return False
+    return shown.key is not None and (shown.kind, shown.key) == (wanted.kind, wanted.key) and shown.is_for_mail
+
+
 def _lower_list(text: str) -> tuple[str, ...]:
     return tuple(item.lower() for item in tags.listed(text) if item)
 

@@ -32,6 +32,9 @@ _DEBTS = """SELECT m.id, m.envelope, m.inspection, m.content_size, m.content_for
         )
     ) due JOIN message m ON m.id = due.message ORDER BY m.id LIMIT ?"""
 
+LONGEST_WAIT = 30 * 86_400.0
+"""Seconds that a recipient is tried at most, whatever the schedule."""
+
 _events = msgspec.json.Decoder(list[Event]).decode
 _envelope = msgspec.json.Decoder(Envelope).decode
 _decision = msgspec.json.Decoder(Decision).decode
@@ -274,6 +277,18 @@ class Listing:
                 (after, received_at, limit),
             )
         )
+
+    def attempts(self, since: float, tenant: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """(state, recipient, facts) of every attempt of the relay since then. A message may be tried for days, so those
+        that came before count too."""
+        rows = self._connection.execute(
+            "SELECT t.kind, t.recipient, t.facts FROM timeline t JOIN message m ON m.id = t.message "
+            "WHERE t.message >= ? AND t.at >= ? AND ? IN ('', m.tenant) "
+            "AND t.kind IN ('relayed', 'deferred', 'bounced', 'expired')",
+            (self._first_since(max(0.0, since - LONGEST_WAIT)), since, tenant),
+        )
+        for kind, recipient, facts in rows:
+            yield kind, recipient, msgspec.json.decode(facts)
 
     def policy(self, version: str) -> bytes | None:
         found: bytes | None = self._connection.execute(

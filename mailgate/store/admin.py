@@ -10,7 +10,7 @@ from typing import Any
 from mailgate.model.errors import UserError
 from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
-from mailgate.store import admin_tenancy, spool_commands
+from mailgate.store import admin_tenancy, dkim_keys, spool_commands
 from mailgate.store.desk import Desk
 from mailgate.store.opening import open_spool
 from mailgate.store.policies import Policies
@@ -32,12 +32,17 @@ def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> An
         return _run_on_spool(settings, command, arguments)
     directory = open_directory(settings, time.time)
     try:
-        handler = admin_tenancy.handlers(directory).get(command)
+        handler = on_directory(directory).get(command)
         if handler is None:
             raise UserError(f"there is no command {command!r}")
         return run(handler, command, arguments)
     finally:
         directory.close()
+
+
+def on_directory(directory: Directory) -> dict[str, Callable[..., Any]]:
+    """Command name -> handler, of all commands on tenants and what is theirs."""
+    return admin_tenancy.handlers(directory) | dkim_keys.handlers(directory)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:

@@ -19,7 +19,7 @@ from mailgate.model.envelope import Envelope
 from mailgate.model.verdict import Inspection
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
-from mailgate.store import admin, admin_tenancy, retention, spool_commands
+from mailgate.store import admin, retention, spool_commands
 from mailgate.store.delivery import Delivery
 from mailgate.store.desk import Desk
 from mailgate.store.held import HeldMail
@@ -98,7 +98,7 @@ class StoreProcess:
             )
             rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
             desk = _desk(around, service, rescan, loop)
-            service.take_commands(spool_commands.handlers(desk), admin_tenancy.handlers(directory))
+            service.take_commands(spool_commands.handlers(desk), admin.on_directory(directory))
             self._service = service
             work = (
                 HeldMail(around, rescan, owed.set).run(),

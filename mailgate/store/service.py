@@ -18,6 +18,7 @@ from mailgate.ipc.calls import (
     DirectoryChanged,
     Done,
     Failed,
+    GetSigningKeys,
     Hello,
     Lease,
     NewEntry,
@@ -39,7 +40,7 @@ from mailgate.records.metrics import COMMITTED
 from mailgate.spool.content import ContentFolder, inline_content
 from mailgate.spool.queue import Accepted, Attempt, Content, SpoolStore
 from mailgate.spool.rows import rows_of
-from mailgate.store import admin
+from mailgate.store import admin, dkim_keys
 from mailgate.store.delivery import Delivery
 from mailgate.store.logins import Logins
 from mailgate.store.policies import Policies
@@ -133,6 +134,10 @@ class Service:
                 return await self._relay_work.lease(request)
             case Record():
                 return await self._relay_work.record(request)
+            case GetSigningKeys(tenant=tenant, domain=domain):
+                return await self._loop.run_in_executor(
+                    self._directory_thread, dkim_keys.keys_of, self._directory, tenant, domain
+                )
             case Hello(role=role):
                 peer.role = role
                 return Welcome(self._boot_id, self._policies.current.encode())

@@ -150,3 +150,19 @@ class Target(TenantBase):
     mailbox_id: Mapped[MailboxId] = mapped_column(
         ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class DkimKey(TenantBase):
+    """A signing key of one of the tenant's domains: `kind` as in key records, `sealed` the private key encrypted by the
+    content key `key_id`, `record` what is to be published. `retired_at` is when a newer key took its place."""
+
+    __tablename__ = "dkim_keys"
+
+    domain: Mapped[str] = mapped_column(primary_key=True)
+    selector: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    key_id: Mapped[KeyId]
+    sealed: Mapped[bytes]
+    record: Mapped[str]
+    created_at: Mapped[float]
+    retired_at: Mapped[float | None]

@@ -8,7 +8,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -38,6 +38,9 @@ class HttpsRequest:
     method: str = "GET"
     body: bytes | None = None
     headers: Mapping[str, str] | None = None
+
+
+Fetch = Callable[[HttpsRequest], Awaitable[HttpsAnswer]]
 
 
 async def ask(request: HttpsRequest, context: ssl.SSLContext) -> HttpsAnswer:

@@ -8,13 +8,13 @@ import hashlib
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailgate.model.dns import Resolver
 from mailgate.transport import mta_sts
-from mailgate.transport.https import HttpsAnswer, HttpsError, HttpsRequest, ask
+from mailgate.transport.https import Fetch, HttpsAnswer, HttpsError, HttpsRequest, ask
 from mailgate.transport.mta_sts import LARGEST_POLICY, PolicyError, StsPolicy
 
 FETCH_SECONDS = 60.0
@@ -22,8 +22,6 @@ RETRY_SECONDS = 300.0  # RFC 8461 section 3.3: no more than one failed fetch in 
 MOST_DOMAINS = 50_000
 
 _log = logging.getLogger(__name__)
-
-Fetch = Callable[[HttpsRequest], Awaitable[HttpsAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +43,21 @@ class Kept:
 
 
 class StsCache:
-    """`folder` holds one file a domain. `clock` in seconds since 1970. `fetch` is for tests."""
+    """`folder` holds one file a domain. `clock` in seconds since 1970. `allows` tells the addresses that DNS may lead
+    to; `fetch` is for tests."""
 
     def __init__(
-        self, resolver: Resolver, folder: Path, clock: Callable[[], float], fetch: Fetch | None = None
+        self,
+        resolver: Resolver,
+        folder: Path,
+        clock: Callable[[], float],
+        allows: Callable[[str], bool],
+        fetch: Fetch | None = None,
     ) -> None:
         self._resolver = resolver
         self._folder = folder
         self._clock = clock
+        self._allows = allows
         self._fetch = fetch or _verified()
         self._kept: dict[str, Kept | None] = {}
         self._retry_at: dict[str, float] = {}
@@ -93,7 +98,7 @@ class StsCache:
 
     async def _renew(self, domain: str, found: str) -> Kept | None:
         try:
-            policy = await fetch_policy(self._resolver, self._fetch, domain)
+            policy = await self._fetch_policy(domain)
         except (HttpsError, PolicyError) as error:
             _log.warning("MTA-STS policy of %s: %s", domain, error)
             if len(self._retry_at) >= MOST_DOMAINS:
@@ -104,6 +109,16 @@ class StsCache:
         self._kept[domain] = kept
         self._write(domain, kept)
         return kept
+
+    async def _fetch_policy(self, domain: str) -> StsPolicy:
+        """The policy from its well-known place (RFC 8461 section 3.3); HttpsError or PolicyError."""
+        host = f"mta-sts.{domain}"
+        six, four = await asyncio.gather(self._resolver.aaaa(host), self._resolver.a(host))
+        addresses = tuple(address for address in (*four.records, *six.records) if self._allows(address))
+        if not addresses:
+            raise HttpsError(f"{host} has no usable address")
+        request = HttpsRequest(host, addresses, "/.well-known/mta-sts.txt", LARGEST_POLICY, FETCH_SECONDS)
+        return policy_of(await self._fetch(request))
 
     # On disk
 
@@ -133,17 +148,6 @@ class StsCache:
             fresh.replace(path)
         except OSError as error:
             _log.error("%s can't be written, the policy is kept in memory only: %s", path, error)
-
-
-async def fetch_policy(resolver: Resolver, fetch: Fetch, domain: str) -> StsPolicy:
-    """The policy from its well-known place (RFC 8461 section 3.3); HttpsError or PolicyError."""
-    host = f"mta-sts.{domain}"
-    six, four = await asyncio.gather(resolver.aaaa(host), resolver.a(host))
-    addresses = (*four.records, *six.records)
-    if not addresses:
-        raise HttpsError(f"{host} has no address")
-    request = HttpsRequest(host, addresses, "/.well-known/mta-sts.txt", LARGEST_POLICY, FETCH_SECONDS)
-    return policy_of(await fetch(request))
 
 
 def policy_of(answer: HttpsAnswer) -> StsPolicy:

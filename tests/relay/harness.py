@@ -13,6 +13,7 @@ from mailgate.ipc.calls import (
     Answer,
     Done,
     Ended,
+    GetSigningKeys,
     Hello,
     Lease,
     Leased,
@@ -21,6 +22,7 @@ from mailgate.ipc.calls import (
     Request,
     Resolve,
     Resolved,
+    SigningKeysFound,
     Welcome,
     Work,
 )
@@ -93,6 +95,7 @@ class FakeStore:
         self.works: list[Work] = []
         self.ended: dict[tuple[int, int], Ended] = {}
         self.records = 0
+        self.leases = 0
         self._hosted = hosted
         self._routed = routed or {}
         self._numbers = iter(range(1, 1_000_000))
@@ -111,6 +114,7 @@ class FakeStore:
                 kind: Literal["mailbox", "foreign"] = "mailbox" if domain in self._hosted else "foreign"
                 return Resolved(kind)
             case Lease(limit=limit, excluded=excluded):
+                self.leases += 1
                 free = [work for work in self.works if work.destination not in excluded][:limit]
                 self.works = [work for work in self.works if work not in free]
                 return Leased(tuple(free), time.time() if self.works else None)
@@ -120,6 +124,8 @@ class FakeStore:
                     self.ended |= {(each.message, each.n): each for each in ended}
                     self._changed.notify_all()
                 return Done()
+            case GetSigningKeys():
+                return SigningKeysFound(())
         raise AssertionError(f"unexpected {request}")
 
     def add(
@@ -152,7 +158,7 @@ class FakeStore:
 
 
 class Relay:
-    def __init__(self, store: FakeStore, names: FakeNames) -> None:
+    def __init__(self, store: FakeStore, names: Resolver) -> None:
         self.store = store
         self.names = names
 
@@ -166,7 +172,7 @@ async def relay(
     folder: Path,
     port: int,
     policy: dict[str, Any] | None = None,
-    names: FakeNames | None = None,
+    names: Resolver | None = None,
     timeouts: Timeouts = QUICK,
     hosted: Sequence[str] = (),
     routed: Mapping[str, str] | None = None,

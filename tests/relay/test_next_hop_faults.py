@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mailgate.ipc.calls import Ended
+from mailgate.model.envelope import Recipient
 from mailgate.model.outcome import State
 from tests.relay.harness import MESSAGE, FakeNames, relay
 from tests.support.scripted_hop import ALL, Fault, ScriptedHop
@@ -37,7 +38,7 @@ def names(*hosts: str) -> FakeNames:
 
 
 async def sent(
-    folder: Path, script: dict[str, Any], *recipients: str, extensions: Any = ALL, **more: Any
+    folder: Path, script: dict[str, Any], *recipients: str | Recipient, extensions: Any = ALL, **more: Any
 ) -> tuple[list[Ended], ScriptedHop]:
     """One message to a hop with this script: the outcomes."""
     hop = await ScriptedHop(extensions=extensions).listen()

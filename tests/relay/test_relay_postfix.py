@@ -56,4 +56,13 @@ def test_a_submission_arrives_by_tls_1_3(
     assert facts["level"] == "forward-secret"
     assert facts["steps_down"] == []
     assert "TLSv1.3" in postfix_hop.log()
+    assert "forward-secret, TLSv1.3" in gateway.cli("trace", queue_id)
+    report = gateway.json("transport", "report", "--tenant", "acme", "--since", "1h")
+    assert report["levels"]["forward-secret"] == {"messages": 1, "share": 1.0}
+    assert gateway.json("transport", "report", "--tenant", "globex")["relayed"] == 0
+    [host] = gateway.json("transport", "probe", "hop.example")["hosts"]
+    assert (host["host"], host["facts"]["level"]) == ("mx.hop.example", "forward-secret")
+    assert "forward-secret" in gateway.cli("transport", "probe", "hop.example")
+    assert gateway.run("transport", "probe", "nowhere.example").returncode == 1
+    assert "_mta-sts.acme.example" in gateway.cli("dns", "records", "acme.example")
     gateway.stop()

@@ -23,8 +23,8 @@ NEXT_REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{head}"
+down_revision = "{down}"
 branch_labels = None
 depends_on = None
 
@@ -52,13 +52,18 @@ def set_version(path: Path, number: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = ?", (number,))
 
 
+def next_revision(schema: Schema) -> str:
+    return f"{int(schema.head) + 1:04}"
+
+
 def with_next_revision(schema: Schema, folder: Path, more: str = "") -> Schema:
     """The schema of an imagined later release."""
     folder.mkdir()
     for script in schema.versions.glob("*.py"):
         (folder / script.name).write_text(script.read_text())
-    (folder / "r0002_later.py").write_text(NEXT_REVISION.format(more=more))
-    return replace(schema, head="0002", versions=folder)
+    head = next_revision(schema)
+    (folder / f"r{head}_later.py").write_text(NEXT_REVISION.format(head=head, down=schema.head, more=more))
+    return replace(schema, head=head, versions=folder)
 
 
 @BOTH
@@ -88,7 +93,7 @@ def test_an_older_database_is_migrated_when_opened_and_keeps_its_rows(tmp_path: 
     Database(path, schema).close()
     before = tables(path)
     Database(path, with_next_revision(schema, tmp_path / "versions")).close()
-    assert version(path) == "0002"
+    assert version(path) == next_revision(schema)
     assert {name for name, _ in tables(path)} - {name for name, _ in before} == {"later"}
 
 
@@ -100,16 +105,17 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> N
     with pytest.raises(UnavailableError, match="nowhere"):
         Database(path, broken)
     assert tables(path) == before
-    assert version(path) == "0001"
+    assert version(path) == TENANT.head
 
 
 @BOTH
-@pytest.mark.parametrize("number", ["0002", "9999", "abcdef"])
+@pytest.mark.parametrize("number", ["next", "9999", "abcdef"])
 def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path, schema: Schema, number: str) -> None:
     path = tmp_path / "db"
+    number = number.replace("next", next_revision(schema))
     Database(path, schema).close()
     set_version(path, number)
-    with pytest.raises(UnavailableError, match=f"revision {number}, this release knows up to 0001; run the newer"):
+    with pytest.raises(UnavailableError, match=f"revision {number}, this release knows up to {schema.head}; run"):
         Database(path, schema)
     assert version(path) == number
 

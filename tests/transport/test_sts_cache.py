@@ -47,7 +47,7 @@ class Site:
         return self.answer
 
     def cache(self) -> StsCache:
-        return StsCache(self.names, self.folder, self.clock, self._fetch)
+        return StsCache(self.names, self.folder, self.clock, lambda address: not address.startswith("10."), self._fetch)
 
 
 @pytest.fixture
@@ -149,6 +149,12 @@ def test_what_is_no_policy(site: Site, answer: dict[str, Any]) -> None:
 
 async def _finds_none(site: Site) -> None:
     assert await mode(site.cache()) is None
+
+
+def test_dns_leads_to_no_private_policy_host(site: Site) -> None:
+    site.names.put("mta-sts.hop.example", "A", "10.0.0.1")
+    run(_finds_none(site))
+    assert site.requests == []
 
 
 def test_without_record_nothing_is_fetched(site: Site) -> None:

@@ -1,0 +1,110 @@
+"""Real servers as next hops: Postfix in its four ways, and stunnel in front of smtp-sink with static RSA only."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailgate.ipc.calls import Ended
+from mailgate.model.outcome import State
+from tests.relay.harness import FakeNames, relay
+from tests.relay.test_transport_table import FLOORS, WAITS
+from tests.support import messages
+from tests.support.certificates import Authority
+from tests.support.clock import eventually
+from tests.support.components import program
+from tests.support.gateway import short_folder
+from tests.support.next_hop import PostfixHop
+from tests.support.ports import free_port
+
+_STUNNEL = """\
+foreground = yes
+pid =
+output = {root}/stunnel.log
+debug = info
+[smtp]
+accept = 127.0.0.1:{port}
+connect = 127.0.0.1:{behind}
+protocol = smtp
+cert = {chain}
+key = {key}
+sslVersionMax = TLSv1.2
+ciphers = AES128-GCM-SHA256
+"""
+
+
+def delivered(folder: Path, port: int, floor: str, message: bytes) -> Ended:
+    async def run() -> Ended:
+        names = FakeNames()
+        names.host("hop.example", "mx.hop.example")
+        async with relay(folder, port, {"transport": {"minimum": floor}}, names) as running:
+            [ended] = await running.send("someone@hop.example", message=message)
+            return ended
+
+    return asyncio.run(run())
+
+
+POSTFIX = {
+    "offered": ("forward-secret", "forward-secret", "forward-secret", WAITS),
+    "required": ("forward-secret", "forward-secret", "forward-secret", WAITS),
+    "none": ("plaintext", WAITS, WAITS, WAITS),
+    "deferring": (WAITS, WAITS, WAITS, WAITS),
+}
+
+
+@pytest.mark.component("postfix", "root")
+@pytest.mark.parametrize("way", list(POSTFIX))
+@pytest.mark.parametrize("floor", FLOORS)
+def test_postfix(tmp_path: Path, postfix_hop: PostfixHop, way: str, floor: str) -> None:
+    name = messages.token()
+    ended = delivered(tmp_path, getattr(postfix_hop, way), floor, messages.clean(name))
+    expected = POSTFIX[way][FLOORS.index(floor)]
+    if expected == WAITS:
+        assert ended.outcome.state is State.QUEUED
+        if way == "deferring" and floor != "authenticated":
+            assert ended.outcome.code == 450
+        return
+    assert (ended.outcome.state, ended.facts["level"]) == (State.RELAYED, expected)
+    arrived = postfix_hop.received(name)
+    assert (b"using TLSv1.3" in arrived) is (expected != "plaintext")
+
+
+@pytest.fixture(scope="module")
+def old_peer(authority: Authority) -> Iterator[tuple[int, Path]]:
+    """A port where only AES128-GCM-SHA256 of TLS 1.2 is spoken, and stunnel's log."""
+    root = short_folder("mg-stunnel-")
+    issued = authority.issue("mx.hop.example", label="stunnel", is_rsa=True)
+    port, behind = free_port(), free_port()
+    (root / "stunnel.conf").write_text(
+        _STUNNEL.format(root=root, port=port, behind=behind, chain=issued.chain, key=issued.key)
+    )
+    commands = [
+        [program("smtp-sink") or "smtp-sink", "-u", "nobody", f"127.0.0.1:{behind}", "100"],
+        [program("stunnel") or "stunnel", str(root / "stunnel.conf")],
+    ]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+    log = root / "stunnel.log"
+    eventually(lambda: log.exists() and "Configuration successful" in log.read_text(), "stunnel")
+    yield port, log
+    for process in running:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.component("postfix", "stunnel", "root")
+@pytest.mark.parametrize("floor", FLOORS)
+def test_static_rsa_only(tmp_path: Path, old_peer: tuple[int, Path], floor: str) -> None:
+    port, log = old_peer
+    ended = delivered(tmp_path, port, floor, messages.clean(messages.token()))
+    if floor in ("plaintext", "encrypted"):
+        assert (ended.outcome.state, ended.facts["level"]) == (State.RELAYED, "encrypted"), ended.outcome.text
+        assert ended.facts["cipher"] == "AES128-GCM-SHA256"
+        assert "handshake failed" in ended.facts["steps_down"][0]
+        assert "AES128-GCM-SHA256" in log.read_text()
+        return
+    assert ended.outcome.state is State.QUEUED
+    assert floor in ended.outcome.text
