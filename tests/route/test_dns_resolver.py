@@ -43,7 +43,9 @@ def test_records(dns: DnsServer) -> None:
         lambda r: r.tlsa("_25._tcp.mx1.hop.example"),
         lambda r: r.txt("text.example"),
     )
-    assert mx == Answer(Status.FOUND, (Mx(10, "mx1.hop.example"), Mx(20, "mx2.hop.example")), False, "hop.example")
+    assert isinstance(mx, Answer)
+    assert (mx.status, mx.is_secure) == (Status.FOUND, False)
+    assert set(mx.records) == {Mx(10, "mx1.hop.example"), Mx(20, "mx2.hop.example")}  # their order is the server's
     assert isinstance(a, Answer) and a.records == ("192.0.2.1",)
     assert isinstance(tlsa, Answer) and tlsa.records == (Tlsa(3, 1, 1, bytes.fromhex("ab" * 32)),)
     assert isinstance(txt, Answer) and txt.records == ("v=one; two",)
