@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -13,8 +14,10 @@ from tests.support.next_hop import PostfixHop
 
 
 @pytest.fixture(scope="session")
-def authority() -> Authority:
-    return Authority(short_folder("mg-ca-"))
+def authority() -> Iterator[Authority]:
+    folder = short_folder("mg-ca-")
+    yield Authority(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

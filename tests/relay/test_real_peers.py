@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,7 @@ def old_peer(authority: Authority) -> Iterator[tuple[int, Path]]:
     for process in running:
         process.terminate()
         process.wait()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.mark.component("postfix", "stunnel", "root")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import dns.dnssec
 import dns.exception
 import dns.message
 import dns.query
@@ -121,6 +123,7 @@ class SignedNames:
         for process in reversed(self._processes):
             process.terminate()
             process.wait()
+        shutil.rmtree(self._root, ignore_errors=True)
 
     def _run(self, name: str, *arguments: str) -> None:
         path = program(name)
@@ -132,8 +135,6 @@ class SignedNames:
 
     def _ds(self, zone: str) -> str:
         """The DS record of the zone's key, once knot has made it."""
-        import dns.dnssec
-
         try:
             answer = dns.query.udp(dns.message.make_query(f"{zone}.", "DNSKEY"), "127.0.0.1", 1.0, self._knot_port)
         except dns.exception.Timeout:
