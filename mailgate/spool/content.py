@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailgate.ipc.calls import NewEntry
@@ -44,6 +45,8 @@ class ContentFolder:
     to be read."""
 
     root: Path
+    _synced: set[str] = field(default_factory=set, compare=False, repr=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     def path(self, queue_id: QueueId, content: Content) -> Path:
         name = f"{queue_id}.{content.format}" + (f".{content.key_id}" if content.key_id else "")
@@ -74,9 +77,12 @@ class ContentFolder:
         return (path for folder in self.root.iterdir() if folder.is_dir() for path in folder.iterdir())
 
     def _make_folder(self, folder: Path) -> None:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable.sync_folder(self.root)
+        """Returns once the folder itself is on stable storage, for whoever comes second too."""
+        with self._making:
+            if folder.name not in self._synced:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                durable.sync_folder(self.root)
+                self._synced.add(folder.name)
 
 
 def _write_new(path: Path, prefix: bytes, source: int, ranges: Iterable[tuple[int, int]]) -> None:

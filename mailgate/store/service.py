@@ -153,7 +153,7 @@ class Service:
             for entry in entries:
                 accepted.append(Accepted(entry, await self._content_of(entry), rows_of(entry), at_once))
             attempts = await self._writer.do(lambda spool: self._keep(spool, accepted))
-        except BaseException:
+        except Exception:  # not for a cancellation: the commit may be under way; an orphan is swept at the next start
             for kept in accepted:
                 if kept.content.in_file:
                     self._contents.remove(kept.entry.envelope.queue_id, kept.content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,28 @@ def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
 
 def test_full_disk_numbers() -> None:
     assert {28, 122, 27} == content_module.NO_SPACE
+
+
+def test_nobody_goes_on_before_a_new_folder_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, allowed, ended = threading.Event(), threading.Event(), []
+
+    def sync(folder: Path) -> None:
+        begun.set()
+        assert allowed.wait(20)
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    contents = ContentFolder(tmp_path)
+
+    def make() -> None:
+        contents._make_folder(tmp_path / "ab")
+        ended.append(allowed.is_set())
+
+    first, second = threading.Thread(target=make), threading.Thread(target=make)
+    first.start()
+    assert begun.wait(20)
+    second.start()
+    second.join(0.05)  # time to go wrong in; right code is still waiting after it
+    allowed.set()
+    first.join(20)
+    second.join(20)
+    assert ended == [True, True]

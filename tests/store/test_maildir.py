@@ -152,4 +152,4 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     box = make(tmp_path)
     before = descriptors()
     deliver([letter(box, name=f"m{n}") for n in range(50)] + [letter(tmp_path / "gone")])
-    assert descriptors() == before
+    assert descriptors() <= before  # what other tests left to the collector may go in between
