@@ -1,0 +1,37 @@
+"""What may stand in policy files, one module a subject. The field texts become docs/policies.md, so they speak to
+administrators.
+
+A tenant's file holds only differences: pydantic keeps which fields were given; `effective_policy` reads that.
+"""
+
+from mailgate.policy.schema.attachments import AttachmentRule
+from mailgate.policy.schema.authentication import Authentication, SenderException
+from mailgate.policy.schema.files import GatewayPolicy, TenantPolicy, built_in
+from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute, Sending
+from mailgate.policy.schema.limits import GatewayLimits, Limits
+from mailgate.policy.schema.retention import Retention
+from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
+from mailgate.policy.schema.section import Section
+from mailgate.policy.schema.transport import RouteRule, Transport, TransportClass
+
+__all__ = [
+    "AttachmentRule",
+    "Authentication",
+    "DefectAction",
+    "GatewayLimits",
+    "GatewayPolicy",
+    "InboundProtocol",
+    "InboundRoute",
+    "Limits",
+    "Retention",
+    "RouteRule",
+    "Scanning",
+    "Section",
+    "SenderException",
+    "Sending",
+    "TenantPolicy",
+    "Transport",
+    "TransportClass",
+    "UnscannedActions",
+    "built_in",
+]

@@ -1,0 +1,63 @@
+"""What may stand in the two kinds of files as a whole."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from mailgate.policy.schema.attachments import AttachmentRule
+from mailgate.policy.schema.authentication import Authentication, SenderException
+from mailgate.policy.schema.inbound import InboundRoute, Sending
+from mailgate.policy.schema.limits import GatewayLimits, Limits
+from mailgate.policy.schema.retention import Retention
+from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
+from mailgate.policy.schema.section import Section
+from mailgate.policy.schema.transport import RouteRule, Transport
+from mailgate.policy.values import DefectName
+
+
+class TenantPolicy(Section):
+    """A file `tenants/<tenant>.toml`: the differences from gateway.toml."""
+
+    language: Literal["en", "de"] = Field(default="en", description="Language of notices to people: `en` or `de`.")
+    limits: Limits = Field(default_factory=Limits)
+    scanning: Scanning = Field(default_factory=Scanning)
+    unscanned: UnscannedActions = Field(default_factory=UnscannedActions)
+    authentication: Authentication = Field(default_factory=Authentication)
+    exceptions: tuple[SenderException, ...] = Field(default=(), description="Exceptions from DMARC.")
+    attachments: tuple[AttachmentRule, ...] = Field(default=(), description="Attachment rules in their order.")
+    defects: dict[DefectName, DefectAction] = Field(
+        default_factory=dict,
+        description="What happens to messages that mail programs read in different ways, by the name of the defect; "
+        "`*` stands for all that are not named. `scan` (the default): every reading was scanned, the verdicts decide; "
+        "`quarantine`; `reject`. Built in: `message-partial` and `external-body` are quarantined, since what the "
+        "recipient will see is not in the message.",
+    )
+    transport: Transport = Field(default_factory=Transport)
+    routes: tuple[RouteRule, ...] = Field(default=(), description="Routes in their order.")
+    inbound: tuple[InboundRoute, ...] = Field(default=(), description="Inbound routes in their order.")
+    sending: Sending = Field(default_factory=Sending)
+    retention: Retention = Field(default_factory=Retention)
+
+
+class GatewayPolicy(TenantPolicy):
+    """The file gateway.toml: what holds for all tenants."""
+
+    limits: GatewayLimits = Field(default_factory=GatewayLimits)
+
+    @field_validator("sending")
+    @classmethod
+    def _is_for_tenants(cls, sending: Sending) -> Sending:
+        if sending.networks:
+            raise PydanticCustomError(
+                "tenants_only", "belongs in a tenant's file, since it says whose servers they are"
+            )
+        return sending
+
+
+def built_in(message_size_limit: int) -> GatewayPolicy:
+    """What holds where no file says anything. `message_size_limit` in bytes, from the settings."""
+    defects = {"message-partial": DefectAction.QUARANTINE, "external-body": DefectAction.QUARANTINE}
+    return GatewayPolicy(limits=GatewayLimits(message_size=message_size_limit), defects=defects)

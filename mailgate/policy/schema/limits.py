@@ -1,0 +1,60 @@
+"""Limits of messages, and of connections."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mailgate.policy.schema.section import Section
+from mailgate.policy.values import Count, Seconds, Size
+
+
+class Limits(Section):
+    """Limits of one message. A tenant may only make them stricter."""
+
+    message_size: Annotated[Size, Field(ge=65_536)] = Field(
+        default=52_428_800,
+        description="Largest message. At most the setting MAILGATE_MESSAGE_SIZE_LIMIT, which is also the default.",
+    )
+    recipients: Count = Field(
+        default=1_000, description="Recipients of one message; more are answered 452, the rest goes on."
+    )
+    parts: Annotated[Count, Field(le=10_000)] = Field(
+        default=1_000,
+        description="Parts of one message, members of archives included; with more it is `unscanned.limit`.",
+    )
+    depth: Annotated[Count, Field(le=100)] = Field(
+        default=50, description="How deep parts may be nested; a deeper message is `unscanned.limit`."
+    )
+    received_hops: Annotated[Count, Field(le=1_000)] = Field(
+        default=50, description="Received fields of a message; with more it is taken for a mail loop and rejected."
+    )
+
+
+class GatewayLimits(Limits):
+    """Limits of connections and headers. They act before the tenant's policy does, so only gateway.toml sets them."""
+
+    header_size: Annotated[Size, Field(le=16 << 20)] = Field(default=262_144, description="Size of a message's header.")
+    header_fields: Annotated[Count, Field(le=100_000)] = Field(
+        default=1_000, description="Fields of a message's header."
+    )
+    connections: Count = Field(default=1_000, description="Connections at the same time, of all clients.")
+    connections_per_address: Count = Field(
+        default=50, description="Connections at the same time from one IPv4 address or one IPv6 /64 network."
+    )
+    messages_per_connection: Count = Field(
+        default=1_000, description="Messages over one connection; then 421, come again."
+    )
+    commands: Count = Field(default=10_000, description="Commands over one connection.")
+    idle_seconds: Seconds = Field(
+        default=300, description="Silence of the client after which the connection is closed."
+    )
+    session_seconds: Seconds = Field(default=7_200, description="Longest life of a connection.")
+    data_rate: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = Field(
+        default=100,
+        description="Bytes a second that a client must reach on average while it sends a message; 0 switches it off.",
+    )
+    auth_failures: Annotated[Count, Field(le=20)] = Field(
+        default=5, description="Wrong passwords over one connection before it is closed."
+    )

@@ -1,0 +1,49 @@
+"""What happens to infected mail, to mail that could not be scanned, and to mail with several readings."""
+
+from __future__ import annotations
+
+import enum
+
+from pydantic import Field
+
+from mailgate.model.decision import Action
+from mailgate.policy.schema.section import Section
+from mailgate.policy.values import DownAction, StopAction
+
+
+class DefectAction(enum.StrEnum):
+    """SCAN lets the verdicts decide: every reading of the message has been scanned."""
+
+    SCAN = "scan"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+class Scanning(Section):
+    """What happens to infected mail, and to submissions while no scanner answers."""
+
+    infected: StopAction = Field(
+        default=Action.REJECT,
+        description="For a message with malware in it: `reject` refuses it in the dialogue, `quarantine` keeps it "
+        "aside.",
+    )
+    scanner_down: DownAction = Field(
+        default=Action.DEFER,
+        description="For submissions while the scanner can't answer: `defer` asks the mail program to try again, "
+        "`hold` accepts and keeps the message until it has been scanned. Mail from outside is always deferred.",
+    )
+
+
+class UnscannedActions(Section):
+    """What happens to a message with a part that could not be scanned. No rule can let such a part pass."""
+
+    limit: StopAction = Field(
+        default=Action.QUARANTINE, description="A limit of size, number, depth or time ended the inspection of a part."
+    )
+    encrypted: StopAction = Field(
+        default=Action.QUARANTINE,
+        description="A part is encrypted, e.g. an archive with a password; nobody can look inside.",
+    )
+    worker: StopAction = Field(
+        default=Action.QUARANTINE, description="The inspection of this message failed twice, whatever the reason."
+    )
