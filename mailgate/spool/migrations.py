@@ -1,0 +1,110 @@
+"""The tables of the spool database, as numbered steps from an empty one. A released step is never changed: what comes
+later is a step of its own at the end, so every database that ever ran comes to the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+_FIRST = """
+-- every message that was accepted (accepted=1) or refused in the dialogue (0), until retention forgets it
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,          -- grows with time
+    queue_id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    received_at REAL NOT NULL,
+    accepted INTEGER NOT NULL,
+    envelope BLOB NOT NULL,          -- JSON of model.envelope.Envelope
+    decision BLOB,                   -- JSON of model.decision.Decision
+    inspection BLOB,                 -- JSON of model.verdict.Inspection
+    events BLOB NOT NULL,            -- JSON list of model.event.Event: what was known when the row was written
+    content_size INTEGER,
+    content_format INTEGER,
+    content_key_id TEXT,
+    content_in_file INTEGER
+);
+CREATE INDEX message_by_message_id ON message (message_id) WHERE message_id <> '';
+
+-- one row for each recipient that waits; it leaves in the transaction that records its end
+CREATE TABLE recipient (
+    message INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    forward_path TEXT NOT NULL,
+    mailbox TEXT NOT NULL,           -- empty: for the relay
+    tenant TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    reverse_path TEXT NOT NULL,
+    received_at REAL NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at REAL NOT NULL,   -- under a lease: its end
+    lease_holder TEXT NOT NULL,      -- empty: nobody
+    lease_until REAL NOT NULL,
+    notice_at REAL,
+    expires_at REAL NOT NULL,
+    reason TEXT NOT NULL,
+    reply_code INTEGER NOT NULL,
+    reply_enhanced TEXT NOT NULL,
+    notify TEXT NOT NULL,            -- what the sender is told of: some of SUCCESS,FAILURE,DELAY
+    unscanned INTEGER NOT NULL,      -- 1: held since it came, until it has been scanned; nobody can release it
+    is_proven INTEGER NOT NULL,      -- 0: nobody knows whether the sender is who it says; then never a bounce
+    -- 0 while the attempt made together with the commit is under way: almost every local row lives only that long,
+    -- and stays out of all the indexes below
+    listed INTEGER NOT NULL,
+    PRIMARY KEY (message, n)
+) WITHOUT ROWID;
+CREATE INDEX local_due_at ON recipient (next_attempt_at) WHERE listed = 1 AND state = 'queued' AND mailbox <> '';
+CREATE INDEX local_due ON recipient (tenant, next_attempt_at) WHERE listed = 1 AND state = 'queued' AND mailbox <> '';
+CREATE INDEX relay_due ON recipient (tenant, destination, next_attempt_at)
+    WHERE listed = 1 AND state = 'queued' AND mailbox = '';
+CREATE INDEX relay_due_at ON recipient (next_attempt_at) WHERE listed = 1 AND state = 'queued' AND mailbox = '';
+CREATE INDEX unscanned ON recipient (message) WHERE unscanned = 1;
+CREATE INDEX by_tenant ON recipient (tenant, message, n) WHERE listed = 1;
+CREATE INDEX by_tenant_state ON recipient (tenant, state, message, n) WHERE listed = 1;
+CREATE INDEX by_state ON recipient (state, message, n) WHERE listed = 1;
+CREATE INDEX by_destination ON recipient (destination, message, n) WHERE listed = 1;
+CREATE INDEX by_reverse_path ON recipient (reverse_path, message, n) WHERE listed = 1;
+
+-- small contents; large ones are files. `id` is the message's
+CREATE TABLE content (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+
+-- notices that senders are owed: a row comes with the outcome that it is about, and goes with the notice
+CREATE TABLE notice (
+    id INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL,
+    position INTEGER NOT NULL,       -- of the recipient in the envelope
+    at REAL NOT NULL,
+    outcome BLOB NOT NULL,           -- JSON of model.outcome.Outcome; queued: a delay
+    retry_until REAL NOT NULL
+);
+CREATE INDEX notice_by_message ON notice (message);
+
+-- what happened after the message was kept
+CREATE TABLE timeline (
+    message INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    facts BLOB NOT NULL,             -- JSON object
+    PRIMARY KEY (message, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE policy_version (version TEXT PRIMARY KEY, published_at REAL NOT NULL, snapshot BLOB NOT NULL);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST,)
+"""The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
+
+
+def migrate(connection: apsw.Connection, steps: Sequence[str] = STEPS) -> None:
+    """Runs the steps that the database lacks, each in one synced transaction with its number: a crash or an error
+    leaves the database as the step before left it."""
+    done = connection.pragma("user_version")
+    for number, step in enumerate(steps[done:], done + 1):
+        with connection:
+            connection.execute(step)
+            connection.pragma("user_version", number)
