@@ -52,6 +52,15 @@ _ENGLISH: Mapping[str, Explanation] = {
         "An address with letters beyond a-z is used, which the other mail server does not know.",
         "Use addresses made of plain letters, if the recipient has one.",
     ),
+    "7.10": (
+        "You asked for protected transport (REQUIRETLS), but no connection to the other mail server was private "
+        "enough.",
+        "Ask the recipient's administrator, or send the message without this demand.",
+    ),
+    "7.30": (
+        "You asked for protected transport (REQUIRETLS), which the other mail server does not promise.",
+        "Ask the recipient's administrator, or send the message without this demand.",
+    ),
     "7": (
         "The message was refused for reasons of security or policy.",
         "What the server said tells why. If that does not help, ask your administrator.",
@@ -104,6 +113,15 @@ _GERMAN: Mapping[str, Explanation] = {
     "6.7": (
         "Eine der Adressen enthält Buchstaben außerhalb von a-z, die der andere Mailserver nicht kennt.",
         "Verwenden Sie Adressen aus einfachen Buchstaben, falls der Empfänger eine solche hat.",
+    ),
+    "7.10": (
+        "Sie haben geschützten Transport verlangt (REQUIRETLS), aber keine Verbindung zum anderen Mailserver war "
+        "vertraulich genug.",
+        "Fragen Sie den Administrator des Empfängers oder senden Sie die Nachricht ohne diese Forderung.",
+    ),
+    "7.30": (
+        "Sie haben geschützten Transport verlangt (REQUIRETLS), den der andere Mailserver nicht zusagt.",
+        "Fragen Sie den Administrator des Empfängers oder senden Sie die Nachricht ohne diese Forderung.",
     ),
     "7": (
         "Die Nachricht wurde aus Gründen der Sicherheit oder nach den Regeln des Empfängers abgelehnt.",

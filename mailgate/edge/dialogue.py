@@ -88,6 +88,8 @@ class Dialogue(Connection):
             lines.append("DSN")
         if self._may_start_tls():
             lines.append("STARTTLS")
+        if self.client.tls_version:
+            lines.append("REQUIRETLS")
         if self.listener.offers_auth and self.client.tls_version:
             lines.append("AUTH " + " ".join(sasl.MECHANISMS))
         await self.say(Reply(250, "", "\n".join(lines)))

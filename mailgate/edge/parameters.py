@@ -1,4 +1,5 @@
-"""Pure: parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11, RFC 1870, RFC 3461, RFC 6152, RFC 6531)."""
+"""Pure: parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11, RFC 1870, RFC 3461, RFC 6152, RFC 6531,
+RFC 8689)."""
 
 from __future__ import annotations
 
@@ -31,6 +32,7 @@ class MailCommand:
     smtputf8: bool = False
     ret: Literal["", "FULL", "HDRS"] = ""
     envid: str = ""
+    requiretls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,15 @@ class RcptCommand:
     orcpt: str = ""
 
 
-def parse_mail(argument: bytes, is_extended: bool, offers_dsn: bool = False) -> MailCommand:
+def parse_mail(
+    argument: bytes, is_extended: bool, offers_dsn: bool = False, offers_requiretls: bool = False
+) -> MailCommand:
     """`FROM:<path> parameters`; raises Refusal with the reply to give."""
     path, rest = _split(argument, "FROM:", replies.bad_sender)
-    known = {"SIZE", "BODY", "SMTPUTF8", "AUTH"} if is_extended else set()
-    given = _parameters(rest, known | {"RET", "ENVID"} if offers_dsn and is_extended else known)
+    known = {"SIZE", "BODY", "SMTPUTF8", "AUTH"}
+    known |= {"RET", "ENVID"} if offers_dsn else set()
+    known |= {"REQUIRETLS"} if offers_requiretls else set()
+    given = _parameters(rest, known if is_extended else set())
     command = MailCommand(
         reverse_path=_parsed(path, parse_reverse_path, replies.bad_sender),
         size=_size(given.get("SIZE", "0")),
@@ -54,8 +60,9 @@ def parse_mail(argument: bytes, is_extended: bool, offers_dsn: bool = False) -> 
         smtputf8="SMTPUTF8" in given,
         ret=_checked(given, "RET", parse_ret, ""),
         envid=_checked(given, "ENVID", parse_envid, ""),
+        requiretls="REQUIRETLS" in given,
     )
-    if given.get("SMTPUTF8") is not None:
+    if given.get("SMTPUTF8") is not None or given.get("REQUIRETLS") is not None:
         raise Refusal(replies.SYNTAX)
     _check_utf8(path, command.smtputf8)
     return command

@@ -36,7 +36,9 @@ class Session(Dialogue):
         if self.edge.is_draining:
             raise SessionEnd(replies.SHUTTING_DOWN)
         self._count("messages", self.limits.messages, replies.TOO_MANY_MESSAGES)
-        command = parameters.parse_mail(argument, self.session.extended_smtp, self.listener.offers_dsn)
+        command = parameters.parse_mail(
+            argument, self.session.extended_smtp, self.listener.offers_dsn, bool(self.client.tls_version)
+        )
         self._check_sender(command.reverse_path)
         if command.size > self.edge.size_limit():
             raise Refusal(replies.TOO_LARGE)
@@ -56,6 +58,7 @@ class Session(Dialogue):
             is_8bit=command.body == "8BITMIME",
             ret=command.ret,
             envid=command.envid,
+            requiretls=command.requiretls,
         )
         # a tenant that alone wants checks gets them at the end of the message: whose it is shows at RCPT only
         self.tx.check_sender(self.edge.around.policy().for_gateway.authentication.check)

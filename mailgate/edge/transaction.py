@@ -72,6 +72,7 @@ class Transaction:
     is_8bit: bool = False
     ret: Literal["", "FULL", "HDRS"] = ""
     envid: str = ""
+    requiretls: bool = False
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
@@ -128,6 +129,7 @@ class Transaction:
             smtputf8=self.smtputf8,
             ret=self.ret,
             envid=self.envid,
+            requiretls=self.requiretls,
             message_id=self.header.message_id if self.header else "",
         )
 
@@ -146,8 +148,14 @@ class Transaction:
 
 async def stage(tx: Transaction) -> None:
     """The whole message is here: is it one that can be kept?"""
+    wishes = {"requiretls": True} if tx.requiretls else {}
     tx.record(
-        "received", size=tx.staging.size, client=tx.client.address, helo=tx.client.helo, tls=tx.client.tls_version
+        "received",
+        size=tx.staging.size,
+        client=tx.client.address,
+        helo=tx.client.helo,
+        tls=tx.client.tls_version,
+        **wishes,
     )
     if tx.staging.is_too_large:
         raise Refusal(replies.TOO_LARGE)

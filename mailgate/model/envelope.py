@@ -56,7 +56,8 @@ class Recipient:
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One transaction of one tenant. `reverse_path` is empty for the null one. `received_at`: seconds since 1970.
-    `ret`, `envid`: DSN parameters (RFC 3461 sections 4.3, 4.4); `envid` is xtext, checked, as the client wrote it."""
+    `ret`, `envid`: DSN parameters (RFC 3461 sections 4.3, 4.4); `envid` is xtext, checked, as the client wrote it.
+    `requiretls`: it may only go on by authenticated TLS, to hosts that promise the same (RFC 8689)."""
 
     queue_id: QueueId
     tenant: TenantName

@@ -21,7 +21,7 @@ from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job, Try, jobs_of
 from mailgate.relay.opening import Opener, OpenError, Target
 from mailgate.relay.outcomes import Outcomes
-from mailgate.relay.planning import Plan, Planner, Wishes
+from mailgate.relay.planning import Plan, Planner, wishes_of
 from mailgate.relay.pool import SessionPool
 from mailgate.relay.reporting import Reporting
 from mailgate.relay.routing import Way, inbound_way, way
@@ -118,8 +118,7 @@ async def route(parts: Parts, job: Job) -> Plan | Outcome:
     here = await parts.handover.plan(job)
     if not isinstance(here, Way):
         return here
-    wishes = Wishes(job.mail.envelope.requiretls, job.mail.waives_tls)
-    return await parts.planner.plan(job.destination, here, wishes)
+    return await parts.planner.plan(job.destination, here, wishes_of(job.mail))
 
 
 async def attempt(parts: Parts, job: Job, plan: Plan) -> list[Try]:
@@ -138,7 +137,9 @@ async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost) -> Try:
         return Try(host.name, {"host": host.name}, fault=target)
     if target.lacks_proof:
         text = f"nothing could prove that this is the right host; {target.floor.words} is a must"
-        return Try(host.name, {"host": host.name, **target.checks}, fault=Fault(FaultKind.POLICY, "TLS", text))
+        fault = Fault(FaultKind.POLICY, "TLS", text)
+        obstacle = obstacles.of_privacy(job.mail, fault, host.name)
+        return Try(host.name, {"host": host.name, **target.checks}, fault=fault, obstacle=obstacle)
     kept = parts.pool.take(target)
     if kept is not None:
         result = await _transact(parts, job, target, kept, is_reused=True)
@@ -150,7 +151,9 @@ async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost) -> Try:
         session = await parts.opener.open(target)
     except OpenError as error:
         parts.reporting.opened(plan, target, error.facts, error)
-        return Try(host.name, _facts_of(target, error.facts.address, error.facts.values), fault=error.fault)
+        facts = _facts_of(target, error.facts.address, error.facts.values)
+        obstacle = obstacles.of_privacy(job.mail, error.fault, host.name)
+        return Try(host.name, facts, fault=error.fault, obstacle=obstacle)
     parts.reporting.opened(plan, target, session.facts, None)
     return await _transact(parts, job, target, session, is_reused=False)
 

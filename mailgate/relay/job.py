@@ -14,6 +14,7 @@ from mailgate.relay.transfer import Fault, Transfer
 
 MOST_RECIPIENTS = 100
 """In one transaction: what every server must take (RFC 5321 section 4.5.3.1.8)."""
+_OF_ONE_HOST = frozenset({"5.7.10", "5.7.30"})  # another one may honour REQUIRETLS (RFC 8689 section 4.2.1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,5 +78,5 @@ class Try:
         """Another host is worth a try where this one was no help at all: no reply to the message, no doubt that it
         might have it, and no refusal that concerns the message."""
         if self.transfer is None:
-            return self.obstacle is None
+            return self.obstacle is None or self.obstacle.enhanced in _OF_ONE_HOST
         return self.transfer.fault is not None and not self.transfer.is_sent and self.transfer.mail is None

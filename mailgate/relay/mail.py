@@ -74,8 +74,13 @@ class Mail:
 
     @property
     def waives_tls(self) -> bool:
-        """`TLS-Required: No` (RFC 8689 section 5); it counts for nothing where REQUIRETLS was asked for."""
+        """`TLS-Required: No` (RFC 8689 section 3); it counts for nothing where REQUIRETLS was asked for."""
         return not self.envelope.requiretls and _TLS_NOT_REQUIRED.search(self.header) is not None
+
+    @property
+    def must_require_tls(self) -> bool:
+        """REQUIRETLS binds; where the reverse-path is null it is a wish only (RFC 8689 section 5)."""
+        return self.envelope.requiretls and bool(self.envelope.reverse_path)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from mailgate.model.outcome import Outcome, State
 from mailgate.relay.mail import Mail
+from mailgate.relay.transfer import Fault, FaultKind
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
 _QUOTED = re.compile(r'^"(?:[\x20\x21\x23-\x5b\x5d-\x7e\x80-\U0010ffff]|\\[\x20-\x7e])*"@')
@@ -26,7 +27,7 @@ def of_message(mail: Mail) -> Outcome | None:
 
 def of_host(mail: Mail, host: str, offers: Callable[[str], bool], size_limit: int) -> Outcome | None:
     """What this host can't take (RFC 1870, RFC 6152 section 3, RFC 6531 section 3.4, RFC 8689 section 4.2.1)."""
-    if mail.envelope.requiretls and not offers("requiretls"):
+    if mail.must_require_tls and not offers("requiretls"):
         return Outcome(State.BOUNCED, f"{host} does not support REQUIRETLS, which the sender asked for", 0, "5.7.30")
     if size_limit and mail.size > size_limit:
         text = f"the message ({mail.size} bytes) is larger than {host} takes ({size_limit} bytes)"
@@ -36,6 +37,13 @@ def of_host(mail: Mail, host: str, offers: Callable[[str], bool], size_limit: in
     if mail.traits.is_8bit and not offers("8bitmime"):
         return Outcome(State.BOUNCED, f"{host} takes no 8-bit mail (8BITMIME)", 0, "5.6.3")
     return None
+
+
+def of_privacy(mail: Mail, fault: Fault, host: str) -> Outcome | None:
+    """REQUIRETLS does not wait for a connection to become private enough (RFC 8689 section 4.2.1)."""
+    if not mail.must_require_tls or fault.kind is not FaultKind.POLICY:
+        return None
+    return Outcome(State.BOUNCED, f"{host}: {fault.text}", 0, "5.7.10")
 
 
 def _needs_utf8(mail: Mail) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from mailgate.model.dns import Answer, Resolver, Tlsa
 from mailgate.model.level import TransportLevel
 from mailgate.model.outcome import Outcome, State
+from mailgate.relay.mail import Mail
 from mailgate.relay.opening import Login, Target
 from mailgate.relay.routing import Smarthost, Way
 from mailgate.relay.transfer import Fault, FaultKind
@@ -29,10 +30,21 @@ FindPolicy = Callable[[str], Awaitable[StsPolicy | None]]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the message itself asks of the transport (RFC 8689)."""
+    """What the message itself asks of the transport (RFC 8689): `demand` is what REQUIRETLS comes to, `waives_tls`:
+    the demands of the receiver's side do not count."""
 
-    requires_tls: bool = False
+    demand: Demand | None = None
     waives_tls: bool = False
+
+
+def wishes_of(mail: Mail) -> Wishes:
+    """A notice about mail with REQUIRETLS goes on without the other side's promise (RFC 8689 section 5), but not in
+    plaintext: it holds the header of that mail."""
+    if not mail.envelope.requiretls:
+        return Wishes(waives_tls=mail.waives_tls)
+    if mail.must_require_tls:
+        return Wishes(Demand(TransportLevel.AUTHENTICATED, "REQUIRETLS, asked for by the sender"))
+    return Wishes(Demand(TransportLevel.ENCRYPTED, "REQUIRETLS of the mail that the notice is about"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +148,8 @@ class Planner:
 
     def _demands(self, plan: Plan, host: MxHost, standing: Standing) -> list[Demand]:
         demands = list(plan.way.demands)
-        if plan.wishes.requires_tls:
-            demands.append(Demand(TransportLevel.AUTHENTICATED, "REQUIRETLS, asked for by the sender"))
+        if plan.wishes.demand is not None:
+            demands.append(plan.wishes.demand)
         if plan.wishes.waives_tls:
             return demands
         if standing is Standing.USABLE:

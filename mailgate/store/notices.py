@@ -132,7 +132,8 @@ class Notices:
         """The whole message only where it was asked for, has failed (RFC 3461 section 4.3), is not too large, and every
         part of it is known to be clean."""
         size = debt.content.size
-        wants_whole = debt.envelope.ret == "FULL" and action is Action.FAILED
+        # REQUIRETLS stands for RET=HDRS (RFC 8689 section 5)
+        wants_whole = debt.envelope.ret == "FULL" and action is Action.FAILED and not debt.envelope.requiretls
         is_whole = wants_whole and debt.is_clean and size <= WHOLE_LIMIT
         limit = size if is_whole else HEADER_LIMIT + 2
         try:
@@ -181,6 +182,7 @@ def _entry(notice: Notice, tenant: TenantName, sender: Resolved, policy_version:
         received_at=notice.now,
         body="8BITMIME" if composed.is_8bit else "7BIT",
         smtputf8=composed.smtputf8,
+        requiretls=notice.envelope.requiretls,
         message_id=composed.message_id,
     )
     facts = {"about": notice.envelope.queue_id, "notice": str(notice.action)}

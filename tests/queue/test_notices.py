@@ -232,13 +232,16 @@ CLEAN = Inspection((PartReport("1", "", "", "", 1, "", Verdict.CLEAN),))
 INFECTED = Inspection((PartReport("1", "", "", "", 1, "", Verdict.INFECTED, "Test"),))
 
 
-@pytest.mark.parametrize(("inspection", "is_whole"), [(CLEAN, True), (INFECTED, False), (None, False)])
+@pytest.mark.parametrize(
+    ("inspection", "requiretls", "is_whole"),
+    [(CLEAN, False, True), (CLEAN, True, False), (INFECTED, False, False), (None, False, False)],
+)
 def test_only_clean_mail_comes_back_whole(
-    acme: Settings, clock: ManualClock, inspection: Inspection | None, is_whole: bool
+    acme: Settings, clock: ManualClock, inspection: Inspection | None, requiretls: bool, is_whole: bool
 ) -> None:
     async def run() -> None:
         async with relaying(acme, clock) as store:
-            given = submission(ret="FULL")
+            given = submission(ret="FULL", requiretls=requiretls)
             given = NewEntry(given.envelope, given.decision, given.prefix, given.inline, inspection=inspection)
             await store.commit(given)
             (work,) = await lease(store)
@@ -297,5 +300,21 @@ def test_what_was_owed_at_the_end_is_told_after_the_start(acme: Settings, clock:
             async with relaying(acme, clock) as store:
                 (notice,) = await notices(store, 1)
                 assert told(notice) == [("kim@far.example", "failed")]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("requiretls", [True, False])
+def test_a_notice_asks_for_the_transport_of_its_mail(acme: Settings, clock: ManualClock, requiretls: bool) -> None:
+    async def run() -> None:
+        async with relaying(acme, clock) as store:
+            await store.commit(submission(reverse_path="bob@routed.example", requiretls=requiretls))
+            (work,) = await lease(store)
+            await record(store, (work, Outcome(State.BOUNCED, "no promise", 0, "5.7.30")))
+            leased: list[Work] = []
+            while not leased:
+                leased += await lease(store)
+            assert leased[0].envelope.reverse_path == ""
+            assert leased[0].envelope.requiretls is requiretls
 
     asyncio.run(run())

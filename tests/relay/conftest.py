@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailgate.transport.context import client_context
 from tests.support.certificates import Authority
 from tests.support.dns_server import DnsServer
 from tests.support.gateway import short_folder
@@ -18,6 +19,14 @@ def authority() -> Iterator[Authority]:
     folder = short_folder("mg-ca-")
     yield Authority(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """The system trusts this authority, and no other."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    client_context.cache_clear()
+    return authority
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 
 from mailgate.ipc.calls import Ended
 from mailgate.model.outcome import State
-from mailgate.transport.context import client_context
 from tests.relay.harness import FakeNames, relay
 from tests.support.certificates import Authority, Issued
 from tests.support.scripted_hop import Fault, ScriptedHop
@@ -107,14 +106,6 @@ async def delivered(folder: Path, hop: ScriptedHop, floor: str) -> Ended:
     async with hop, relay(folder, hop.port, {"transport": {"minimum": floor}}, names) as running:
         [ended] = await running.send("someone@hop.example")
     return ended
-
-
-@pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """The system trusts this authority, and no other."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    client_context.cache_clear()
-    return authority
 
 
 @pytest.mark.parametrize(("peer", "floor"), CELLS)
