@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mailgate.inspect.defects import is_structural
+from mailgate.model.defect import is_structural
 from mailgate.model.verdict import Defect
 
 # Encoded bytes from which a decoded part is left out of the raw scan; text stays longer: mail signatures look at it.

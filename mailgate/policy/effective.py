@@ -31,11 +31,10 @@ from mailgate.policy.schema import (
     TransportClass,
     UnscannedActions,
 )
-from mailgate.policy.values import names_domain
+from mailgate.policy.values import ANY_OTHER_DEFECT, names_domain
 
 GATEWAY_FILE = "gateway.toml"
 BUILT_IN = "built-in"
-ANY_OTHER_DEFECT = "*"
 
 _S = TypeVar("_S", bound=Section)
 

@@ -86,17 +86,14 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         return f"is not a list of rules; begin each rule with a line [[{path[0]}]]"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is not a table; write [{dotted(path)}] on a line of its own and the keys below it"
-    if path[0] == "defects":
-        return "is not the name of a defect; use small letters, digits and hyphens, or * for all others"
+    if kind in ("size", "address", "network", "defect"):
+        return str(error["msg"])
     plain = {
         "int_type": "is not a whole number; write it without quotes",
         "bool_type": "is neither true nor false; write one of them without quotes",
         "string_type": "is not a text; write it in double quotes",
         "tuple_type": 'is neither a text nor a list of texts; write it as "a" or ["a", "b"]',
         "too_short": "is empty; name at least one value or remove the key",
-        "size": str(error["msg"]),
-        "address": str(error["msg"]),
-        "network": str(error["msg"]),
         "string_pattern_mismatch": f"has a form or a character that is not allowed here; {_meaning(str(path[-1]))}",
     }
     return plain.get(kind) or f"is not allowed here ({error['msg']}); {_meaning(str(path[-1]))}"

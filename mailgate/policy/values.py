@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from typing import Annotated, Any, Literal
@@ -10,7 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from mailgate.model.decision import Action
+from mailgate.model.defect import DEFECTS
 from mailgate.model.part_class import PartClass
+
+ANY_OTHER_DEFECT = "*"  # in place of a name
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _SIZE = re.compile(r"([0-9]{1,12}) ?([a-z]*)", re.IGNORECASE)
@@ -62,6 +66,14 @@ def _network(value: str) -> str:
     return str(network)
 
 
+def _defect(value: str) -> str:
+    if value != ANY_OTHER_DEFECT and value not in DEFECTS:
+        near = difflib.get_close_matches(value, DEFECTS, n=1)
+        advice = f"did you mean {near[0]}?" if near else "docs/inspection.md lists them; * stands for all others"
+        raise PydanticCustomError("defect", f"is not the name of a defect; {advice}")
+    return value
+
+
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -91,7 +103,7 @@ PartClasses = Annotated[
 StopAction = Literal[Action.QUARANTINE, Action.REJECT]
 RuleAction = Literal[Action.ACCEPT, Action.QUARANTINE, Action.REJECT]
 DownAction = Literal[Action.DEFER, Action.HOLD]
-DefectName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*|\*)$", max_length=80)]
+DefectName = Annotated[str, AfterValidator(_defect), Field(examples=["bare-lf"])]
 
 
 def names_domain(patterns: tuple[str, ...], domain: str) -> bool:

@@ -14,8 +14,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailgate.inspect.defects import DEFECTS
 from mailgate.inspect.mime import ParseLimits, Views, views
+from mailgate.model.defect import DEFECTS
 
 CORPUS = Path(__file__).parent / "corpus" / "mime"
 LIMITS = ParseLimits(depth=8, parts=60, decoded_bytes=1 << 20)

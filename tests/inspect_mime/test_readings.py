@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from mailgate.inspect.defects import DEFECTS
 from mailgate.inspect.mime import views
+from mailgate.model.defect import DEFECTS
 from tests.inspect_mime.messages_of_parts import (
     HEAD,
     PAYLOAD,

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailgate.inspect.defects import DEFECTS
 from mailgate.inspect.mime import ParseLimits, Views, views
+from mailgate.model.defect import DEFECTS
 from tests.fuzz import fuzz_mime
 from tests.inspect_mime.messages_of_parts import HEAD, PAYLOAD, TEXT, attachment, entities, message, multipart, part
 from tests.support.components import REPOSITORY, SHARED
