@@ -1,4 +1,4 @@
-"""Administrative commands on tenants, users, mailboxes and aliases. Arguments and results are plain JSON values.
+"""Administrative commands on tenants, users and aliases. Arguments and results are plain JSON values.
 
 Each command works on one tenant, so none can reach or betray another's people. Those that act on one existing thing
 take its address alone: a domain belongs to one tenant. Nothing here deletes mail."""
@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy import aliases, mailboxes, people
+from mailgate.tenancy import aliases, assignments, mailboxes, people
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState, TenantState, User, UserState
+from mailgate.tenancy.models import TenantState, User, UserState
 from mailgate.tenancy.registry import Tenant
 from mailgate.tenancy.work import Work
 
@@ -89,48 +89,6 @@ def _user_remove(directory: Directory, login: str) -> Json:
         return {"login": user.login, "kept": kept}
 
 
-def _mailbox_add(directory: Directory, tenant: str, address: str, users: Sequence[str] = ()) -> Json:
-    with directory.changing(tenant) as work:
-        mailbox = mailboxes.add_mailbox(work, address, MailboxKind.SHARED)
-        for login in users:
-            mailboxes.assign(work, mailbox, people.find_user(work, login))
-        return _mailbox_facts(work, mailbox)
-
-
-def _mailbox_list(directory: Directory, tenant: str) -> list[Json]:
-    with directory.reading(tenant) as work:
-        return [_mailbox_facts(work, mailbox) for mailbox in mailboxes.list_mailboxes(work)]
-
-
-def _mailbox_path(directory: Directory, mailbox: str) -> str:
-    with directory.reading(directory.tenant_of(mailbox)) as work:
-        return str(directory.maildir(mailboxes.find_mailbox(work, mailbox).id))
-
-
-def _mailbox_assign(directory: Directory, mailbox: str, user: str) -> Json:
-    with directory.changing(directory.tenant_of(mailbox)) as work:
-        found = mailboxes.find_mailbox(work, mailbox)
-        mailboxes.assign(work, found, people.find_user(work, user))
-        return _mailbox_facts(work, found)
-
-
-def _mailbox_unassign(directory: Directory, mailbox: str, user: str) -> Json:
-    with directory.changing(directory.tenant_of(mailbox)) as work:
-        found = mailboxes.find_mailbox(work, mailbox)
-        mailboxes.unassign(work, found, people.find_user(work, user))
-        return _mailbox_facts(work, found)
-
-
-def _mailbox_state(state: MailboxState, directory: Directory, mailbox: str) -> str:
-    with directory.changing(directory.tenant_of(mailbox)) as work:
-        return mailboxes.set_state(work, mailbox, state).address
-
-
-def _mailbox_remove(directory: Directory, mailbox: str) -> str:
-    with directory.changing(directory.tenant_of(mailbox)) as work:
-        return mailboxes.remove_mailbox(work, mailbox).address
-
-
 def _alias_add(directory: Directory, tenant: str, address: str, targets: Sequence[str]) -> Json:
     with directory.changing(tenant) as work:
         found = [mailboxes.find_mailbox(work, target) for target in targets]
@@ -164,22 +122,9 @@ def _user_facts(work: Work, user: User) -> Json:
         "login": user.login,
         "id": user.id,
         "state": str(user.state),
-        "mailboxes": [mailbox.address for mailbox in mailboxes.assigned_to(work, user.id)],
+        "mailboxes": [mailbox.address for mailbox in assignments.assigned_to(work, user.id)],
         "password_changed_at": user.password_changed_at,
         "created_at": user.created_at,
-    }
-
-
-def _mailbox_facts(work: Work, mailbox: Mailbox) -> Json:
-    return {
-        "address": mailbox.address,
-        "id": mailbox.id,
-        "kind": str(mailbox.kind),
-        "state": str(mailbox.state),
-        "users": mailboxes.users_of(work, mailbox.id),
-        "addresses": mailboxes.addresses_of(work, mailbox.id),
-        "path": str(work.folders.maildir(mailbox.id)),
-        "created_at": mailbox.created_at,
     }
 
 
@@ -197,14 +142,6 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "user.disable": partial(_user_state, UserState.DISABLED),
     "user.enable": partial(_user_state, UserState.ACTIVE),
     "user.remove": _user_remove,
-    "mailbox.add": _mailbox_add,
-    "mailbox.list": _mailbox_list,
-    "mailbox.path": _mailbox_path,
-    "mailbox.assign": _mailbox_assign,
-    "mailbox.unassign": _mailbox_unassign,
-    "mailbox.enable": partial(_mailbox_state, MailboxState.ACTIVE),
-    "mailbox.disable": partial(_mailbox_state, MailboxState.DISABLED),
-    "mailbox.remove": _mailbox_remove,
     "alias.add": _alias_add,
     "alias.list": _alias_list,
     "alias.remove": _alias_remove,

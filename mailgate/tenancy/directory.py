@@ -17,7 +17,7 @@ from mailgate.ipc.calls import Authenticated, Resolved
 from mailgate.model.address import AddressError
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
-from mailgate.tenancy import address_map, addresses, aliases, mailboxes, passwords, people
+from mailgate.tenancy import address_map, addresses, aliases, assignments, mailboxes, passwords, people
 from mailgate.tenancy.address_map import AddressMap
 from mailgate.tenancy.database import Database, TenantDatabases
 from mailgate.tenancy.folders import Folders
@@ -123,7 +123,7 @@ class Directory:
                 return NO_ACCOUNT
             if not tenant.is_active or user.state is not UserState.ACTIVE:
                 return Account(user.password_hash, REFUSED)
-            granted = Authenticated(True, tenant.name, user.login, people.send_as(work, user.id))
+            granted = Authenticated(True, tenant.name, user.login, assignments.send_as(work, user.id))
             return Account(user.password_hash, granted)
 
     def authenticate(self, login: str, password: bytes) -> Authenticated:
@@ -139,7 +139,7 @@ class Directory:
         where none is assigned, UnavailableError where the database can't be read."""
         with self._looking_up(self.tenant(self.tenant_of(login))) as work:
             user = people.find_user(work, login)
-            own = [box for box in mailboxes.assigned_to(work, user.id) if box.kind is MailboxKind.PERSONAL]
+            own = [box for box in assignments.assigned_to(work, user.id) if box.kind is MailboxKind.PERSONAL]
             if not own:
                 raise NotFoundError(f"no mailbox of their own is assigned to {user.login}")
             return self.maildir(min(own, key=lambda box: box.address != user.login).id)

@@ -1,4 +1,4 @@
-"""Mailboxes, and who they are assigned to. Nothing here deletes mail."""
+"""Mailboxes: folders for mail with an address. Nothing here deletes mail; who may use one is in `assignments.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
 from mailgate.tenancy import aliases
-from mailgate.tenancy.ids import UserId, new_mailbox_id
+from mailgate.tenancy.ids import new_mailbox_id
 from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
 from mailgate.tenancy.work import Work
 
@@ -44,21 +44,6 @@ def find_mailbox(work: Work, name: str) -> Mailbox:
     return found[0]
 
 
-def assign(work: Work, mailbox: Mailbox, user: User) -> None:
-    if work.session.get(Assignment, (mailbox.id, user.id)) is not None:
-        raise ConflictError(f"mailbox {mailbox.address} is assigned to {user.login} already")
-    work.session.add(Assignment(mailbox_id=mailbox.id, user_id=user.id, created_at=work.now))
-    work.session.flush()
-
-
-def unassign(work: Work, mailbox: Mailbox, user: User) -> None:
-    """A mailbox without any user goes on receiving mail, and nobody can read it until it is assigned again."""
-    assignment = work.session.get(Assignment, (mailbox.id, user.id))
-    if assignment is None:
-        raise NotFoundError(f"mailbox {mailbox.address} is not assigned to {user.login}")
-    work.session.delete(assignment)
-
-
 def set_state(work: Work, name: str, state: MailboxState) -> Mailbox:
     mailbox = find_mailbox(work, name)
     if mailbox.state is state:
@@ -83,19 +68,8 @@ def list_mailboxes(work: Work) -> Sequence[Mailbox]:
     return work.session.scalars(select(Mailbox).order_by(Mailbox.address)).all()
 
 
-def users_of(work: Work, mailbox: MailboxId) -> list[str]:
-    """Logins of the users that the mailbox is assigned to."""
-    query = select(User.login).join(Assignment, Assignment.user_id == User.id).where(Assignment.mailbox_id == mailbox)
-    return sorted(work.session.scalars(query))
-
-
 def addresses_of(work: Work, mailbox: MailboxId) -> list[str]:
     return sorted(work.session.scalars(select(Target.address).where(Target.mailbox_id == mailbox)))
-
-
-def assigned_to(work: Work, user: UserId) -> Sequence[Mailbox]:
-    query = select(Mailbox).join(Assignment, Assignment.mailbox_id == Mailbox.id).where(Assignment.user_id == user)
-    return work.session.scalars(query.order_by(Mailbox.address)).all()
 
 
 def postmaster_mailbox(work: Work) -> MailboxId | None:

@@ -122,12 +122,14 @@ class Mailbox(TenantBase):
 
 
 class Assignment(TenantBase):
-    """The user may use the mailbox. Who has no assignment must not learn that it exists."""
+    """What the user may do in the mailbox (`rights`: letters, see `rights.py`). Who has no assignment must not learn
+    that it exists."""
 
     __tablename__ = "assignments"
 
     mailbox_id: Mapped[MailboxId] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    rights: Mapped[str]
     created_at: Mapped[float]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 
 from mailgate.model.errors import ConflictError, NotFoundError
-from mailgate.tenancy import mailboxes, passwords
-from mailgate.tenancy.ids import UserId, new_user_id
-from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
+from mailgate.tenancy import assignments, mailboxes, passwords, rights
+from mailgate.tenancy.ids import new_user_id
+from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState, User, UserState
 from mailgate.tenancy.work import Work
 
 
@@ -28,7 +28,7 @@ def add_user(work: Work, login: str, password: str) -> User:
     )
     work.session.add(user)
     work.session.flush()
-    mailboxes.assign(work, mailboxes.add_mailbox(work, found, MailboxKind.PERSONAL), user)
+    assignments.assign(work, mailboxes.add_mailbox(work, found, MailboxKind.PERSONAL), user, rights.ALL)
     return user
 
 
@@ -64,8 +64,8 @@ def remove_user(work: Work, login: str) -> tuple[User, list[str]]:
     and their addresses are returned."""
     user = find_user(work, login)
     kept = []
-    for mailbox in mailboxes.assigned_to(work, user.id):
-        if mailbox.kind is MailboxKind.PERSONAL and mailboxes.users_of(work, mailbox.id) == [user.login]:
+    for mailbox in assignments.assigned_to(work, user.id):
+        if mailbox.kind is MailboxKind.PERSONAL and assignments.users_of(work, mailbox.id) == [user.login]:
             mailbox.state = MailboxState.DISABLED
             kept.append(mailbox.address)
     work.session.flush()
@@ -75,19 +75,6 @@ def remove_user(work: Work, login: str) -> tuple[User, list[str]]:
 
 def list_users(work: Work) -> Sequence[User]:
     return work.session.scalars(select(User).order_by(User.login)).all()
-
-
-def send_as(work: Work, user: UserId) -> tuple[str, ...]:
-    """Every address that leads to an active mailbox assigned to the user, in alphabetical order."""
-    query = (
-        select(Target.address)
-        .join(Assignment, Assignment.mailbox_id == Target.mailbox_id)
-        .join(Mailbox, Mailbox.id == Target.mailbox_id)
-        .where(Assignment.user_id == user, Mailbox.state == MailboxState.ACTIVE)
-        .distinct()
-        .order_by(Target.address)
-    )
-    return tuple(work.session.scalars(query))
 
 
 def count(work: Work) -> tuple[int, int]:

@@ -75,4 +75,4 @@ def _escaped(path: Path) -> str:
 
 
 REGISTRY = Schema("registry", RegistryBase.metadata, "0001", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0002", MIGRATIONS / "tenant")
+TENANT = Schema("tenant", TenantBase.metadata, "0003", MIGRATIONS / "tenant")

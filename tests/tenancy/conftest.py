@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from mailgate.store.admin_tenancy import handlers
+from mailgate.store import admin_mailboxes, admin_tenancy
 from mailgate.tenancy import passwords
 from mailgate.tenancy.directory import Directory
 from tests.support.clock import ManualClock
@@ -21,7 +21,9 @@ class Commands:
     """The administrative commands as the command line calls them: `run("user.add", tenant=..., ...)`."""
 
     def __init__(self, directory: Directory) -> None:
-        self._handlers: dict[str, Callable[..., Any]] = handlers(directory)
+        self._handlers: dict[str, Callable[..., Any]] = admin_tenancy.handlers(directory) | admin_mailboxes.handlers(
+            directory
+        )
 
     def __call__(self, command: str, **arguments: Any) -> Any:
         return self._handlers[command](**arguments)

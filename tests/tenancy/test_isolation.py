@@ -26,6 +26,8 @@ CROSSINGS = [
     ("mailbox.assign", {"mailbox": "team@acme.example", "user": "eve@bcme.example"}),
     ("mailbox.assign", {"mailbox": "eve@bcme.example", "user": "bob@acme.example"}),
     ("mailbox.unassign", {"mailbox": "eve@bcme.example", "user": "bob@acme.example"}),
+    ("mailbox.rights", {"mailbox": "eve@bcme.example", "user": "bob@acme.example", "rights": "read"}),
+    ("mailbox.rights", {"mailbox": "team@acme.example", "user": "eve@bcme.example", "rights": "read"}),
     ("alias.add", {"tenant": "acme", "address": "new@acme.example", "targets": ["eve@bcme.example"]}),
     ("alias.add", {"tenant": "acme", "address": "new@acme.example", "targets": ["sales@bcme.example"]}),
     ("alias.add", {"tenant": "acme", "address": "new@bcme.example", "targets": ["bob@acme.example"]}),
@@ -37,7 +39,7 @@ ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | 
     f"{what}.{verb}"
     for what, verbs in {
         "user": ("list", "passwd", "disable", "enable", "remove"),
-        "mailbox": ("list", "path", "enable", "disable", "remove"),
+        "mailbox": ("list", "show", "path", "enable", "disable", "remove"),
         "alias": ("list", "remove"),
     }.items()
     for verb in verbs

@@ -139,3 +139,28 @@ def test_a_folder_with_odd_characters_works(tmp_path: Path) -> None:
     odd.mkdir()
     Database(odd / "db", TENANT).close()
     assert version(odd / "db") == TENANT.head
+
+
+def test_assignments_from_before_rights_keep_what_they_meant(tmp_path: Path) -> None:
+    rights = next(TENANT.versions.glob("*_rights.py")).stem[1:5]
+    (tmp_path / "versions").mkdir()
+    for script in TENANT.versions.glob("*.py"):
+        if script.stem[1:5] < rights:
+            (tmp_path / "versions" / script.name).write_text(script.read_text())
+    engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
+    with engine.begin() as connection:
+        replace(TENANT, versions=tmp_path / "versions").migrate(connection)
+        for row in (
+            "addresses (address, skeleton, created_at) VALUES ('b@a', 'b@a', 1), ('t@a', 't@a', 1)",
+            "mailboxes (id, address, kind, state, created_at) VALUES "
+            "('m', 'b@a', 'personal', 'active', 1), ('n', 't@a', 'shared', 'active', 1)",
+            "users (id, login, password_hash, state, password_changed_at, created_at) VALUES "
+            "('u', 'b@a', '', 'active', 1, 1)",
+            "assignments (mailbox_id, user_id, created_at) VALUES ('m', 'u', 1), ('n', 'u', 2)",
+        ):
+            connection.exec_driver_sql(f"INSERT INTO {row}")
+    engine.dispose()
+    Database(tmp_path / "db", TENANT).close()
+    with sqlite3.connect(tmp_path / "db") as connection:
+        kept = connection.execute("SELECT * FROM assignments ORDER BY mailbox_id").fetchall()
+    assert kept == [("m", "u", "lrswipkxtea", 1.0), ("n", "u", "lrswipkxte", 2.0)]

@@ -88,6 +88,8 @@ def test_every_list_as_table_and_as_json(acme: Line) -> None:
         (("tenant", "show", "acme"), "acme.example acme.test"),
         (("user", "list", "acme"), "bob@acme.example team@acme.example"),
         (("mailbox", "list", "acme"), "info@acme.test team@acme.example"),
+        (("mailbox", "show", "team@acme.example"), "read write delete send-as"),
+        (("mailbox", "rights", "team@acme.example"), "read write delete send-as"),
         (("alias", "list", "acme"), "bob@acme.example team@acme.example"),
     ):
         assert expected in acme(*words)
@@ -99,6 +101,9 @@ def test_what_changes_says_what_it_did(acme: Line) -> None:
     acme("mailbox", "add", "acme", "team@acme.example")
     for words, said in (
         (("mailbox", "assign", "team@acme.example", "bob@acme.example"), "assigned to bob@acme.example"),
+        (("mailbox", "rights", "team@acme.example", "bob@acme.example", "read"), "bob@acme.example\tread\tlrs"),
+        (("mailbox", "rights", "team@acme.example"), "bob@acme.example\tread\tlrs"),
+        (("mailbox", "show", "team@acme.example"), "bob@acme.example\tread\tlrs"),
         (("mailbox", "unassign", "team@acme.example", "bob@acme.example"), "assigned to nobody"),
         (("mailbox", "disable", "team@acme.example"), "new mail is refused"),
         (("mailbox", "enable", "team@acme.example"), "enabled"),

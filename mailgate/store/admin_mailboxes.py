@@ -1,0 +1,111 @@
+"""Administrative commands on mailboxes and who may use them; as in admin_tenancy, each works on one tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from mailgate.tenancy import assignments, mailboxes, people
+from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState
+from mailgate.tenancy.rights import DEFAULT, Rights, parse_rights
+from mailgate.tenancy.work import Work
+
+Json = dict[str, Any]
+
+
+def handlers(directory: Directory) -> dict[str, Callable[..., Any]]:
+    """Command name -> function of keyword arguments; called from the directory's thread."""
+    return {name: partial(command, directory) for name, command in _COMMANDS.items()}
+
+
+def _add(directory: Directory, tenant: str, address: str, users: Sequence[str] = ()) -> Json:
+    with directory.changing(tenant) as work:
+        mailbox = mailboxes.add_mailbox(work, address, MailboxKind.SHARED)
+        for login in users:
+            assignments.assign(work, mailbox, people.find_user(work, login), DEFAULT)
+        return _facts(work, mailbox)
+
+
+def _list(directory: Directory, tenant: str) -> list[Json]:
+    with directory.reading(tenant) as work:
+        return [_facts(work, mailbox) for mailbox in mailboxes.list_mailboxes(work)]
+
+
+def _show(directory: Directory, mailbox: str) -> Json:
+    with directory.reading(directory.tenant_of(mailbox)) as work:
+        return _facts(work, mailboxes.find_mailbox(work, mailbox))
+
+
+def _path(directory: Directory, mailbox: str) -> str:
+    with directory.reading(directory.tenant_of(mailbox)) as work:
+        return str(directory.maildir(mailboxes.find_mailbox(work, mailbox).id))
+
+
+def _assign(directory: Directory, mailbox: str, user: str, rights: str = "") -> Json:
+    """`rights`: names or letters; where empty, everything but handing the mailbox on."""
+    granted = parse_rights(rights) if rights else DEFAULT
+    with directory.changing(directory.tenant_of(mailbox)) as work:
+        found = mailboxes.find_mailbox(work, mailbox)
+        assignments.assign(work, found, people.find_user(work, user), granted)
+        return _facts(work, found)
+
+
+def _unassign(directory: Directory, mailbox: str, user: str) -> Json:
+    with directory.changing(directory.tenant_of(mailbox)) as work:
+        found = mailboxes.find_mailbox(work, mailbox)
+        assignments.unassign(work, found, people.find_user(work, user))
+        return _facts(work, found)
+
+
+def _rights(directory: Directory, mailbox: str, user: str, rights: str) -> Json:
+    """The rights of one assignment, instead of those it had."""
+    granted = parse_rights(rights)
+    with directory.changing(directory.tenant_of(mailbox)) as work:
+        found = mailboxes.find_mailbox(work, mailbox)
+        assignments.set_rights(work, found, people.find_user(work, user), granted)
+        return _facts(work, found)
+
+
+def _state(state: MailboxState, directory: Directory, mailbox: str) -> str:
+    with directory.changing(directory.tenant_of(mailbox)) as work:
+        return mailboxes.set_state(work, mailbox, state).address
+
+
+def _remove(directory: Directory, mailbox: str) -> str:
+    with directory.changing(directory.tenant_of(mailbox)) as work:
+        return mailboxes.remove_mailbox(work, mailbox).address
+
+
+def _facts(work: Work, mailbox: Mailbox) -> Json:
+    held = assignments.holders(work, mailbox.id)
+    return {
+        "address": mailbox.address,
+        "id": mailbox.id,
+        "kind": str(mailbox.kind),
+        "state": str(mailbox.state),
+        "users": [login for login, _ in held],
+        "assignments": [{"user": login} | _rights_facts(rights) for login, rights in held],
+        "addresses": mailboxes.addresses_of(work, mailbox.id),
+        "path": str(work.folders.maildir(mailbox.id)),
+        "created_at": mailbox.created_at,
+    }
+
+
+def _rights_facts(rights: Rights) -> Json:
+    return {"rights": list(rights.names), "letters": rights.letters}
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "mailbox.add": _add,
+    "mailbox.list": _list,
+    "mailbox.show": _show,
+    "mailbox.path": _path,
+    "mailbox.assign": _assign,
+    "mailbox.unassign": _unassign,
+    "mailbox.rights": _rights,
+    "mailbox.enable": partial(_state, MailboxState.ACTIVE),
+    "mailbox.disable": partial(_state, MailboxState.DISABLED),
+    "mailbox.remove": _remove,
+}

@@ -1,0 +1,63 @@
+"""Assignments with rights: what they change for sending, and what stays private when they go."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy import assignments, people
+from mailgate.tenancy.directory import Directory
+from tests.tenancy.conftest import PASSWORD, Commands
+
+BOB, ALICE, TEAM = "bob@acme.example", "alice@acme.example", "team@acme.example"
+
+
+def visible_to(directory: Directory, login: str) -> dict[str, str]:
+    """Address and letters of every mailbox that exists for the user."""
+    with directory.reading(directory.tenant_of(login)) as work:
+        user = people.find_user(work, login)
+        return {grant.mailbox.address: grant.rights.letters for grant in assignments.grants_of(work, user.id)}
+
+
+def test_an_assignment_has_rights_and_the_own_mailbox_has_all(directory: Directory, two_tenants: Commands) -> None:
+    assert visible_to(directory, BOB) == {BOB: "lrswipkxtea", TEAM: "lrswipkxte"}
+    two_tenants("mailbox.assign", mailbox=TEAM, user=ALICE, rights="read,send-as")
+    assert visible_to(directory, ALICE) == {ALICE: "lrswipkxtea", TEAM: "lrsp"}
+    assert two_tenants("mailbox.show", mailbox=TEAM)["assignments"] == [
+        {"user": ALICE, "rights": ["read", "send-as"], "letters": "lrsp"},
+        {"user": BOB, "rights": ["read", "write", "delete", "send-as"], "letters": "lrswipkxte"},
+    ]
+
+
+def test_only_the_right_to_send_as_lets_one_send(directory: Directory, two_tenants: Commands) -> None:
+    def may_send() -> bool:
+        return TEAM in directory.authenticate(ALICE, PASSWORD.encode()).send_as
+
+    assert not may_send()
+    two_tenants("mailbox.assign", mailbox=TEAM, user=ALICE, rights="read,write,delete,administer")
+    assert not may_send()
+    two_tenants("mailbox.rights", mailbox=TEAM, user=ALICE, rights="send-as")
+    assert may_send()
+    two_tenants("mailbox.disable", mailbox=TEAM)
+    assert not may_send()
+
+
+def test_without_assignee_the_mailbox_takes_mail_and_exists_for_nobody(
+    directory: Directory, two_tenants: Commands
+) -> None:
+    two_tenants("mailbox.unassign", mailbox=TEAM, user=BOB)
+    assert directory.resolve("team", "acme.example").kind == "mailbox"
+    for login in (BOB, ALICE):
+        assert TEAM not in visible_to(directory, login)
+        assert TEAM not in directory.authenticate(login, PASSWORD.encode()).send_as
+    two_tenants("user.add", tenant="acme", login="new@acme.example", password=PASSWORD)
+    assert TEAM not in visible_to(directory, "new@acme.example")
+
+
+def test_rights_change_only_where_the_mailbox_is_assigned(two_tenants: Commands) -> None:
+    with pytest.raises(NotFoundError, match="not assigned to alice"):
+        two_tenants("mailbox.rights", mailbox=TEAM, user=ALICE, rights="read")
+    with pytest.raises(UserError, match="right 'everything'"):
+        two_tenants("mailbox.assign", mailbox=TEAM, user=ALICE, rights="everything")
+    with pytest.raises(ConflictError, match="mailgate mailbox rights team@acme"):
+        two_tenants("mailbox.assign", mailbox=TEAM, user=BOB, rights="read")
