@@ -52,6 +52,12 @@ def parse_orcpt(value: str, smtputf8: bool) -> str:
     return value
 
 
+def ascii_orcpt(orcpt: str) -> str:
+    """A checked value as a server without SMTPUTF8 may get it (RFC 6533 section 3); empty where that is too long."""
+    escaped = xtext.escape_utf8_address(orcpt)
+    return escaped if len(escaped) <= ORCPT_LIMIT else ""
+
+
 def original_recipient(orcpt: str) -> tuple[str, str]:
     """Address type (in lower case) and address behind an ORCPT value."""
     kind, semicolon, encoded = orcpt.partition(";")

@@ -29,7 +29,7 @@ def decode(text: str) -> str:
 
 def decode_utf8_address(text: str) -> str:
     """The address behind `utf-8-addr-xtext` or `utf-8-addr-unitext`: characters may be written as `\\x{HEX}`."""
-    if any(char in "+=" or not (char >= "\x80" or "!" <= char <= "~") for char in text):
+    if any(char in "+=" or not (char >= "\xa0" or "!" <= char <= "~") for char in text):
         raise XtextError("a character that must be written as \\x{HEX}")
     parts: list[str] = []
     at = 0
@@ -40,6 +40,11 @@ def decode_utf8_address(text: str) -> str:
     if any("\\" in plain for plain in parts[::2]):
         raise XtextError("a backslash that must be written as \\x{5C}")
     return "".join(parts)
+
+
+def escape_utf8_address(text: str) -> str:
+    """`utf-8-addr-unitext` as `utf-8-addr-xtext`, which is ASCII alone."""
+    return "".join(char if char.isascii() else f"\\x{{{ord(char):X}}}" for char in text)
 
 
 def _embedded(digits: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from aiosmtplib.errors import SMTPException, SMTPTimeoutError
 from aiosmtplib.response import SMTPResponse
 
+from mailgate.dsn.parameters import ascii_orcpt
 from mailgate.model.envelope import Recipient
 from mailgate.model.level import TransportLevel
 from mailgate.model.reply import Reply
@@ -173,7 +174,7 @@ class SmtpSession:
         utf8 = self._speaks_utf8(mail)
         lines = [f"MAIL FROM:<{mail.envelope.reverse_path}>" + "".join(self._mail_parameters(mail, utf8))]
         lines += [
-            f"RCPT TO:<{recipient.forward_path}>" + "".join(self._rcpt_parameters(recipient))
+            f"RCPT TO:<{recipient.forward_path}>" + "".join(self._rcpt_parameters(recipient, utf8))
             for recipient in mail.recipients
         ]
         return [f"{line}\r\n".encode() for line in lines]
@@ -196,12 +197,12 @@ class SmtpSession:
             if mail.envelope.envid:
                 yield f" ENVID={mail.envelope.envid}"
 
-    def _rcpt_parameters(self, recipient: Recipient) -> Iterator[str]:
+    def _rcpt_parameters(self, recipient: Recipient, utf8: bool) -> Iterator[str]:
         if self.offers("dsn"):
             if recipient.notify:
                 yield f" NOTIFY={','.join(recipient.notify)}"
-            if recipient.orcpt:
-                yield f" ORCPT={recipient.orcpt}"
+            if orcpt := recipient.orcpt if utf8 else ascii_orcpt(recipient.orcpt):
+                yield f" ORCPT={orcpt}"
 
 
 class _ProtocolError(Exception):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.dsn import xtext
-from mailgate.dsn.parameters import original_recipient, parse_envid, parse_notify, parse_orcpt, parse_ret
+from mailgate.dsn.parameters import ascii_orcpt, original_recipient, parse_envid, parse_notify, parse_orcpt, parse_ret
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_utf8_addresses(encoded: str, address: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [r"\x{41}", r"\x{0EE}", r"\x{D800}", r"\x{110000}", r"\x{A}", r"\x{85}", r"\x{ee}", r"a\b", "a+b", "a b", r"\x{}"],
+    [r"\x{41}", r"\x{0EE}", r"\x{D800}", r"\x{110000}", r"\x{85}", r"\x{ee}", r"a\b", "a+b", "a b", r"\x{}", "\x85"],
 )
 def test_what_is_no_utf8_address(text: str) -> None:
     with pytest.raises(xtext.XtextError):
@@ -98,6 +98,19 @@ def test_envid_is_kept_as_it_was_written() -> None:
 def test_bad_envid(value: str) -> None:
     with pytest.raises(ValueError):
         parse_envid(value)
+
+
+def test_orcpt_for_a_server_without_smtputf8() -> None:
+    assert ascii_orcpt("utf-8;kîm@\U00010348.example") == r"utf-8;k\x{EE}m@\x{10348}.example"
+    assert ascii_orcpt("rfc822;Kim+2Bx@far.example") == "rfc822;Kim+2Bx@far.example"
+    assert ascii_orcpt("") == ""
+    assert ascii_orcpt("utf-8;" + "î" * 100) == "", "longer than a server must take"
+
+
+@given(st.text(st.characters(min_codepoint=0xA0, exclude_categories=("Cs",)), min_size=1, max_size=40))
+def test_an_escaped_address_is_the_same_address(address: str) -> None:
+    given_as = f"utf-8;{address}"
+    assert original_recipient(ascii_orcpt(given_as)) == original_recipient(given_as) == ("utf-8", address)
 
 
 def test_orcpt_is_kept_as_it_was_written() -> None:

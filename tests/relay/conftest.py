@@ -10,6 +10,7 @@ import pytest
 from mailgate.transport.context import client_context
 from tests.support.certificates import Authority
 from tests.support.dns_server import DnsServer
+from tests.support.exim_hop import EximHop
 from tests.support.gateway import short_folder
 from tests.support.next_hop import PostfixHop
 
@@ -38,6 +39,14 @@ def dns() -> Iterator[DnsServer]:
 @pytest.fixture(scope="session")
 def postfix_hop(authority: Authority) -> Iterator[PostfixHop]:
     hop = PostfixHop(short_folder("mg-hop-"), authority.issue("mx.hop.example"), "hop.example, other.example")
+    hop.start()
+    yield hop
+    hop.stop()
+
+
+@pytest.fixture(scope="session")
+def exim_hop(authority: Authority) -> Iterator[EximHop]:
+    hop = EximHop(short_folder("mg-exim-"), authority.issue("mx.exim.example"), "hop.example, other.example")
     hop.start()
     yield hop
     hop.stop()

@@ -13,7 +13,7 @@ from mailgate.relay.timeouts import Timeouts
 from mailgate.settings import Listen
 from tests.relay.harness import FakeNames, relay
 from tests.relay.test_next_hop_faults import names, run, sent
-from tests.support.scripted_hop import Fault, ScriptedHop
+from tests.support.scripted_hop import ALL, Fault, ScriptedHop
 
 
 def test_what_waits_for_a_dead_host_shares_its_fate(tmp_path: Path) -> None:
@@ -93,6 +93,21 @@ def test_dsn_parameters_go_with_the_message(tmp_path: Path, reverse_path: str) -
         assert {"RET=HDRS", "ENVID=QQ314159"} <= set(transaction.mail.split())
         assert transaction.rcpt[0].split()[2:] == ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;x@hop.example"]
         assert ended.outcome.takes_dsn
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("extensions", "orcpt"),
+    [(ALL, "ORCPT=utf-8;kîm@hop.example"), (set(ALL) - {"SMTPUTF8"}, r"ORCPT=utf-8;k\x{EE}m@hop.example")],
+    ids=["SMTPUTF8", "ASCII only"],
+)
+def test_orcpt_beyond_ascii(tmp_path: Path, extensions: list[str], orcpt: str) -> None:
+    async def scenario() -> None:
+        asked = Recipient("kim@hop.example", orcpt="utf-8;kîm@hop.example")
+        [ended], hop = await sent(tmp_path, {}, asked, extensions=sorted(extensions), smtputf8=True)
+        assert ended.outcome.state is State.RELAYED
+        assert hop.transactions[0].rcpt[0].split()[2:] == [orcpt]
 
     run(scenario())
 

@@ -22,6 +22,17 @@ def _installed(binary: str, package: str) -> Callable[[], str]:
     return lambda: "" if program(binary) else f"{binary} is not installed (apt-get install {package})"
 
 
+def exim_program() -> str | None:
+    """Installed, or unpacked by scripts/exim.sh, since Debian's packages allow for one of Exim and Postfix only."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    unpacked = Path(os.environ.get("MAILGATE_EXIM_HOME") or cache / "mailgate" / "exim") / "exim4"
+    return program("exim4") or (str(unpacked) if unpacked.exists() else None)
+
+
+def _exim() -> str:
+    return "" if exim_program() else "Exim is missing (scripts/exim.sh unpacks it)"
+
+
 def _testfiles() -> str:
     there = (TESTFILES / "clam.exe").exists()
     return "" if there else f"{TESTFILES} is missing (apt-get install clamav-testfiles)"
@@ -36,6 +47,7 @@ COMPONENTS: dict[str, Callable[[], str]] = {
     "clamd": _installed("clamd", "clamav-daemon"),
     "testfiles": _testfiles,
     "postfix": _installed("postfix", "postfix"),
+    "exim": _exim,
     "dovecot": _installed("dovecot", "dovecot-core"),
     "strace": _installed("strace", "strace"),
     "knot": _installed("knotd", "knot"),

@@ -1,4 +1,4 @@
-"""Submissions leave for a real Postfix: byte for byte, by the best TLS it has."""
+"""Submissions leave for a real Postfix and a real Exim: byte for byte, by the best TLS they have."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from tests.support import messages
 from tests.support.clamd import Clamd
 from tests.support.clock import eventually
 from tests.support.dns_server import DnsServer
+from tests.support.exim_hop import EximHop
 from tests.support.gateway import Gateway
 from tests.support.next_hop import PostfixHop
 
-pytestmark = pytest.mark.component("clamd", "postfix", "root")
+pytestmark = pytest.mark.component("clamd", "root")
 Build = Callable[..., Gateway]
 
 
@@ -37,6 +38,39 @@ def final(gateway: Gateway, queue_id: str, kind: str) -> dict[str, object]:
     return found
 
 
+def is_as_it_was_sent(stored: bytes, message: bytes) -> None:
+    """Byte for byte, with our trace header on top and the next hop's above it."""
+    arrived = stored.replace(b"\n", b"\r\n")
+    above = arrived.removesuffix(message)
+    assert len(above) == len(arrived) - len(message), "the message was changed on its way"
+    assert above.lower().count(b"return-path: <bob@acme.example>") == 1, "the last server's; ours must not be there"
+    theirs, ours = above.split(b"\r\nReceived: ")[-2:]
+    assert b"mx.gateway.example" in theirs
+    assert b"by mx.gateway.example" in ours
+
+
+@pytest.mark.component("exim")
+def test_a_submission_reaches_exim_by_tls_1_3(
+    new_gateway: Build, clamd: Clamd, dns: DnsServer, exim_hop: EximHop
+) -> None:
+    dns.host("hop.example", "mx.exim.example", "127.0.0.1")
+    gateway = new_gateway(clamd.endpoint, RELAY_PORT=str(exim_hop.offered), RESOLVER=dns.endpoint)
+    gateway.start()
+    name = messages.token()
+    message = messages.with_attachment(name, messages.pdf())
+    queue_id = submit(gateway, "someone@hop.example", message)
+    stored = exim_hop.received(name)
+    is_as_it_was_sent(stored, message)
+    assert b"(TLS1.3)" in stored
+    facts = final(gateway, queue_id, "relayed")
+    assert (facts["tls"], facts["level"], facts["steps_down"]) == ("TLSv1.3", "forward-secret", [])
+    told = gateway.cli("trace", queue_id)
+    for word in ("clean", "committed", "mx.exim.example", "forward-secret, TLSv1.3", "OK id="):
+        assert word in told, told
+    gateway.stop()
+
+
+@pytest.mark.component("postfix")
 @pytest.mark.parametrize("workers", ["1", "0"])
 def test_a_submission_arrives_by_tls_1_3(
     new_gateway: Build, clamd: Clamd, dns: DnsServer, postfix_hop: PostfixHop, workers: str
@@ -47,10 +81,7 @@ def test_a_submission_arrives_by_tls_1_3(
     name = messages.token()
     message = messages.with_attachment(name, messages.pdf())
     queue_id = submit(gateway, "someone@hop.example", message)
-    arrived = postfix_hop.received(name).replace(b"\n", b"\r\n")
-    assert arrived.endswith(message)
-    assert b"Return-Path: <bob@acme.example>" in arrived
-    assert arrived.count(b"Return-Path:") == 1, "Postfix adds its own; ours must not be there"
+    is_as_it_was_sent(postfix_hop.received(name), message)
     facts = final(gateway, queue_id, "relayed")
     assert facts["tls"] == "TLSv1.3"
     assert facts["level"] == "forward-secret"
