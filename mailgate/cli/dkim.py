@@ -13,9 +13,9 @@ from mailgate.cli import output
 from mailgate.cli.connection import admin
 from mailgate.route.resolver import DnsResolver
 from mailgate.senderauth.dkim_key import is_same_key
+from mailgate.transport.published import txt_line
 
 POLL_SECONDS = 15.0
-_TXT_STRING = 255  # octets of one string of a TXT record
 
 app = typer.Typer(help="The keys that sign a domain's mail (DKIM).", no_args_is_help=True)
 
@@ -102,8 +102,5 @@ def _state(key: dict[str, Any]) -> str:
 
 
 def _show_records(keys: list[dict[str, Any]]) -> None:
-    """As lines of a zone file; long texts in strings of at most 255 octets."""
     for key in keys:
-        text = key["record"]
-        strings = " ".join(f'"{text[at : at + _TXT_STRING]}"' for at in range(0, len(text), _TXT_STRING))
-        typer.echo(f"{key['name']}. 3600 IN TXT {strings}")
+        typer.echo(txt_line(key["name"], key["record"]))

@@ -1,20 +1,32 @@
-"""`mailgate dns`: what a hosted domain should publish."""
+"""`mailgate dns`: what a hosted domain should publish, and what it does publish."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import time
+from typing import Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailgate import settings as settings_module
 from mailgate.cli import output
+from mailgate.cli.checks import show
 from mailgate.cli.choosing import AsJson
+from mailgate.cli.connection import admin
 from mailgate.model.address import AddressError, parse_domain
 from mailgate.model.errors import UserError
+from mailgate.ops import domain_check
+from mailgate.ops.checks import Check, Status
+from mailgate.ops.domain_check import HostedDomain, SigningName
 from mailgate.ops.tls import certificate
+from mailgate.policy.loader import load
+from mailgate.relay.process import surroundings
+from mailgate.route.resolver import DnsResolver
+from mailgate.settings import Settings
+from mailgate.transport.published import DnsRecord, sts_policy
 from mailgate.transport.published import records as published
-from mailgate.transport.published import sts_policy
+from mailgate.transport.sts_cache import fetch_policy
 
 app = typer.Typer(help="DNS records of hosted domains.", no_args_is_help=True)
 
@@ -25,12 +37,8 @@ def records(
 ) -> None:
     """Print MX, TLSA, MTA-STS and TLS report records, and the MTA-STS policy file. DKIM: see `mailgate dkim`."""
     settings = settings_module.load()
-    try:
-        name = parse_domain(domain)
-    except AddressError as error:
-        raise UserError(f"{domain}: {error}") from None
-    key = certificate(settings).leaf().public_key()
-    listed = published(name, settings.hostname, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    name = _parsed(domain)
+    listed = _suggested(settings, name)
     policy = sts_policy(settings.hostname)
     if as_json:
         shown = [{"name": each.name, "type": each.kind, "value": each.value, "why": each.why} for each in listed]
@@ -42,3 +50,51 @@ def records(
     output.say("")
     output.say(f"; https://mta-sts.{name}/.well-known/mta-sts.txt, type text/plain", "dim")
     output.say(policy.replace("\r\n", "\n").rstrip())
+
+
+@app.command()
+def check(
+    domain: Annotated[str, typer.Argument(help="A hosted domain, e.g. acme.example.")], as_json: AsJson = False
+) -> None:
+    """Look at what the domain publishes: MX, SPF, DKIM, DMARC, MTA-STS, TLS reports, DANE, and the names of our
+    addresses. Says what is missing or wrong, with the record to publish; exit 1 where something fails."""
+    settings = settings_module.load()
+    name = _parsed(domain)
+    keys = admin().call("dkim.list", domain=name)
+    tenant = next(each["name"] for each in admin().call("tenant.list") if name in each["domains"])
+    policy = load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
+    found = asyncio.run(_examined(settings, policy.transport.egress_address, name, keys))
+    is_well = all(each.status is not Status.FAIL for each in found)
+    if as_json:
+        output.emit_json({"domain": name, "checks": [each.as_json() for each in found]})
+    else:
+        show(found)
+    raise typer.Exit(0 if is_well else 1)
+
+
+async def _examined(settings: Settings, egress: str, domain: str, keys: list[dict[str, Any]]) -> list[Check]:
+    resolver = DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
+    four, six = await asyncio.gather(resolver.a(settings.hostname), resolver.aaaa(settings.hostname))
+    allows = surroundings(settings).allows
+    around = domain_check.Surroundings(resolver, lambda name: fetch_policy(resolver, name, allows))
+    hosted = HostedDomain(
+        name=domain,
+        host=settings.hostname,
+        addresses=(egress,) if egress else (*four.records, *six.records),
+        certificate=certificate(settings).leaf(),
+        keys=tuple(SigningName(key["name"], key["record"]) for key in keys if key["retired_at"] is None),
+        suggested=_suggested(settings, domain),
+    )
+    return await domain_check.examine(around, hosted)
+
+
+def _parsed(domain: str) -> str:
+    try:
+        return parse_domain(domain)
+    except AddressError as error:
+        raise UserError(f"{domain}: {error}") from None
+
+
+def _suggested(settings: Settings, domain: str) -> tuple[DnsRecord, ...]:
+    key = certificate(settings).leaf().public_key()
+    return published(domain, settings.hostname, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from mailgate import settings
-from mailgate.cli.output import emit_json, fail, out
+from mailgate.cli.checks import show
+from mailgate.cli.output import emit_json, fail
 from mailgate.model.errors import UserError
 from mailgate.ops import checks, doctor
-from mailgate.ops.checks import Check, Status
-
-_STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
 
 def run(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
@@ -26,14 +23,7 @@ def run(json: Annotated[bool, typer.Option("--json", help="Print one JSON docume
     if json:
         emit_json({"status": "ok" if is_well else "failing", "checks": [check.as_json() for check in found]})
     else:
-        for check in found:
-            _show(check)
+        show(found)
         if not is_well:
             fail("not everything is as it must be")
     raise typer.Exit(0 if is_well else 1)
-
-
-def _show(check: Check) -> None:
-    out.print(Text.assemble((f"{check.status.value:>4}", _STYLES[check.status]), f"  {check.name}: {check.text}"))
-    if check.advice:
-        out.print(Text(f"      to do: {check.advice}", style="dim"))

@@ -144,6 +144,23 @@ def _inspected(facts: Facts) -> str:
     return f"{facts.get('verdict', '?')}, {len(parts)} parts{detail}{signatures}"
 
 
+def _authenticated(facts: Facts) -> str:
+    """`SPF pass; DKIM pass acme.example; DMARC fail bank.example asks for reject`."""
+    said = [
+        f"{title} {'; '.join(found) if isinstance(found, list | tuple) else found}"
+        for name, title in _CHECKS
+        if (found := facts.get(name))
+    ]
+    if facts.get("spf_reason"):
+        said.append(f"SPF says: {facts['spf_reason']}")
+    if facts.get("forged_results_removed"):
+        said.append(f"results forged in our name taken out: {facts['forged_results_removed']}")
+    return "; ".join(said)
+
+
+_CHECKS = (("spf", "SPF"), ("dkim", "DKIM"), ("dmarc", "DMARC"), ("arc", "ARC"), ("iprev", "iprev"), ("from", "From:"))
+
+
 def _decided(facts: Facts) -> str:
     reason = f": {facts['reason']}" if facts.get("reason") else ""
     policy = facts.get("policy") or facts.get("policy_version") or "?"
@@ -197,6 +214,7 @@ def _composed(facts: Facts) -> str:
 
 _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "received": _received,
+    "authenticated": _authenticated,
     "inspected": _inspected,
     "decided": _decided,
     "committed": _committed,

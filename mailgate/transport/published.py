@@ -25,6 +25,15 @@ class DnsRecord:
         return f"{self.name}. IN {self.kind} {self.value}"
 
 
+_TXT_STRING = 255  # octets of one string of a TXT record (RFC 1035 section 3.3.14)
+
+
+def txt_line(name: str, text: str) -> str:
+    """A TXT record as a line of a zone; a long text in several strings."""
+    strings = " ".join(f'"{text[at : at + _TXT_STRING]}"' for at in range(0, len(text), _TXT_STRING))
+    return f"{name}. IN TXT {strings}"
+
+
 def sts_policy(host: str, mode: str = "enforce") -> str:
     """The file for `https://mta-sts.<domain>/.well-known/mta-sts.txt` (RFC 8461 section 3.2)."""
     return f"version: STSv1\r\nmode: {mode}\r\nmx: {host}\r\nmax_age: {STS_MAX_AGE}\r\n"

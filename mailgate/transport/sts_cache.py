@@ -98,7 +98,7 @@ class StsCache:
 
     async def _renew(self, domain: str, found: str) -> Kept | None:
         try:
-            policy = await self._fetch_policy(domain)
+            policy = await fetch_policy(self._resolver, domain, self._allows, self._fetch)
         except (HttpsError, PolicyError) as error:
             _log.warning("MTA-STS policy of %s: %s", domain, error)
             if len(self._retry_at) >= MOST_DOMAINS:
@@ -109,16 +109,6 @@ class StsCache:
         self._kept[domain] = kept
         self._write(domain, kept)
         return kept
-
-    async def _fetch_policy(self, domain: str) -> StsPolicy:
-        """The policy from its well-known place (RFC 8461 section 3.3); HttpsError or PolicyError."""
-        host = f"mta-sts.{domain}"
-        six, four = await asyncio.gather(self._resolver.aaaa(host), self._resolver.a(host))
-        addresses = tuple(address for address in (*four.records, *six.records) if self._allows(address))
-        if not addresses:
-            raise HttpsError(f"{host} has no usable address")
-        request = HttpsRequest(host, addresses, "/.well-known/mta-sts.txt", LARGEST_POLICY, FETCH_SECONDS)
-        return policy_of(await self._fetch(request))
 
     # On disk
 
@@ -148,6 +138,19 @@ class StsCache:
             fresh.replace(path)
         except OSError as error:
             _log.error("%s can't be written, the policy is kept in memory only: %s", path, error)
+
+
+async def fetch_policy(
+    resolver: Resolver, domain: str, allows: Callable[[str], bool], fetch: Fetch | None = None
+) -> StsPolicy:
+    """The policy from its well-known place (RFC 8461 section 3.3); HttpsError or PolicyError."""
+    host = f"mta-sts.{domain}"
+    six, four = await asyncio.gather(resolver.aaaa(host), resolver.a(host))
+    addresses = tuple(address for address in (*four.records, *six.records) if allows(address))
+    if not addresses:
+        raise HttpsError(f"{host} has no usable address")
+    request = HttpsRequest(host, addresses, "/.well-known/mta-sts.txt", LARGEST_POLICY, FETCH_SECONDS)
+    return policy_of(await (fetch or _verified())(request))
 
 
 def policy_of(answer: HttpsAnswer) -> StsPolicy:

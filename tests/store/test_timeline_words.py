@@ -51,6 +51,13 @@ DECISION = Decision(Action.QUARANTINE, 'gateway.toml: attachments[1] "no program
             Event(1, "expired", {"by": "retention", "reason": "too old", "before": "quarantined"}),
             ["by retention", "too old"],
         ),
+        (
+            Event(
+                1, "authenticated", {"iprev": "pass", "spf": "fail", "dmarc": ["fail a.x asks for reject"], "dkim": []}
+            ),
+            ["SPF fail; DMARC fail a.x asks for reject; iprev pass"],
+        ),
+        (Event(1, "authenticated", {"forged_results_removed": 2}), ["taken out: 2"]),
         (Event(1, "something-new", {"a": 1, "empty": "", "b": "two"}), ["a 1", "b two"]),
     ],
 )
