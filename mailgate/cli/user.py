@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,8 +34,13 @@ def list_(tenant: Tenant, as_json: Annotated[bool, typer.Option("--json", help="
     if as_json:
         output.emit_json(users)
         return
-    rows = [(u["login"], u["state"], " ".join(u["mailboxes"]), output.moment(u["password_changed_at"])) for u in users]
-    output.table(("login", "state", "mailboxes", "password since"), rows)
+    columns = ("login", "state", "role", "groups", "mailboxes", "password since")
+    output.table(columns, [_cells(user) for user in users])
+
+
+def _cells(user: dict[str, Any]) -> tuple[str, ...]:
+    names = (" ".join(user["groups"]), " ".join(user["mailboxes"]))
+    return (user["login"], user["state"], user["role"], *names, output.moment(user["password_changed_at"]))
 
 
 @app.command("passwd")
@@ -55,6 +60,12 @@ def disable(login: Login) -> None:
 def enable(login: Login) -> None:
     """Take logins again of a user who is disabled or locked."""
     output.done(f"user {admin().call('user.enable', login=login)} enabled")
+
+
+@app.command("role")
+def role(login: Login, role: Annotated[str, typer.Argument(help="user or administrator.")]) -> None:
+    """Make a user an administrator of the own tenant, or an ordinary user again."""
+    output.done(f"{admin().call('user.role', login=login, role=role)} has the role {role} now")
 
 
 @app.command("remove")

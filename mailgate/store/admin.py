@@ -10,7 +10,7 @@ from typing import Any
 from mailgate.model.errors import UserError
 from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
-from mailgate.store import admin_mailboxes, admin_tenancy, dkim_keys, spool_commands
+from mailgate.store import admin_groups, admin_mailboxes, admin_tenancy, dkim_keys, spool_commands
 from mailgate.store.desk import Desk
 from mailgate.store.opening import open_spool
 from mailgate.store.policies import Policies
@@ -42,7 +42,8 @@ def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> An
 
 def on_directory(directory: Directory) -> dict[str, Callable[..., Any]]:
     """Command name -> handler, of all commands on tenants and what is theirs."""
-    return admin_tenancy.handlers(directory) | admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
+    on_people = admin_tenancy.handlers(directory) | admin_groups.handlers(directory)
+    return on_people | admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:

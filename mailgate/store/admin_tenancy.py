@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mailgate.model.errors import UnavailableError
-from mailgate.tenancy import aliases, assignments, mailboxes, people
+from mailgate.model.errors import UnavailableError, UserError
+from mailgate.tenancy import aliases, assignments, groups, mailboxes, people
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import TenantState, User, UserState
+from mailgate.tenancy.models import TenantState, User, UserRole, UserState
 from mailgate.tenancy.registry import Tenant
 from mailgate.tenancy.work import Work
 
@@ -82,6 +82,13 @@ def _user_state(state: UserState, directory: Directory, login: str) -> str:
         return people.set_state(work, login, state).login
 
 
+def _user_role(directory: Directory, login: str, role: str) -> str:
+    if role not in list(UserRole):
+        raise UserError(f"role {role!r}: give {' or '.join(UserRole)}")
+    with directory.changing(directory.tenant_of(login)) as work:
+        return people.set_role(work, login, UserRole(role)).login
+
+
 def _user_remove(directory: Directory, login: str) -> Json:
     """`kept`: the mailboxes that are switched off now because nobody else uses them; their mail stays."""
     with directory.changing(directory.tenant_of(login)) as work:
@@ -122,6 +129,8 @@ def _user_facts(work: Work, user: User) -> Json:
         "login": user.login,
         "id": user.id,
         "state": str(user.state),
+        "role": str(user.role),
+        "groups": groups.groups_of(work, user.id),
         "mailboxes": [mailbox.address for mailbox in assignments.assigned_to(work, user.id)],
         "password_changed_at": user.password_changed_at,
         "created_at": user.created_at,
@@ -141,6 +150,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "user.passwd": _user_passwd,
     "user.disable": partial(_user_state, UserState.DISABLED),
     "user.enable": partial(_user_state, UserState.ACTIVE),
+    "user.role": _user_role,
     "user.remove": _user_remove,
     "alias.add": _alias_add,
     "alias.list": _alias_list,

@@ -55,7 +55,12 @@ def without_label(local: str) -> str:
 def skeleton(address: str) -> str:
     """Canonical addresses with the same skeleton look alike: letters become their Latin doubles."""
     local, _, domain = address.rpartition("@")
-    return f"{local.translate(_LOOKALIKES)}@{domain}"
+    return f"{name_skeleton(local)}@{domain}"
+
+
+def name_skeleton(name: str) -> str:
+    """The same for a canonical local part or name of a group."""
+    return name.translate(_LOOKALIKES)
 
 
 def new_tenant_name(name: str) -> TenantName:
@@ -111,12 +116,21 @@ def new_address(address: str) -> str:
     return found
 
 
-def _fault_of(local: str, folded: str) -> str:
+def new_group_name(name: str) -> str:
+    """The canonical form of the name of a group to be created, by the rules of local parts; raises UserError."""
+    folded = canonical_local(name)
+    fault = _fault_of(name, folded, "it") if name else "it is empty"
+    if fault:
+        raise UserError(f"group name {shown(name)}: {fault}")
+    return folded
+
+
+def _fault_of(local: str, folded: str, what: str = "the part before @") -> str:
     """Why no address with this local part may be created; empty where it may."""
     if not (local.isprintable() and folded.isprintable()) or " " in local:
-        return "the part before @ holds a control character, a space or an invisible character"
+        return f"{what} holds a control character, a space or an invisible character"
     if len(folded.encode()) > LOCAL_LIMIT:
-        return f"the part before @ is longer than {LOCAL_LIMIT} octets"
+        return f"{what} is longer than {LOCAL_LIMIT} octets"
     if LABEL_SEPARATOR in local:
         return f"'{LABEL_SEPARATOR}' can't be part of it: what follows is a label that its owner chooses"
     if any(char in local for char in '/\\%!@"<>()[],:;'):

@@ -12,6 +12,8 @@ from mailgate.model.errors import NotFoundError
 TenantId = NewType("TenantId", str)
 UserId = NewType("UserId", str)
 KeyId = NewType("KeyId", str)
+GroupId = NewType("GroupId", str)
+AppPasswordId = NewType("AppPasswordId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 12  # 60 random bits
@@ -28,6 +30,14 @@ def new_tenant_id() -> TenantId:
 
 def new_user_id() -> UserId:
     return UserId(_random())
+
+
+def new_group_id() -> GroupId:
+    return GroupId(_random())
+
+
+def new_app_password_id() -> AppPasswordId:
+    return AppPasswordId(_random())
 
 
 def new_key_id() -> KeyId:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 
-from sqlalchemy import Double, Enum, ForeignKey, MetaData, String
+from sqlalchemy import Double, Enum, ForeignKey, Index, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mailgate.model.envelope import MailboxId
-from mailgate.tenancy.ids import KeyId, TenantId, UserId
+from mailgate.tenancy.ids import AppPasswordId, GroupId, KeyId, TenantId, UserId
 
 # Constraints need names, or a later migration can't drop them.
 _NAMING = {
@@ -17,7 +17,9 @@ _NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-_COLUMN_TYPES = {TenantId: String(), UserId: String(), KeyId: String(), MailboxId: String(), float: Double()}
+_COLUMN_TYPES = {name: String() for name in (AppPasswordId, GroupId, KeyId, MailboxId, TenantId, UserId)} | {
+    float: Double()
+}
 
 
 class TenantState(enum.StrEnum):
@@ -33,6 +35,13 @@ class UserState(enum.StrEnum):
     ACTIVE = "active"
     DISABLED = "disabled"
     LOCKED = "locked"
+
+
+class UserRole(enum.StrEnum):
+    """An ADMINISTRATOR looks after the people and mailboxes of the own tenant; it opens nobody's mailbox."""
+
+    USER = "user"
+    ADMINISTRATOR = "administrator"
 
 
 class MailboxKind(enum.StrEnum):
@@ -79,6 +88,18 @@ class DomainRow(RegistryBase):
     created_at: Mapped[float]
 
 
+class FailedLogins(RegistryBase):
+    """Back-off after failed logins of one client address or account, whether there is such an account or not. `key` is
+    a digest, so that the list names nobody."""
+
+    __tablename__ = "failed_logins"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[float]
+    blocked_until: Mapped[float]
+
+
 class TenantKeyRow(RegistryBase):
     """A tenant's content key, wrapped by the master key whose fingerprint is `master_key`."""
 
@@ -97,7 +118,8 @@ class TenantBase(DeclarativeBase):
 
 
 class User(TenantBase):
-    """`login` is a canonical address; `password_hash` an encoded argon2id hash."""
+    """`login` is a canonical address; `password_hash` an encoded argon2id hash. `locked_until`: when a LOCKED user may
+    log in again by itself, None where somebody must unlock it."""
 
     __tablename__ = "users"
 
@@ -106,6 +128,82 @@ class User(TenantBase):
     password_hash: Mapped[str]
     state: Mapped[UserState] = mapped_column(_stored(UserState))
     password_changed_at: Mapped[float]
+    created_at: Mapped[float]
+    role: Mapped[UserRole] = mapped_column(_stored(UserRole), default=UserRole.USER, server_default=UserRole.USER)
+    locked_until: Mapped[float | None]
+
+
+class AppPassword(TenantBase):
+    """A password for one mail program: long and random, so that `digest` may be a fast hash. `scopes`: protocols that
+    it opens, sorted, with a space between."""
+
+    __tablename__ = "app_passwords"
+
+    id: Mapped[AppPasswordId] = mapped_column(primary_key=True)
+    user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    digest: Mapped[bytes]
+    scopes: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    last_used_at: Mapped[float | None]
+
+
+class Group(TenantBase):
+    """People who are given rights together. `skeleton` finds names that look alike."""
+
+    __tablename__ = "groups"
+
+    id: Mapped[GroupId] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    skeleton: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[float]
+
+
+class GroupMember(TenantBase):
+    __tablename__ = "group_members"
+
+    group_id: Mapped[GroupId] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[float]
+
+
+class Login(TenantBase):
+    """Tries to log in as the user that were alike (`protocol`, `address`, `result`, `app_password`) and less than an
+    hour apart: `times` in all from `first_at` to `last_at`."""
+
+    __tablename__ = "logins"
+    __table_args__ = (Index("ix_logins_user_id_last_at", "user_id", "last_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    protocol: Mapped[str]
+    address: Mapped[str]
+    result: Mapped[str]
+    app_password: Mapped[str]
+    first_at: Mapped[float]
+    last_at: Mapped[float]
+    times: Mapped[int]
+
+
+class SentHour(TenantBase):
+    """What the user submitted in the hour that began `hour` hours after 1970."""
+
+    __tablename__ = "sent_hours"
+
+    user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    messages: Mapped[int]
+    recipients: Mapped[int]
+
+
+class Brake(TenantBase):
+    """Mail that the user submits is held since `created_at`, because of `reason`."""
+
+    __tablename__ = "brakes"
+
+    user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    reason: Mapped[str]
     created_at: Mapped[float]
 
 

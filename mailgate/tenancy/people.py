@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.tenancy import assignments, mailboxes, passwords, rights
 from mailgate.tenancy.ids import new_user_id
-from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState, User, UserState
+from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState, User, UserRole, UserState
 from mailgate.tenancy.work import Work
 
 
@@ -57,6 +57,20 @@ def set_state(work: Work, login: str, state: UserState) -> User:
         raise ConflictError(f"user {user.login} is {state} already")
     user.state = state
     return user
+
+
+def set_role(work: Work, login: str, role: UserRole) -> User:
+    user = find_user(work, login)
+    if user.role is role:
+        raise ConflictError(f"the role of {user.login} is {role} already")
+    user.role = role
+    return user
+
+
+def administrators(work: Work) -> Sequence[User]:
+    """The tenant's administrators who can log in."""
+    chosen = select(User).where(User.role == UserRole.ADMINISTRATOR, User.state == UserState.ACTIVE)
+    return work.session.scalars(chosen.order_by(User.login)).all()
 
 
 def remove_user(work: Work, login: str) -> tuple[User, list[str]]:

@@ -74,5 +74,5 @@ def _escaped(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-REGISTRY = Schema("registry", RegistryBase.metadata, "0001", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0003", MIGRATIONS / "tenant")
+REGISTRY = Schema("registry", RegistryBase.metadata, "0002", MIGRATIONS / "registry")
+TENANT = Schema("tenant", TenantBase.metadata, "0004", MIGRATIONS / "tenant")

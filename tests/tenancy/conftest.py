@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from mailgate.store import admin_mailboxes, admin_tenancy
+from mailgate.store.admin import on_directory
 from mailgate.tenancy import passwords
 from mailgate.tenancy.directory import Directory
 from tests.support.clock import ManualClock
@@ -21,9 +21,7 @@ class Commands:
     """The administrative commands as the command line calls them: `run("user.add", tenant=..., ...)`."""
 
     def __init__(self, directory: Directory) -> None:
-        self._handlers: dict[str, Callable[..., Any]] = admin_tenancy.handlers(directory) | admin_mailboxes.handlers(
-            directory
-        )
+        self._handlers: dict[str, Callable[..., Any]] = on_directory(directory)
 
     def __call__(self, command: str, **arguments: Any) -> Any:
         return self._handlers[command](**arguments)
@@ -57,11 +55,12 @@ def run(directory: Directory) -> Commands:
 
 @pytest.fixture
 def two_tenants(run: Commands) -> Commands:
-    """acme with bob, alice and the shared mailbox team; bcme with eve and the alias sales."""
+    """acme with bob, alice, the shared mailbox team and the group staff; bcme with eve and the alias sales."""
     run("tenant.add", name="acme", domains=["acme.example"])
     run("tenant.add", name="bcme", domains=["bcme.example"])
     for tenant, login in (("acme", "bob"), ("acme", "alice"), ("bcme", "eve")):
         run("user.add", tenant=tenant, login=f"{login}@{tenant}.example", password=PASSWORD)
     run("mailbox.add", tenant="acme", address="team@acme.example", users=["bob@acme.example"])
+    run("group.add", tenant="acme", name="staff", users=["alice@acme.example"])
     run("alias.add", tenant="bcme", address="sales@bcme.example", targets=["eve@bcme.example"])
     return run

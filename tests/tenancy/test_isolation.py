@@ -32,13 +32,18 @@ CROSSINGS = [
     ("alias.add", {"tenant": "acme", "address": "new@acme.example", "targets": ["sales@bcme.example"]}),
     ("alias.add", {"tenant": "acme", "address": "new@bcme.example", "targets": ["bob@acme.example"]}),
     ("tenant.add", {"name": "ccme", "domains": ["bcme.example"]}),
+    ("group.add", {"tenant": "acme", "name": "new", "users": ["eve@bcme.example"]}),
+    ("group.member.add", {"tenant": "acme", "name": "staff", "user": "eve@bcme.example"}),
+    ("group.member.remove", {"tenant": "acme", "name": "staff", "user": "eve@bcme.example"}),
 ]
 
 # Those that take one thing, and so can't cross; `tenant.list` is for the operator of the gateway.
 ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | {
     f"{what}.{verb}"
     for what, verbs in {
-        "user": ("list", "passwd", "disable", "enable", "remove"),
+        "user": ("list", "passwd", "disable", "enable", "role", "remove"),
+        "group": ("list", "remove"),
+        "dkim": ("create", "rotate", "list", "seen"),
         "mailbox": ("list", "show", "path", "enable", "disable", "remove"),
         "alias": ("list", "remove"),
     }.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -35,11 +36,20 @@ def upgrade() -> None:
 """
 
 
-def tables(path: Path) -> list[tuple[str, str]]:
-    """Name and definition of everything in the database, without what means nothing: quotes and white space."""
+def tables(path: Path) -> list[tuple[str, list[str]]]:
+    """Name and definition of everything in the database, without what means nothing: quotes, white space, and the
+    order of the columns (one that was added later stands last)."""
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").fetchall()
-    return [(name, "".join(sql.replace('"', "").split())) for name, sql in rows]
+    return [(name, definition(sql)) for name, sql in rows]
+
+
+def definition(sql: str) -> list[str]:
+    """The columns and constraints that stand between the outer brackets, sorted, after what stands before them."""
+    before, _, inside = "".join(sql.replace('"', "").split()).partition("(")
+    if not before.startswith("CREATETABLE"):
+        return [before, inside]
+    return [before, *sorted(re.split(r",(?![^(]*\))", inside.removesuffix(")")))]
 
 
 def version(path: Path) -> str:

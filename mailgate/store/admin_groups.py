@@ -1,0 +1,66 @@
+"""Administrative commands on groups. Arguments and results are plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from mailgate.tenancy import groups, people
+from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.models import Group
+from mailgate.tenancy.work import Work
+
+Json = dict[str, Any]
+
+
+def handlers(directory: Directory) -> dict[str, Callable[..., Any]]:
+    """Command name -> function of keyword arguments. They raise UserError, NotFoundError, ConflictError and
+    UnavailableError; called from the directory's thread."""
+    return {name: partial(command, directory) for name, command in _COMMANDS.items()}
+
+
+def _add(directory: Directory, tenant: str, name: str, users: Sequence[str] = ()) -> Json:
+    with directory.changing(tenant) as work:
+        group = groups.add_group(work, name)
+        for login in dict.fromkeys(users):
+            groups.add_member(work, group, people.find_user(work, login))
+        return _facts(work, group)
+
+
+def _remove(directory: Directory, tenant: str, name: str) -> str:
+    with directory.changing(tenant) as work:
+        return groups.remove_group(work, name).name
+
+
+def _list(directory: Directory, tenant: str) -> list[Json]:
+    with directory.reading(tenant) as work:
+        return [_facts(work, group) for group in groups.list_groups(work)]
+
+
+def _member_add(directory: Directory, tenant: str, name: str, user: str) -> Json:
+    with directory.changing(tenant) as work:
+        group = groups.find_group(work, name)
+        groups.add_member(work, group, people.find_user(work, user))
+        return _facts(work, group)
+
+
+def _member_remove(directory: Directory, tenant: str, name: str, user: str) -> Json:
+    with directory.changing(tenant) as work:
+        group = groups.find_group(work, name)
+        groups.remove_member(work, group, people.find_user(work, user))
+        return _facts(work, group)
+
+
+def _facts(work: Work, group: Group) -> Json:
+    members = groups.members_of(work, group.id)
+    return {"name": group.name, "id": group.id, "members": members, "created_at": group.created_at}
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "group.add": _add,
+    "group.remove": _remove,
+    "group.list": _list,
+    "group.member.add": _member_add,
+    "group.member.remove": _member_remove,
+}
