@@ -17,8 +17,14 @@ _NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-_COLUMN_TYPES = {name: String() for name in (AppPasswordId, GroupId, KeyId, MailboxId, TenantId, UserId)} | {
-    float: Double()
+_COLUMN_TYPES = {
+    AppPasswordId: String(),
+    GroupId: String(),
+    KeyId: String(),
+    MailboxId: String(),
+    TenantId: String(),
+    UserId: String(),
+    float: Double(),
 }
 
 
