@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pwd
 import re
@@ -26,6 +27,9 @@ To = Annotated[str, typer.Option("--recipient", help="Only this address, or ever
 Why = Annotated[str, typer.Option(help="Only what waits for a reason with this text in it.")]
 OlderThan = Annotated[str, typer.Option(help="Only what came in longer ago, e.g. 90s, 15m, 2h, 3d.")]
 YoungerThan = Annotated[str, typer.Option(help="Only what came in since, e.g. 15m.")]
+Since = Annotated[str, typer.Option(help="Only what came in at this time (UTC) or later, e.g. 2026-05-04T13:37.")]
+Until = Annotated[str, typer.Option(help="Only what came in before this time (UTC), e.g. 2026-05-04.")]
+Rule = Annotated[str, typer.Option(help="Only what a rule with this text in its name decided on.")]
 Limit = Annotated[int, typer.Option(min=0, help="Lines at most; 0 for all.")]
 Reason = Annotated[str, typer.Option(help="Kept in the timeline.")]
 
@@ -38,6 +42,20 @@ def seconds(age: str) -> float | None:
     if match is None:
         raise UserError(f"{age!r} is no age: give a number and s, m, h or d, e.g. 2h")
     return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def moment(text: str) -> float | None:
+    """`2026-05-04` or `2026-05-04T13:37` (UTC) in seconds since 1970; None where nothing is given. UserError for
+    anything else."""
+    if not text:
+        return None
+    try:
+        given = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError(
+            f"{text!r} is no time: give a day or a time in UTC, e.g. 2026-05-04 or 2026-05-04T13:37"
+        ) from None
+    return (given if given.tzinfo else given.replace(tzinfo=datetime.UTC)).timestamp()
 
 
 def operator() -> str:

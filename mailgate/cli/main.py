@@ -14,6 +14,7 @@ from mailgate.cli import (
     dns,
     doctor,
     group,
+    inspection,
     mailbox,
     policy,
     quarantine,
@@ -41,7 +42,7 @@ app = typer.Typer(
 
 for _command in (serve, reload, doctor, scan, trace):
     app.command(name=_command.__name__.rpartition(".")[2])(_command.run)
-for _group in (tenant, user, group, mailbox, alias, dkim, policy, queue, quarantine, transport, dns):
+for _group in (tenant, user, group, mailbox, alias, dkim, policy, queue, quarantine, inspection, transport, dns):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 
 

@@ -14,10 +14,14 @@ from mailgate.cli.choosing import (
     OlderThan,
     Reason,
     Recipients,
+    Rule,
     Sender,
+    Since,
     To,
+    Until,
     Why,
     YoungerThan,
+    moment,
     operator,
     seconds,
 )
@@ -35,6 +39,9 @@ def list_(
     sender: Sender = None,
     recipient: To = "",
     why: Why = "",
+    rule: Rule = "",
+    since: Since = "",
+    until: Until = "",
     older_than: OlderThan = "",
     younger_than: YoungerThan = "",
     limit: Limit = PAGE,
@@ -49,6 +56,9 @@ def list_(
         sender=sender,
         recipient=recipient,
         why=why,
+        rule=rule,
+        since=moment(since),
+        until=moment(until),
         older_than=seconds(older_than),
         younger_than=seconds(younger_than),
     )
@@ -87,6 +97,9 @@ def release(
     confirm_infected: Annotated[
         bool, typer.Option("--confirm-infected", help="Deliver it though it is infected; needs --reason.")
     ] = False,
+    confirm_signature: Annotated[
+        str, typer.Option(help="And though it is this that it is infected with, by the signatures of today.")
+    ] = "",
 ) -> None:
     """Scan it again with today's signatures, then deliver the same bytes after all."""
     moved = admin().call(
@@ -97,6 +110,7 @@ def release(
         by=operator(),
         reason=reason,
         confirm_infected=confirm_infected,
+        confirm_signature=confirm_signature,
     )
     found = f"{moved['verdict']} ({moved['signature']})" if moved["signature"] else moved["verdict"]
     tell(f"scanned again: {found}; released", moved)

@@ -16,6 +16,10 @@ class Action(enum.StrEnum):
     REJECT = "reject"
 
 
+ENCRYPTED_KEY = "unscanned.encrypted"
+"""The key of the policy that withholds mail since something in it is encrypted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`rule` names what decided, e.g. `tenants/acme.toml: attachments[2] "no executables"` or `built-in: infected`;
@@ -28,3 +32,9 @@ class Decision:
     policy_version: str
     place: str = ""
     code: int = 554
+
+    @property
+    def key(self) -> str:
+        """The key of the policy that decided, e.g. `infected` for `built-in: infected`; of an attachment rule its
+        place in the file and name."""
+        return self.rule.rpartition(": ")[2]

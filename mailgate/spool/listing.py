@@ -129,11 +129,12 @@ class Listing:
         )
         return [Row(*row) for row in rows]
 
-    def outlines(self, chosen: Filter, after: Key, limit: int) -> Iterator[tuple[int, int, str, str]]:
-        """(message, n, forward-path, reason) of the rows that `page` would list."""
+    def outlines(self, chosen: Filter, after: Key, limit: int) -> Iterator[tuple[int, int, str, str, str]]:
+        """(message, n, forward-path, reason, rule that decided) of the rows that `page` would list."""
         terms, bound = self._terms(chosen)
         yield from self._connection.execute(
-            "SELECT r.message, r.n, r.forward_path, r.reason FROM recipient r "  # noqa: S608
+            "SELECT r.message, r.n, r.forward_path, r.reason, m.decision ->> '$.rule' "  # noqa: S608
+            "FROM recipient r JOIN message m ON m.id = r.message "
             f"WHERE (r.message, r.n) > (?, ?) {terms} ORDER BY r.message, r.n LIMIT ?",
             (*after, *bound, limit),
         )
@@ -289,6 +290,16 @@ class Listing:
         )
         for kind, recipient, facts in rows:
             yield kind, recipient, msgspec.json.decode(facts)
+
+    def coverage(self, first: int, last: int, tenant: str = "") -> list[tuple[int, str, str, str, int]]:
+        """(day since 1970, tenant, verdict, reason, parts) of these days, in order."""
+        return list(
+            self._connection.execute(
+                "SELECT day, tenant, verdict, reason, parts FROM coverage WHERE day BETWEEN ? AND ? "
+                "AND ? IN ('', tenant) ORDER BY day, tenant, verdict, reason",
+                (first, last, tenant),
+            )
+        )
 
     def policy(self, version: str) -> bytes | None:
         found: bytes | None = self._connection.execute(

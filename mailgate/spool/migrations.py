@@ -96,7 +96,26 @@ CREATE TABLE timeline (
 CREATE TABLE policy_version (version TEXT PRIMARY KEY, published_at REAL NOT NULL, snapshot BLOB NOT NULL);
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+_SECOND = """
+-- what recipients are to be told of mail of theirs in quarantine: 0 nothing, 1 in the next digest, 2 by a notice
+ALTER TABLE recipient ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX untold ON recipient (untold, tenant, mailbox, message, n) WHERE untold > 0 AND state = 'quarantined';
+
+-- the last day (since 1970, UTC) for which a mailbox got its digest
+CREATE TABLE digest (mailbox TEXT PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+
+-- parts of messages by day (since 1970, UTC), tenant and verdict; `reason` where they were not scanned
+CREATE TABLE coverage (
+    day INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    parts INTEGER NOT NULL,
+    PRIMARY KEY (day, tenant, verdict, reason)
+) WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

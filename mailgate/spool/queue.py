@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from mailgate.ipc.calls import NewEntry
 from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
@@ -14,6 +14,9 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 
 PLAIN_FORMAT = 1
+
+Untold = Literal[0, 1, 2]
+"""What a recipient is to be told of mail in quarantine: nothing, in the next digest, by a notice of its own."""
 
 
 class Route(enum.StrEnum):
@@ -41,7 +44,8 @@ class Content:
 @dataclass(frozen=True, slots=True)
 class NewRow:
     """One recipient to be kept: a pair of forward-path and mailbox (empty: relay). `position` is the index of its
-    recipient in the envelope, where its DSN parameters stand. `notify`: what the sender is told of, see `rows`."""
+    recipient in the envelope, where its DSN parameters stand. `notify`: what the sender is told of, `untold`: what the
+    recipient is told of, see `rows`."""
 
     n: int
     position: int
@@ -50,6 +54,7 @@ class NewRow:
     mailbox: MailboxId
     state: State
     notify: tuple[str, ...] = ()
+    untold: Untold = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,5 +242,8 @@ class SpoolStore(Protocol):
 
     def forget(self, messages: Sequence[int]) -> None:
         """Retention: drop these messages' timelines; one that still waits stays."""
+
+    def forget_coverage(self, before: int) -> None:
+        """Retention: drop the figures of days (since 1970) before this one."""
 
     def close(self) -> None: ...

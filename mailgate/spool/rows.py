@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mailgate.ipc.calls import NewEntry
-from mailgate.model.decision import Action
+from mailgate.model.decision import ENCRYPTED_KEY, Action, Decision
 from mailgate.model.envelope import Direction, Envelope, MailboxId, Recipient
 from mailgate.model.errors import UserError
 from mailgate.model.outcome import State
-from mailgate.spool.queue import Accepted, NewRow
+from mailgate.spool.queue import Accepted, NewRow, Untold
 
 _STATES = {Action.ACCEPT: State.QUEUED, Action.HOLD: State.HELD, Action.QUARANTINE: State.QUARANTINED}
 
@@ -40,6 +40,7 @@ def rows_of(entry: NewEntry) -> tuple[NewRow, ...]:
             mailbox,
             state,
             notify_of(entry.envelope, recipient),
+            untold_of(entry.decision) if mailbox else 0,
         )
         for n, (position, recipient, mailbox) in enumerate(pairs)
     )
@@ -57,6 +58,14 @@ def notify_of(envelope: Envelope, recipient: Recipient) -> tuple[str, ...]:
     if not envelope.reverse_path or not is_proven(envelope) or recipient.notify == ("NEVER",):
         return ()
     return recipient.notify or ("FAILURE", "DELAY")
+
+
+def untold_of(decision: Decision) -> Untold:
+    """What a recipient whose mailbox is here is to be told: of encrypted mail at once, since it may be able to release
+    it; of anything else in quarantine by the next digest."""
+    if decision.action is not Action.QUARANTINE:
+        return 0
+    return 2 if decision.key == ENCRYPTED_KEY else 1
 
 
 def summary_of(accepted: Accepted) -> dict[str, Any]:

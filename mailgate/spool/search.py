@@ -13,20 +13,22 @@ MOST_EXAMINED = 10_000  # rows of one step
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """All that are given must hold. `reason`: text within the reason, in any case; `forward_path`: exactly, or with an
-    `@` in front every address of a domain."""
+    `@` in front every address of a domain; `rule`: text within the name of the rule that decided when it came in, in
+    any case."""
 
     reason: str = ""
     forward_path: str = ""
+    rule: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not self.reason and not self.forward_path
+        return not (self.reason or self.forward_path or self.rule)
 
-    def holds(self, forward_path: str, reason: str) -> bool:
+    def holds(self, forward_path: str, reason: str, rule: str) -> bool:
         given, path = self.forward_path.lower(), forward_path.lower()
         if given and not (path.endswith(given) if given.startswith("@") else path == given):
             return False
-        return self.reason.lower() in reason.lower()
+        return self.reason.lower() in reason.lower() and self.rule.lower() in rule.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,9 @@ def search(listing: Listing, chosen: Filter, wanted: Wanted, after: Key, limit: 
         return Step(rows, (rows[-1].message, rows[-1].n) if len(rows) == limit else None)
     found: list[Key] = []
     examined, last = 0, after
-    for message, n, forward_path, reason in listing.outlines(chosen, after, MOST_EXAMINED):
+    for message, n, *words in listing.outlines(chosen, after, MOST_EXAMINED):
         examined, last = examined + 1, (message, n)
-        if wanted.holds(forward_path, reason):
+        if wanted.holds(*words):
             found.append(last)
             if len(found) == limit:
                 break

@@ -16,6 +16,7 @@ from mailgate.model.envelope import Envelope
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool import durable as syncs
+from mailgate.spool.coverage import Coverage
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
 from mailgate.spool.owing import Owing
@@ -33,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 14)})"  # noqa: S608
-_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 23)})"  # noqa: S608
+_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 24)})"  # noqa: S608
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class SqliteSpool:
         timeline = Timeline(self._connection)
         self._timeline = timeline
         self._leasing = Leasing(self._connection)
+        self._coverage = Coverage(self._connection)
         self._owing = Owing(self._connection, timeline)
         self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
         self._moving = Moving(self._connection, timeline, self._schedule)
@@ -106,6 +108,7 @@ class SqliteSpool:
                 content.in_file,
             ),
         )
+        self._coverage.count(entry.envelope.tenant, now, entry.inspection)
         if content.inline is not None:
             self._connection.execute("INSERT INTO content VALUES (?,?)", (message, content.inline))
         attempts: list[Attempt] = []
@@ -182,6 +185,7 @@ class SqliteSpool:
                 row.state is State.HELD,
                 attempt.is_proven,
                 not holder,
+                row.untold,
             ),
         )
         return attempt
@@ -191,6 +195,7 @@ class SqliteSpool:
         known = self._connection.execute("SELECT id FROM message WHERE queue_id = ?", (envelope.queue_id,)).get
         if known is None:
             self._insert_message(envelope, (None, None, _encode(events), None, None, None, None), accepted=False)
+            self._coverage.count(envelope.tenant, envelope.received_at, None, events)
             return
         for event in events:
             self._timeline.add(known, event.at, event.kind, event.recipient, event.facts)
@@ -257,6 +262,10 @@ class SqliteSpool:
         # the timeline first: once the message's row is gone nothing would tell that it does not wait
         self._connection.executemany(f"DELETE FROM timeline WHERE message = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
         self._connection.executemany(f"DELETE FROM message WHERE id = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
+
+    @_translated
+    def forget_coverage(self, before: int) -> None:
+        self._coverage.forget(before)
 
     @property
     def log_is_long(self) -> bool:

@@ -29,21 +29,27 @@ def _list(
     sender: str | None = None,
     recipient: str = "",
     why: str = "",
+    rule: str = "",
+    since: float | None = None,
+    until: float | None = None,
     older_than: float | None = None,
     younger_than: float | None = None,
     after: str = "",
     limit: int = 100,
 ) -> Json:
-    """Arguments and result as those of `queue.list`."""
+    """Arguments and result as those of `queue.list`, and `rule`: text within the name of the rule; `since`, `until`:
+    seconds since 1970 of the arrival."""
     now = desk.clock()
+    ends = [until, None if older_than is None else now - older_than]
+    starts = [since, None if younger_than is None else now - younger_than]
     chosen = Filter(
         tenant=tenant,
         reverse_path=sender,
         state=State.QUARANTINED,
-        older_than=None if older_than is None else now - older_than,
-        younger_than=None if younger_than is None else now - younger_than,
+        older_than=min((moment for moment in ends if moment is not None), default=None),
+        younger_than=max((moment for moment in starts if moment is not None), default=None),
     )
-    return page(desk, chosen, Wanted(why, recipient), after, limit)
+    return page(desk, chosen, Wanted(why, recipient, rule), after, limit)
 
 
 def _show(desk: Desk, id: str, tenant: str) -> Json:
@@ -83,18 +89,20 @@ def _release(
     by: str = "administrator",
     reason: str = "",
     confirm_infected: bool = False,
+    confirm_signature: str = "",
 ) -> Json:
-    """Delivers the same bytes after all. ConflictError for infected mail without a reason and `confirm_infected`;
-    UnavailableError where it can't be scanned now: then nothing changes. Returns {"changed": forward-paths, "busy":
-    […], "verdict", "signature"}."""
+    """Delivers the same bytes after all. ConflictError for infected mail without a reason, `confirm_infected` and the
+    name of the signature that is found today; UnavailableError where it can't be scanned now: then nothing changes.
+    Returns {"changed": forward-paths, "busy": […], "verdict", "signature"}."""
     kept = _quarantined(desk, id, tenant)
     inspection = desk.inspect(_content(desk, kept), kept.envelope)
     if inspection.is_transient:
         raise UnavailableError("the scanner gave no verdict, so nothing was released; try again later")
-    if inspection.verdict is Verdict.INFECTED and not (reason and confirm_infected):
+    is_confirmed = reason and confirm_infected and confirm_signature == inspection.signature
+    if inspection.verdict is Verdict.INFECTED and not is_confirmed:
         raise ConflictError(
-            f"{id} is infected with {inspection.signature}: it is released only with a reason and a confirmation "
-            "(--reason and --confirm-infected)"
+            f"{id} is infected with {inspection.signature}: it is released only with a reason, and twice confirmed "
+            f"(--reason ... --confirm-infected --confirm-signature {inspection.signature})"
         )
     now = desk.clock()
 

@@ -11,7 +11,7 @@ import msgspec
 from mailgate.model.errors import NotFoundError
 from mailgate.records.timeline import timeline
 from mailgate.spool.listing import Kept
-from mailgate.store import quarantine, queue_commands, transport_commands
+from mailgate.store import inspection_commands, quarantine, queue_commands, transport_commands
 from mailgate.store.desk import Desk, Json
 
 
@@ -61,6 +61,7 @@ def _policy_show(desk: Desk, version: str = "") -> Json:
 _COMMANDS: dict[str, Callable[..., Any]] = {
     **queue_commands.COMMANDS,
     **quarantine.COMMANDS,
+    **inspection_commands.COMMANDS,
     **transport_commands.COMMANDS,
     "trace": _trace,
     "policy.reload": _policy_reload,

@@ -84,13 +84,18 @@ def test_infected_mail_needs_a_reason_and_a_confirmation(alone: Settings) -> Non
         async with running(alone) as store:
             name = await quarantine(store)
             with inspector(alone, INFECTED):
-                for words in ({}, {"reason": "a sample"}, {"confirm_infected": True}):
+                confirmed = {"confirm_infected": True, "confirm_signature": "Test.Virus"}
+                for words in (
+                    {},
+                    confirmed,
+                    {"reason": "a sample", "confirm_infected": True},
+                    {"reason": "a sample", "confirm_signature": "Test.Virus"},
+                    {"reason": "a sample", "confirm_infected": True, "confirm_signature": "Another.Virus"},
+                ):
                     with pytest.raises(ConflictError, match=r"Test\.Virus"):
                         await store.admin("quarantine.release", id=name, tenant="acme", **words)
                 assert store.delivered() == []
-                moved = await store.admin(
-                    "quarantine.release", id=name, tenant="acme", reason="a sample", confirm_infected=True
-                )
+                moved = await store.admin("quarantine.release", id=name, tenant="acme", reason="a sample", **confirmed)
             assert (moved["verdict"], moved["signature"]) == ("infected", "Test.Virus")
             assert len(await store.until_delivered(1)) == 1
 
@@ -184,6 +189,12 @@ def test_search(alone: Settings) -> None:
                 ({"sender": ""}, [second.envelope.queue_id]),
                 ({"why": "OF THE test"}, [first, second.envelope.queue_id]),
                 ({"why": "something else"}, []),
+                ({"rule": "TEST rule"}, [first, second.envelope.queue_id]),
+                ({"rule": "another"}, []),
+                ({"since": NOW + 60}, [second.envelope.queue_id]),
+                ({"until": NOW + 60}, [first]),
+                ({"since": NOW, "until": NOW + 7200}, [first, second.envelope.queue_id]),
+                ({"since": NOW + 60, "older_than": 5000.0}, []),
                 ({"older_than": 5000.0}, [first]),
                 ({"younger_than": 5000.0}, [second.envelope.queue_id]),
             ):

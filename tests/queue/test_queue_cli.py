@@ -104,10 +104,11 @@ def test_with_a_gateway_and_a_real_scanner(new_gateway: New, clamd: object) -> N
     assert len(gateway.json("quarantine", "list", *tenant)) == 2
     refused = gateway.run("quarantine", "release", bad.envelope.queue_id, *tenant, "--reason", "why not")
     assert (refused.returncode, "--confirm-infected" in refused.stderr) == (1, True)
+    signature = refused.stderr.partition("--confirm-signature ")[2].partition(")")[0]
     released = gateway.cli("quarantine", "release", good.envelope.queue_id, *tenant)
     assert "scanned again: clean; released: bob@acme.example" in released
     assert gateway.delivered("bob@acme.example", "harmless words").endswith(b"harmless words\r\n")
-    words = ("--reason", "a sample for the lab", "--confirm-infected")
+    words = ("--reason", "a sample for the lab", "--confirm-infected", "--confirm-signature", signature)
     assert "infected" in gateway.cli("quarantine", "release", bad.envelope.queue_id, *tenant, *words)
     assert EICAR in gateway.delivered("bob@acme.example", EICAR.decode()[:40])
     gateway.stop()

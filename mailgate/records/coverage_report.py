@@ -1,0 +1,34 @@
+"""The daily figure: which share of the parts of a tenant's messages was fully scanned. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from mailgate.model.verdict import Verdict
+
+Counted = tuple[int, str, str, str, int]
+"""(day since 1970, tenant, verdict, reason, parts)."""
+
+
+def report(counted: Iterable[Counted]) -> list[dict[str, Any]]:
+    """Of counts in order of day and tenant: for each day and tenant {"day": ISO date, "tenant", "parts", "clean",
+    "infected", "not_scanned": parts by reason, "share": of the parts that were scanned, 0 to 1}."""
+    return [_day(key, list(counts)) for key, counts in groupby(counted, key=lambda each: each[:2])]
+
+
+def _day(key: tuple[int, str], counts: list[Counted]) -> dict[str, Any]:
+    day, tenant = key
+    of = {verdict: sum(each[4] for each in counts if each[2] == verdict) for verdict in Verdict}
+    parts = sum(of.values())
+    return {
+        "day": (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat(),
+        "tenant": tenant,
+        "parts": parts,
+        "clean": of[Verdict.CLEAN],
+        "infected": of[Verdict.INFECTED],
+        "not_scanned": {reason: number for _, _, verdict, reason, number in counts if verdict == Verdict.NOT_SCANNED},
+        "share": (of[Verdict.CLEAN] + of[Verdict.INFECTED]) / parts if parts else 1.0,
+    }

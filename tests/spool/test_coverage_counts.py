@@ -1,0 +1,85 @@
+"""How much was scanned, by day and tenant: counted with the message, reported as shares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from msgspec.structs import replace as replace_in
+
+from mailgate.ipc.calls import NewEntry
+from mailgate.model.event import Event
+from mailgate.model.verdict import Inspection, PartReport, Unscanned, Verdict
+from mailgate.records.coverage_report import report
+from mailgate.records.timeline import inspection_facts
+from mailgate.spool.coverage import DAY, day_of
+from mailgate.spool.listing import Listing
+from mailgate.spool.sqlite import SqliteSpool
+
+from .making import NOW, entry, envelope, keep
+
+CLEAN = PartReport("1", "", "text/plain", "text/plain", 3, "", Verdict.CLEAN)
+INFECTED = replace(CLEAN, verdict=Verdict.INFECTED, signature="Test.Virus")
+ENCRYPTED = replace(CLEAN, verdict=Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED)
+TODAY = day_of(NOW)
+
+
+def inspected(*parts: PartReport, **more: object) -> NewEntry:
+    return replace_in(entry(**more), inspection=Inspection(parts))  # type: ignore[arg-type]
+
+
+def test_parts_are_counted_with_the_message(spool: SqliteSpool, listing: Listing) -> None:
+    keep(spool, inspected(CLEAN, CLEAN), inspected(CLEAN, ENCRYPTED), inspected(INFECTED, tenant="globex"))
+    keep(spool, inspected(CLEAN), now=NOW + DAY)
+    assert listing.coverage(0, TODAY + 1) == [
+        (TODAY, "acme", "clean", "", 3),
+        (TODAY, "acme", "not-scanned", "encrypted", 1),
+        (TODAY, "globex", "infected", "", 1),
+        (TODAY + 1, "acme", "clean", "", 1),
+    ]
+    assert listing.coverage(TODAY, TODAY, "globex") == [(TODAY, "globex", "infected", "", 1)]
+
+
+def test_refused_mail_counts_once(spool: SqliteSpool, listing: Listing) -> None:
+    refused = envelope()
+    facts = inspection_facts(Inspection((INFECTED, CLEAN)))
+    spool.begin()
+    spool.note(refused, [Event(NOW, "received"), Event(NOW, "inspected", facts), Event(NOW, "refused")])
+    spool.note(refused, [Event(NOW, "inspected", facts)])  # scanned again: not one part more
+    spool.commit()
+    assert listing.coverage(TODAY, TODAY) == [(TODAY, "acme", "clean", "", 1), (TODAY, "acme", "infected", "", 1)]
+
+
+def test_what_is_rolled_back_does_not_count(spool: SqliteSpool, listing: Listing) -> None:
+    spool.begin()
+    spool.note(envelope(), [Event(NOW, "inspected", inspection_facts(Inspection((CLEAN,))))])
+    spool.rollback()
+    assert listing.coverage(TODAY, TODAY) == []
+
+
+def test_old_days_are_forgotten(spool: SqliteSpool, listing: Listing) -> None:
+    keep(spool, inspected(CLEAN))
+    keep(spool, inspected(CLEAN), now=NOW + DAY)
+    spool.begin()
+    spool.forget_coverage(TODAY + 1)
+    spool.commit()
+    assert [day for day, *_ in listing.coverage(0, TODAY + 1)] == [TODAY + 1]
+
+
+def test_the_report_says_which_share_was_scanned() -> None:
+    counted = [
+        (TODAY, "acme", "clean", "", 6),
+        (TODAY, "acme", "infected", "", 1),
+        (TODAY, "acme", "not-scanned", "encrypted", 1),
+        (TODAY, "globex", "clean", "", 5),
+    ]
+    acme, globex = report(counted)
+    assert acme == {
+        "day": "2027-01-15",
+        "tenant": "acme",
+        "parts": 8,
+        "clean": 6,
+        "infected": 1,
+        "not_scanned": {"encrypted": 1},
+        "share": 7 / 8,
+    }
+    assert (globex["tenant"], globex["share"], globex["not_scanned"]) == ("globex", 1.0, {})
