@@ -194,6 +194,31 @@ class PolicyChanged(Struct, tag=True, frozen=True):
     policy: bytes
 
 
+class GetNewKeys(Struct, tag=True, frozen=True):
+    """From the relay, now and then: which new DKIM keys wait for the DNS? Those that a schedule wants are made by it.
+    Answered by NewKeys."""
+
+
+class NewKey(Struct, frozen=True):
+    """`record` is to be published at `selector._domainkey.<domain>`."""
+
+    tenant: TenantName
+    domain: str
+    selector: str
+    record: str
+
+
+class NewKeys(Struct, tag=True, frozen=True):
+    keys: tuple[NewKey, ...]
+
+
+class KeysShown(Struct, tag=True, frozen=True):
+    """From the relay: the DNS shows these keys of `domain`, so older ones are retired. Answered by Done."""
+
+    domain: str
+    selectors: tuple[str, ...]
+
+
 class DirectoryChanged(Struct, tag=True, frozen=True):
     """Pushed when users, mailboxes, aliases or domains changed: drop cached Resolved answers (of `tenant`, or all)."""
 
@@ -204,8 +229,10 @@ class RelayWork(Struct, tag=True, frozen=True):
     """Pushed to a connection whose role is `relay` when something for it became due: lease now."""
 
 
-Request = Hello | Resolve | Authenticate | Commit | Note | Lease | Record | GetSigningKeys | Admin
-Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | Result | Done | Failed
+Request = (
+    Hello | Resolve | Authenticate | Commit | Note | Lease | Record | GetSigningKeys | GetNewKeys | KeysShown | Admin
+)
+Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | NewKeys | Result | Done | Failed
 Push = PolicyChanged | DirectoryChanged | RelayWork
 
 

@@ -26,6 +26,7 @@ from mailgate.policy.schema import (
     Section,
     SenderException,
     Sending,
+    Signing,
     TenantPolicy,
     Transport,
     TransportClass,
@@ -63,6 +64,7 @@ class EffectivePolicy:
     routes: tuple[RouteRule, ...]
     inbound: tuple[InboundRoute, ...]
     sending: Sending
+    signing: Signing
     retention: Retention
     sources: Mapping[str, str]
 
@@ -114,6 +116,7 @@ def effective_policy(
         routes=tuple(route for policy in reversed(policies) for route in policy.routes),
         inbound=tuple(route for policy in reversed(policies) for route in policy.inbound),
         sending=_overlaid([policy.sending for policy in policies]),
+        signing=_overlaid([policy.signing for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )

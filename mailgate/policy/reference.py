@@ -23,6 +23,7 @@ from mailgate.policy.schema import (
     Section,
     SenderException,
     Sending,
+    Signing,
     TenantPolicy,
     Transport,
     UnscannedActions,
@@ -41,6 +42,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[[routes]]", RouteRule),
     ("[[inbound]]", InboundRoute),
     ("[sending]", Sending),
+    ("[signing]", Signing),
     ("[retention]", Retention),
 )
 

@@ -16,7 +16,7 @@ from mailgate.model.dns import Resolver
 from mailgate.model.errors import MailgateError
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log
-from mailgate.relay import delivery
+from mailgate.relay import delivery, key_rotation
 from mailgate.relay.delivery import Parts
 from mailgate.relay.dispatcher import Dispatcher, Result
 from mailgate.relay.handover import Handover
@@ -40,6 +40,7 @@ LONGEST_WAIT = 60.0
 STUCK_SECONDS = 0.5
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 900.0
+KEYS_SECONDS = 3600.0
 DRAIN_SECONDS = 60.0
 
 _logger = log.get(__name__)
@@ -65,7 +66,7 @@ class RelayProcess:
         self._store = StoreLine(settings.store_path, "relay", self._welcomed, self._pushed)
         holder = secrets.token_hex(8)
         limits = timeouts or Timeouts()
-        names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
+        self._names = names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
         folder = settings.data_dir / "transport"
         self._reports = ReportStore(folder / "tls-reports", clock)
         around = surroundings(settings)
@@ -114,7 +115,7 @@ class RelayProcess:
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Works from the moment the store has sent the policy; on `stop` attempts under way are finished, the rest goes
         back to the queue."""
-        chores = (self._store.keep(), self._sweep(), self._report())
+        chores = (self._store.keep(), self._sweep(), self._report(), self._look_at_keys())
         background = [asyncio.create_task(chore) for chore in chores]
         await self._has_policy.wait()
         work = asyncio.create_task(self._work())
@@ -200,6 +201,12 @@ class RelayProcess:
                 await self._sender.send_due()
             except OSError as error:
                 _logger.error("TLS reports can't be read", reason=str(error))
+
+    async def _look_at_keys(self) -> None:
+        """Until cancelled: scheduled rotations of DKIM keys."""
+        while True:
+            await asyncio.sleep(KEYS_SECONDS)
+            await key_rotation.look(self._store, self._names)
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

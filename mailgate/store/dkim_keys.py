@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mailgate.ipc.calls import SigningKey, SigningKeysFound
+from mailgate.ipc.calls import NewKey, SigningKey, SigningKeysFound
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.senderauth import signing_key
 from mailgate.tenancy import addresses, dkim_keys
@@ -17,6 +18,8 @@ from mailgate.tenancy.models import DkimKey
 KEPT_SECONDS = 7 * 86_400.0  # a retired key's record is still asked for while signed mail is under way
 
 Json = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 
 def handlers(directory: Directory) -> dict[str, Callable[..., Any]]:
@@ -37,6 +40,27 @@ def keys_of(directory: Directory, tenant: str, domain: str) -> SigningKeysFound:
         )
 
 
+def new_keys(directory: Directory, tenant: str, rotate_days: int) -> tuple[NewKey, ...]:
+    """The keys of the tenant's domains that wait for the DNS; where those in use are older than `rotate_days`, new ones
+    are made first. What was retired a week ago is deleted."""
+    waiting: list[NewKey] = []
+    for domain in directory.tenant(tenant).domains:
+        with directory.reading(tenant) as work:
+            keys = dkim_keys.of_domain(work, domain)
+            in_use = [key for key in keys if key.retired_at is None]
+            is_old = bool(in_use) and in_use[0].created_at < work.now - rotate_days * 86_400.0
+            has_waste = any(key.retired_at is not None and key.retired_at < work.now - KEPT_SECONDS for key in keys)
+            found = [NewKey(work.tenant.name, domain, key.selector, key.record) for key in _waiting(in_use)]
+        if is_old:
+            made = _rotate(directory, domain)
+            found = [NewKey(work.tenant.name, domain, key["selector"], key["record"]) for key in made]
+            _log.warning("new DKIM keys of %s wait for the DNS: publish what `mailgate dkim check` prints", domain)
+        elif has_waste:
+            seen(directory, domain, ())
+        waiting += found
+    return tuple(waiting)
+
+
 def _create(directory: Directory, domain: str) -> list[Json]:
     """The first keys of a domain, one of each kind."""
     tenant, name = _owner(directory, domain)
@@ -53,15 +77,15 @@ def _rotate(directory: Directory, domain: str) -> list[Json]:
         dkim_keys.delete_retired(work, name, work.now - KEPT_SECONDS)
         in_use = [key for key in dkim_keys.of_domain(work, name) if key.retired_at is None]
         kinds = {key.kind for key in in_use}
-        waiting = [_facts(key) for key in in_use if _is_newer_one(key, in_use)]
+        waiting = [_facts(key) for key in _waiting(in_use)]
     if len(waiting) == len(kinds) and waiting:
         return waiting
     return _add_pair(directory, tenant, name)
 
 
-def _is_newer_one(key: DkimKey, others: Sequence[DkimKey]) -> bool:
-    """Does an older key of the kind still sign?"""
-    return any(other.kind == key.kind and other.created_at < key.created_at for other in others)
+def _waiting(in_use: Sequence[DkimKey]) -> list[DkimKey]:
+    """Those beside which an older key of the kind still signs."""
+    return [key for key in in_use if any(o.kind == key.kind and o.created_at < key.created_at for o in in_use)]
 
 
 def _add_pair(directory: Directory, tenant: str, domain: str) -> list[Json]:
@@ -92,7 +116,7 @@ def _list(directory: Directory, domain: str) -> list[Json]:
         return [_facts(key) for key in dkim_keys.of_domain(work, name)]
 
 
-def _seen(directory: Directory, domain: str, selectors: Sequence[str]) -> Json:
+def seen(directory: Directory, domain: str, selectors: Sequence[str]) -> Json:
     """The DNS shows these keys: older ones of their kinds are retired, and deleted once they were so for a week."""
     tenant, name = _owner(directory, domain)
     with directory.changing(tenant) as work:
@@ -127,5 +151,5 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "dkim.create": _create,
     "dkim.rotate": _rotate,
     "dkim.list": _list,
-    "dkim.seen": _seen,
+    "dkim.seen": seen,
 }

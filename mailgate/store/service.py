@@ -18,10 +18,14 @@ from mailgate.ipc.calls import (
     DirectoryChanged,
     Done,
     Failed,
+    GetNewKeys,
     GetSigningKeys,
     Hello,
+    KeysShown,
     Lease,
     NewEntry,
+    NewKey,
+    NewKeys,
     Note,
     PolicyChanged,
     Record,
@@ -138,9 +142,31 @@ class Service:
                 return await self._loop.run_in_executor(
                     self._directory_thread, dkim_keys.keys_of, self._directory, tenant, domain
                 )
+            case GetNewKeys():
+                return await self._new_keys()
+            case KeysShown(domain=domain, selectors=selectors):
+                await self._loop.run_in_executor(
+                    self._directory_thread, dkim_keys.seen, self._directory, domain, selectors
+                )
+                return Done()
             case Hello(role=role):
                 peer.role = role
                 return Welcome(self._boot_id, self._policies.current.encode())
+
+    async def _new_keys(self) -> NewKeys:
+        """Tenant by tenant, so that others get at the directory in between; one that can't be read is passed over."""
+        found: list[NewKey] = []
+        for tenant in tuple(self._directory.tenants):
+            days = self._policies.current.for_tenant(tenant.name).signing.rotate_days
+            if not days:
+                continue
+            try:
+                found += await self._loop.run_in_executor(
+                    self._directory_thread, dkim_keys.new_keys, self._directory, tenant.name, days
+                )
+            except MailgateError as error:
+                _log.warning("DKIM keys of tenant %s: %s", tenant.name, error)
+        return NewKeys(tuple(found))
 
     # Commit
 

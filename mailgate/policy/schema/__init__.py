@@ -12,6 +12,7 @@ from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
 from mailgate.policy.schema.section import Section
+from mailgate.policy.schema.signing import Signing
 from mailgate.policy.schema.transport import RouteRule, Transport, TransportClass
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Section",
     "SenderException",
     "Sending",
+    "Signing",
     "TenantPolicy",
     "Transport",
     "TransportClass",

@@ -14,6 +14,7 @@ from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
 from mailgate.policy.schema.section import Section
+from mailgate.policy.schema.signing import Signing
 from mailgate.policy.schema.transport import RouteRule, Transport
 from mailgate.policy.values import DefectName
 
@@ -39,6 +40,7 @@ class TenantPolicy(Section):
     routes: tuple[RouteRule, ...] = Field(default=(), description="Routes in their order.")
     inbound: tuple[InboundRoute, ...] = Field(default=(), description="Inbound routes in their order.")
     sending: Sending = Field(default_factory=Sending)
+    signing: Signing = Field(default_factory=Signing)
     retention: Retention = Field(default_factory=Retention)
 
 
