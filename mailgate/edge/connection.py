@@ -14,6 +14,7 @@ from aiosmtpd.proxy_protocol import get_proxy
 from aiosmtpd.smtp import SMTP
 
 from mailgate.edge import replies
+from mailgate.edge.client_certificate import ClientCertificate
 from mailgate.edge.data import ByteCheck, Receiver
 from mailgate.edge.limits import SessionLimits, network_of
 from mailgate.edge.lines import COMMAND_LINE_LIMIT, BadLine, LineBuffer
@@ -52,6 +53,7 @@ class Connection(SMTP):
         self.client = Client("")
         self.tenant = TenantName("")
         self.send_as: tuple[str, ...] = ()
+        self.certificate: ClientCertificate | None = None
         self.tx: Transaction | None = None
         self._lines = LineBuffer()
         self._receiver: Receiver | None = None

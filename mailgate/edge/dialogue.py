@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from mailgate.edge import replies, sasl
+from mailgate.edge import client_certificate, replies, sasl
 from mailgate.edge.connection import Connection, SessionEnd
 from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
 from mailgate.model.address import AddressError, parse_helo
@@ -140,6 +140,7 @@ class Dialogue(Connection):
         self.session.peer = (self.client.address, self.client.port)
         self.session.ssl = transport.get_extra_info("ssl_object")
         self.client = self._client_at(self.client.address, self.client.port)
+        self.certificate = client_certificate.shown(self.session.ssl)
 
     async def smtp_AUTH(self, argument: bytes) -> None:
         """RFC 4954. Every failure gets the same reply; the store takes care of equal time and back-off."""

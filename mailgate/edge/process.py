@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from mailgate.edge import client_certificate
 from mailgate.edge.connection import close_all
 from mailgate.edge.inspectors import Inspectors
 from mailgate.edge.limits import SessionLimits
@@ -92,6 +93,17 @@ class EdgeProcess:
     def _on_policy(self, encoded: bytes) -> None:
         self._snapshot = Snapshot.decode(encoded)
         self._limits = session_limits(self._snapshot)
+        self._ask_for_certificates(self._snapshot.asks_for_certificates)
+
+    def _ask_for_certificates(self, is_wanted: bool) -> None:
+        """On MX only: users have passwords. Nobody is asked in vain, since some old servers stumble over it."""
+        context = self._contexts.get("mx")
+        if context is None:
+            return
+        try:
+            client_certificate.ask(context, is_wanted)
+        except client_certificate.NotPossibleError as error:
+            _logger.error("servers of tenants are known by their address only", reason=str(error))
 
     def _policy(self) -> Snapshot:
         assert self._snapshot is not None

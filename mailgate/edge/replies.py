@@ -104,5 +104,9 @@ def bad_recipient(why: str) -> Reply:
     return Reply(501, "5.1.3", f"Bad recipient address: {why}")
 
 
+def bad_certificate(name: str, why: str) -> Reply:
+    return Reply(554, "5.7.8", _plain(f'The client certificate "{name}" {why}'))
+
+
 def chunk_taken(octets: int) -> Reply:
     return Reply(250, "2.0.0", f"{octets} octets received")

@@ -9,6 +9,7 @@ from mailgate.edge import parameters, replies
 from mailgate.edge.connection import SessionEnd
 from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
 from mailgate.edge.dialogue import Dialogue
+from mailgate.edge.origin import Origin, of_server
 from mailgate.edge.transaction import Transaction, new_queue_id
 from mailgate.edge.verify import Standing
 from mailgate.ipc.calls import Resolved
@@ -44,13 +45,13 @@ class Session(Dialogue):
             raise Refusal(replies.TOO_LARGE)
         if not self.edge.has_room(command.size):
             raise Refusal(replies.NO_ROOM)
-        tenant, direction = await self._origin(command.reverse_path)
+        origin = await self._origin(command.reverse_path)
         queue_id = new_queue_id(time.time())
         self.tx = Transaction(
             around=self.edge.around,
             queue_id=queue_id,
-            tenant=tenant,
-            direction=direction,
+            tenant=origin.tenant,
+            direction=origin.direction,
             client=self.client,
             reverse_path=str(command.reverse_path or ""),
             staging=self.edge.stage(queue_id),
@@ -59,6 +60,7 @@ class Session(Dialogue):
             ret=command.ret,
             envid=command.envid,
             requiretls=command.requiretls,
+            let_in_by=origin.let_in_by,
         )
         # a tenant that alone wants checks gets them at the end of the message: whose it is shows at RCPT only
         self.tx.check_sender(self.edge.around.policy().for_gateway.authentication.check)
@@ -68,20 +70,15 @@ class Session(Dialogue):
         if self.client.account and (sender is None or str(sender).lower() not in self.send_as):
             raise Refusal(replies.NOT_YOUR_ADDRESS)
 
-    async def _origin(self, sender: Address | None) -> tuple[TenantName, Direction]:
-        """Whose mail is it? A tenant's own if one of its users has logged in, or if its own server sends under one of
-        its domains; the null reverse-path has no domain, so it goes by a server that is one tenant's only."""
+    async def _origin(self, sender: Address | None) -> Origin:
         if self.client.account:
-            return self.tenant, Direction.OUTBOUND
-        owners = self.edge.around.policy().senders_at(self.client.address)
-        if not owners:
-            return self.tenant, Direction.INBOUND
-        if sender is None:
-            owner = next(iter(owners)) if len(owners) == 1 else ""
-        else:
-            found = await self._resolve(sender)
-            owner = found.tenant if found.kind != "disabled" else ""
-        return (TenantName(owner), Direction.OUTBOUND) if owner in owners else (self.tenant, Direction.INBOUND)
+            return Origin(self.tenant, Direction.OUTBOUND)
+        policy = self.edge.around.policy()
+        return await of_server(policy, self.client.address, self.certificate, sender, self._owner, time.time())
+
+    async def _owner(self, address: Address) -> str:
+        found = await self._resolve(address)
+        return found.tenant if found.kind != "disabled" else ""
 
     async def _resolve(self, address: Address) -> Resolved:
         try:

@@ -73,6 +73,7 @@ class Transaction:
     ret: Literal["", "FULL", "HDRS"] = ""
     envid: str = ""
     requiretls: bool = False
+    let_in_by: str = ""
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
@@ -148,14 +149,14 @@ class Transaction:
 
 async def stage(tx: Transaction) -> None:
     """The whole message is here: is it one that can be kept?"""
-    wishes = {"requiretls": True} if tx.requiretls else {}
+    more = {"requiretls": tx.requiretls, "let_in_by": tx.let_in_by}
     tx.record(
         "received",
         size=tx.staging.size,
         client=tx.client.address,
         helo=tx.client.helo,
         tls=tx.client.tls_version,
-        **wishes,
+        **{name: value for name, value in more.items() if value},
     )
     if tx.staging.is_too_large:
         raise Refusal(replies.TOO_LARGE)

@@ -53,6 +53,7 @@ def document(policy: EffectivePolicy) -> dict[str, Any]:
         ],
         "exceptions": [each.model_dump(mode="json", exclude_unset=True) for each in policy.exceptions],
         "routes": [route.model_dump(mode="json", exclude_unset=True) for route in policy.routes],
+        "certificates": [each.model_dump(mode="json", exclude_unset=True) for each in policy.sending.certificates],
         "inbound": [route.model_dump(mode="json", exclude_unset=True) for route in policy.inbound],
     }
 
@@ -65,8 +66,9 @@ def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
     yield "scanning.scanner_down", policy.scanner_down.value
     for section in ("unscanned", "authentication", "transport", "sending", "signing", "retention"):
         for name, value in getattr(policy, section):
-            if not isinstance(value, dict):
+            if not isinstance(value, dict) and name != "certificates":
                 yield f"{section}.{name}", _plain(value)
+    yield "sending.certificates", ", ".join(each.name for each in policy.sending.certificates)
     for pattern, wanted in sorted(policy.transport.classes.items()):
         yield f"transport.classes.{pattern}", wanted.value
     for name, action in sorted(policy.defects.items()):

@@ -21,12 +21,17 @@ from mailgate.policy.schema import (
     Section,
     SenderException,
     Sending,
+    SendingCertificate,
     TenantPolicy,
     Transport,
 )
 from mailgate.policy.toml_lines import KeyPath
 from mailgate.policy.values import format_size
 
+_LISTS: tuple[KeyPath, ...] = (
+    *(("attachments",), ("routes",), ("inbound",), ("exceptions",)),
+    ("sending", "certificates"),
+)
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -68,7 +73,7 @@ def wording(error: ErrorDetails, schema: type[TenantPolicy]) -> str:
         return f"{dotted(path)}: unknown key; {_advice_on_unknown(path, schema)}"
     if error["type"] == "missing":
         return f"{dotted(path[:-1])}: {path[-1]} is missing; add it: {_meaning(str(path[-1]))}"
-    if error["type"] in ("no_condition", "login", "tenants_only"):
+    if error["type"] in ("no_condition", "login", "tenants_only", "pin"):
         return f"{dotted(path)}: {error['msg']}"
     return f"{dotted(path)}: {_shown(error['input'])} {_what_is_wrong(error, path)}"
 
@@ -82,11 +87,11 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         bound = context["ge" if least else "le"]
         size = f" ({format_size(bound)})" if bound >= 1024 and bound % 1024 == 0 else ""
         return f"is too {'small' if least else 'large'}; at {'least' if least else 'most'} {bound}{size}"
-    if kind == "tuple_type" and path in (("attachments",), ("routes",), ("inbound",), ("exceptions",)):
-        return f"is not a list of rules; begin each rule with a line [[{path[0]}]]"
+    if kind == "tuple_type" and path in _LISTS:
+        return f"is not a list of rules; begin each rule with a line [[{dotted(path)}]]"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is not a table; write [{dotted(path)}] on a line of its own and the keys below it"
-    if kind in ("size", "address", "network", "defect"):
+    if kind in ("size", "address", "network", "defect", "fingerprint"):
         return str(error["msg"])
     plain = {
         "int_type": "is not a whole number; write it without quotes",
@@ -121,13 +126,15 @@ def _keys(schema: type[Section], path: KeyPath = ()) -> Iterator[tuple[str, str]
         yield from _keys(AttachmentRule, ("attachments", 0))
         yield from _keys(RouteRule, ("routes", 0))
         yield from _keys(InboundRoute, ("inbound", 0))
+        yield from _keys(SendingCertificate, ("sending", "certificates", 0))
         yield from _keys(SenderException, ("exceptions", 0))
 
 
 def _home(path: KeyPath) -> str:
     if not path:
         return "at the top of the file"
-    return f"in [[{path[0]}]]" if len(path) > 1 else f"in [{path[0]}]"
+    name = ".".join(step for step in path if isinstance(step, str))
+    return f"in [[{name}]]" if isinstance(path[-1], int) else f"in [{name}]"
 
 
 def _meaning(key: str) -> str:
@@ -140,6 +147,7 @@ def _meaning(key: str) -> str:
         RouteRule,
         InboundRoute,
         Sending,
+        SendingCertificate,
         GatewayPolicy,
     ):
         for name, field in section.model_fields.items():

@@ -23,6 +23,7 @@ from mailgate.policy.schema import (
     Section,
     SenderException,
     Sending,
+    SendingCertificate,
     Signing,
     TenantPolicy,
     Transport,
@@ -42,6 +43,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[[routes]]", RouteRule),
     ("[[inbound]]", InboundRoute),
     ("[sending]", Sending),
+    ("[[sending.certificates]]", SendingCertificate),
     ("[signing]", Signing),
     ("[retention]", Retention),
 )
@@ -152,6 +154,11 @@ minimum = "encrypted"
 
 [sending]
 networks = "192.0.2.25"
+
+[[sending.certificates]]
+name = "server in Hamburg"
+sha256 = "5F:A6:0C:6E:9D:4A:31:1D:8B:9C:52:0E:77:43:A1:8F:2B:D4:90:66:3E:C8:15:7A:F0:24:B9:6D:11:83:5C:E2"
+domain = "hamburg.acme.example"
 ```
 """
 

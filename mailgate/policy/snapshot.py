@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from mailgate.model.errors import MailgateError
 from mailgate.policy.effective import EffectivePolicy, effective_policy
-from mailgate.policy.schema import GatewayPolicy, TenantPolicy
+from mailgate.policy.schema import GatewayPolicy, SendingCertificate, TenantPolicy
 
 
 class SnapshotError(MailgateError):
@@ -60,6 +60,19 @@ class Snapshot(BaseModel):
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
             ip = ip.ipv4_mapped
         return frozenset(tenant for network, tenant in self._networks if ip in network)
+
+    @cached_property
+    def _certificates(self) -> tuple[tuple[str, SendingCertificate], ...]:
+        return tuple((name, each) for name, own in sorted(self.tenants.items()) for each in own.sending.certificates)
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether a client certificate could let anybody in."""
+        return bool(self._certificates)
+
+    def senders_with(self, sha256: str, public_key: str) -> tuple[tuple[str, SendingCertificate], ...]:
+        """Tenants that know a server of theirs by this certificate or its key (both in hexadecimal, small letters)."""
+        return tuple((tenant, each) for tenant, each in self._certificates if each.fits(sha256, public_key))
 
     @property
     def for_gateway(self) -> EffectivePolicy:

@@ -18,6 +18,7 @@ ANY_OTHER_DEFECT = "*"  # in place of a name
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _SIZE = re.compile(r"([0-9]{1,12}) ?([a-z]*)", re.IGNORECASE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _WIDEST = {4: 8, 6: 16}  # bits of the prefix, by version
 _SIZE_SCHEMA = {
     "anyOf": [
@@ -74,6 +75,14 @@ def _defect(value: str) -> str:
     return value
 
 
+def _fingerprint(value: str) -> str:
+    """Hexadecimal in small letters, from what people and programs write, such as `AB:CD:…`."""
+    plain = value.lower().replace(":", "")
+    if _SHA256.fullmatch(plain) is None:
+        raise PydanticCustomError("fingerprint", "is not a SHA-256 fingerprint; write its 64 hexadecimal digits")
+    return plain
+
+
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -121,11 +130,11 @@ _OwnDomain = Annotated[
     str,
     StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=255, to_lower=True),
 ]
-OwnDomains = Annotated[
+OwnDomainSet = Annotated[
     tuple[_OwnDomain, ...],
-    Field(min_length=1),
     BeforeValidator(_listed, json_schema_input_type=_OwnDomain | tuple[_OwnDomain, ...]),
 ]
+OwnDomains = Annotated[OwnDomainSet, Field(min_length=1)]
 DomainSet = Annotated[
     tuple[DomainPattern, ...],
     BeforeValidator(_listed, json_schema_input_type=DomainPattern | tuple[DomainPattern, ...]),
@@ -135,6 +144,7 @@ HostPort = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=262)
 ]
 IpAddress = Annotated[str, AfterValidator(_address), Field(examples=["192.0.2.25"])]
+Fingerprint = Annotated[str, StringConstraints(max_length=128), AfterValidator(_fingerprint)]
 _Network = Annotated[str, AfterValidator(_network), Field(examples=["192.0.2.0/24"])]
 Networks = Annotated[
     tuple[_Network, ...], BeforeValidator(_listed, json_schema_input_type=_Network | tuple[_Network, ...])

@@ -128,7 +128,11 @@ def _plainly(facts: Facts) -> str:
 
 def _received(facts: Facts) -> str:
     tls = f", {facts['tls']}" if facts.get("tls") else ", without TLS"
-    return f"{facts.get('size', '?')} bytes from {facts.get('client', '?')} ({facts.get('helo', '?')}){tls}"
+    wish = ", REQUIRETLS" if facts.get("requiretls") else ""
+    let_in = f", let in by {facts['let_in_by']}" if facts.get("let_in_by") else ""
+    return (
+        f"{facts.get('size', '?')} bytes from {facts.get('client', '?')} ({facts.get('helo', '?')}){tls}{wish}{let_in}"
+    )
 
 
 def _inspected(facts: Facts) -> str:

@@ -28,6 +28,7 @@ from mailgate.model.verdict import Inspection, PartReport, Verdict
 from mailgate.policy.schema import GatewayPolicy, TenantPolicy
 from mailgate.policy.snapshot import Snapshot
 from tests.relay.harness import FakeNames
+from tests.support.certificates import Issued
 
 PEOPLE = {
     "bob@acme.example": ("acme", "m-bob"),
@@ -139,10 +140,13 @@ class Client:
         await self.ask("DATA", 354)
         return await self.ask(body + (b"." if body.endswith(b"\r\n") else b"\r\n."), code)
 
-    async def start_tls(self) -> None:
+    async def start_tls(self, shown: Issued | None = None) -> None:
+        """`shown`: the client's own certificate."""
         await self.ask("STARTTLS", 220)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if shown is not None:
+            context.load_cert_chain(shown.chain, shown.key)
         await self.writer.start_tls(context)
 
     async def log_in(self, login: str = "bob@acme.example") -> None:

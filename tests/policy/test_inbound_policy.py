@@ -10,6 +10,8 @@ from mailgate.policy.loader import PolicyErrors, load
 from mailgate.policy.schema import InboundProtocol
 from tests.policy.making import SIZE_LIMIT, policy, snapshot
 
+FINGERPRINT = ":".join(["AB", "cd"] * 16)
+PIN = '[[sending.certificates]]\nname = "s"\n{}\n'
 ROUTE = '[[inbound]]\ndomain = "{}"\nserver = "{}:25"\n'
 
 
@@ -46,6 +48,21 @@ def test_who_sends_from_an_address(address: str, tenants: set[str]) -> None:
     assert type(found).decode(found.encode()).senders_at(address) == tenants
 
 
+def test_who_sends_with_a_certificate() -> None:
+    plain = "abcd" * 16
+    found = snapshot(
+        acme=PIN.format(f'sha256 = "{FINGERPRINT}"\ndomain = "*.acme.example"'),
+        globex=PIN.format(f'public_key = "{plain}"'),
+    )
+    assert found.asks_for_certificates and not snapshot(acme="").asks_for_certificates
+    for each in (found, type(found).decode(found.encode())):
+        ((tenant, pinned),) = each.senders_with(plain, "")
+        assert tenant == "acme"
+        assert [pinned.covers(domain) for domain in ("acme.example", "a.acme.example", "")] == [False, True, True]
+        assert [tenant for tenant, _ in each.senders_with("", plain)] == ["globex"]
+        assert not each.senders_with("", "")
+
+
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
@@ -56,6 +73,16 @@ def test_who_sends_from_an_address(address: str, tenants: set[str]) -> None:
         ("tenants/acme.toml", '[[inbound]]\ndomain = "acme.example"', "server is missing; add it"),
         ("tenants/acme.toml", '[inbound]\ndomain = "acme.example"', "begin each rule with a line [[inbound]]"),
         ("gateway.toml", '[sending]\nnetworks = ["192.0.2.1"]', "sending: belongs in a tenant's file"),
+        ("gateway.toml", PIN.format(f'sha256 = "{FINGERPRINT}"'), "sending: belongs in a tenant's file"),
+        ("tenants/acme.toml", PIN.format('sha256 = "ab:cd"'), '"ab:cd" is not a SHA-256 fingerprint'),
+        ("tenants/acme.toml", PIN.format(""), "sending.certificates[1]: needs sha256 or public_key"),
+        ("tenants/acme.toml", PIN.format("sha = 1"), "did you mean sha256?"),
+        ("tenants/acme.toml", "[sending.certificates]", "begin each rule with a line [[sending.certificates]]"),
+        (
+            "tenants/acme.toml",
+            PIN.format(f'sha256 = "{FINGERPRINT}"\npublic_key = "{FINGERPRINT}"'),
+            "sending.certificates[1]: needs sha256 or public_key",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, file: str, text: str, message: str) -> None:

@@ -64,6 +64,7 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
 proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
 virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
@@ -75,9 +76,9 @@ postlog unix-dgram n - n - 1 postlogd
 
 class PostfixHop:
     """Needs root. `offered`, `required`, `none` and `deferring` are ports on `address`; what it takes for `domains`
-    lies in one Maildir."""
+    lies in one Maildir. `more` is added to main.cf."""
 
-    def __init__(self, root: Path, identity: Issued, domains: str, address: str = "127.0.0.1") -> None:
+    def __init__(self, root: Path, identity: Issued, domains: str, address: str = "127.0.0.1", more: str = "") -> None:
         self.root = root
         self.address = address
         self.offered, self.required, self.none, self.deferring = (free_port() for _ in range(4))
@@ -101,7 +102,7 @@ class PostfixHop:
             "none": self.none,
             "deferring": self.deferring,
         }
-        (root / "etc" / "main.cf").write_text(_MAIN.format(**values))
+        (root / "etc" / "main.cf").write_text(_MAIN.format(**values) + more)
         (root / "etc" / "master.cf").write_text(_SERVICES.format(**values))
 
     def start(self) -> None:

@@ -7,11 +7,12 @@ A tenant's file holds only differences: pydantic keeps which fields were given; 
 from mailgate.policy.schema.attachments import AttachmentRule
 from mailgate.policy.schema.authentication import Authentication, SenderException
 from mailgate.policy.schema.files import GatewayPolicy, TenantPolicy, built_in
-from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute, Sending
+from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
 from mailgate.policy.schema.section import Section
+from mailgate.policy.schema.sending import Sending, SendingCertificate
 from mailgate.policy.schema.signing import Signing
 from mailgate.policy.schema.transport import RouteRule, Transport, TransportClass
 
@@ -30,6 +31,7 @@ __all__ = [
     "Section",
     "SenderException",
     "Sending",
+    "SendingCertificate",
     "Signing",
     "TenantPolicy",
     "Transport",

@@ -9,11 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from mailgate.policy.schema.attachments import AttachmentRule
 from mailgate.policy.schema.authentication import Authentication, SenderException
-from mailgate.policy.schema.inbound import InboundRoute, Sending
+from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
 from mailgate.policy.schema.section import Section
+from mailgate.policy.schema.sending import Sending
 from mailgate.policy.schema.signing import Signing
 from mailgate.policy.schema.transport import RouteRule, Transport
 from mailgate.policy.values import DefectName
@@ -52,7 +53,7 @@ class GatewayPolicy(TenantPolicy):
     @field_validator("sending")
     @classmethod
     def _is_for_tenants(cls, sending: Sending) -> Sending:
-        if sending.networks:
+        if sending.networks or sending.certificates:
             raise PydanticCustomError(
                 "tenants_only", "belongs in a tenant's file, since it says whose servers they are"
             )

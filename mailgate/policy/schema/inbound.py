@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mailgate.model.level import TransportLevel
 from mailgate.policy.schema.section import Section
-from mailgate.policy.values import Flag, HostPort, Networks, OwnDomains
+from mailgate.policy.values import Flag, HostPort, OwnDomains
 
 
 class InboundProtocol(enum.StrEnum):
@@ -41,15 +41,4 @@ class InboundRoute(Section):
         default=TransportLevel.PLAINTEXT,
         description="The least private level on the way to the server, as in `transport.minimum`, which does not "
         "count here.",
-    )
-
-
-class Sending(Section):
-    """Servers of the tenant that send through the gateway. From these addresses MX takes mail to everybody if its
-    reverse-path is at one of the tenant's domains (or null, where the address is in the list of one tenant only)."""
-
-    networks: Networks = Field(
-        default=(),
-        description='Addresses or ranges such as `"192.0.2.0/24"`, only in a tenant\'s file. Name those that '
-        "nobody else can send from.",
     )
