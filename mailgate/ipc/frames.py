@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from mailgate.ipc.calls import Answer, Failed, Push, Request
 from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UnavailableError, UserError
 
 HEAD = struct.Struct("!II")
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 LONGEST_FRAME = 64 << 20
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,9 +66,11 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.role = ""
+        self.uid: int | None = None  # the account on the other end, as the kernel tells it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        self.uid = _uid_behind(transport)
         self._peers.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,6 +101,15 @@ class Peer(asyncio.Protocol):
     def push(self, message: Push) -> None:
         if self._transport is not None:
             self._transport.write(frame(0, message))
+
+
+def _uid_behind(transport: asyncio.BaseTransport) -> int | None:
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    uid: int = _CREDENTIALS.unpack(credentials)[1]
+    return uid
 
 
 class Calls(asyncio.Protocol):

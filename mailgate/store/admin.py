@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
+import pwd
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,47 +13,62 @@ from typing import Any
 from mailgate.model.errors import UserError
 from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
-from mailgate.store import admin_groups, admin_mailboxes, admin_tenancy, dkim_keys, spool_commands
+from mailgate.store import admin_audit, admin_groups, admin_mailboxes, admin_tenancy, dkim_keys, spool_commands
 from mailgate.store.desk import Desk
 from mailgate.store.opening import open_spool
 from mailgate.store.policies import Policies
+from mailgate.tenancy.acting import Acting, on_behalf_of
 from mailgate.tenancy.directory import Directory
 
 
-def run(handler: Callable[..., Any], command: str, arguments: dict[str, Any]) -> Any:
-    """UserError where the arguments don't fit the command."""
+def run(handler: Callable[..., Any], command: str, arguments: dict[str, Any], actor: str) -> Any:
+    """UserError where the arguments don't fit the command. `actor`: who gave it, for the audit log."""
     try:
         inspect.signature(handler).bind(**arguments)
     except TypeError as error:
         raise UserError(f"{command}: {error}") from error
-    return handler(**arguments)
+    reason = arguments.get("reason", "")
+    with on_behalf_of(Acting(actor, secrets.token_hex(8), reason if isinstance(reason, str) else "")):
+        return handler(**arguments)
 
 
 def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> Any:
     """Without a gateway: the caller holds the lock of the data directory. UserError for an unknown command."""
-    if command in spool_commands.NAMES:
-        return _run_on_spool(settings, command, arguments)
+    actor = account_name(os.geteuid())
     directory = open_directory(settings, time.time)
     try:
+        if command in spool_commands.NAMES:
+            return _run_on_spool(settings, directory, command, arguments, actor)
         handler = on_directory(directory).get(command)
         if handler is None:
             raise UserError(f"there is no command {command!r}")
-        return run(handler, command, arguments)
+        return run(handler, command, arguments, actor)
     finally:
         directory.close()
+
+
+def account_name(uid: int | None) -> str:
+    """An account of this machine as the audit log tells it."""
+    if uid is None:
+        return "account unknown"
+    try:
+        return f"account {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"account {uid}"
 
 
 def on_directory(directory: Directory) -> dict[str, Callable[..., Any]]:
     """Command name -> handler, of all commands on tenants and what is theirs."""
     on_people = admin_tenancy.handlers(directory) | admin_groups.handlers(directory)
-    return on_people | admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
+    on_mailboxes = admin_mailboxes.handlers(directory)
+    return on_people | on_mailboxes | dkim_keys.handlers(directory) | admin_audit.handlers(directory)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:
     return Directory(settings.data_dir, clock, settings.master_key_file, settings.hostname)
 
 
-def _run_on_spool(settings: Settings, command: str, arguments: dict[str, Any]) -> Any:
+def _run_on_spool(settings: Settings, directory: Directory, command: str, arguments: dict[str, Any], actor: str) -> Any:
     spool = open_spool(settings)
     now = time.time()
 
@@ -73,7 +91,8 @@ def _run_on_spool(settings: Settings, command: str, arguments: dict[str, Any]) -
             wake=lambda: None,
             policy=lambda: policies().current,
             reload=reload,
+            note=directory.note_deed,
         )
-        return run(spool_commands.handlers(desk)[command], command, arguments)
+        return run(spool_commands.handlers(desk)[command], command, arguments, actor)
     finally:
         spool.close()

@@ -25,12 +25,16 @@ def _add(directory: Directory, tenant: str, name: str, users: Sequence[str] = ()
         group = groups.add_group(work, name)
         for login in dict.fromkeys(users):
             groups.add_member(work, group, people.find_user(work, login))
+        work.audit("group.add", group.name, None, _members(work, group))
         return _facts(work, group)
 
 
 def _remove(directory: Directory, tenant: str, name: str) -> str:
     with directory.changing(tenant) as work:
-        return groups.remove_group(work, name).name
+        before = _members(work, groups.find_group(work, name))
+        removed = groups.remove_group(work, name).name
+        work.audit("group.remove", removed, before)
+        return removed
 
 
 def _list(directory: Directory, tenant: str) -> list[Json]:
@@ -41,15 +45,24 @@ def _list(directory: Directory, tenant: str) -> list[Json]:
 def _member_add(directory: Directory, tenant: str, name: str, user: str) -> Json:
     with directory.changing(tenant) as work:
         group = groups.find_group(work, name)
+        before = _members(work, group)
         groups.add_member(work, group, people.find_user(work, user))
+        work.audit("group.member.add", group.name, before, _members(work, group))
         return _facts(work, group)
 
 
 def _member_remove(directory: Directory, tenant: str, name: str, user: str) -> Json:
     with directory.changing(tenant) as work:
         group = groups.find_group(work, name)
+        before = _members(work, group)
         groups.remove_member(work, group, people.find_user(work, user))
+        work.audit("group.member.remove", group.name, before, _members(work, group))
         return _facts(work, group)
+
+
+def _members(work: Work, group: Group) -> Json:
+    """For the audit log."""
+    return {"members": groups.members_of(work, group.id)}
 
 
 def _facts(work: Work, group: Group) -> Json:

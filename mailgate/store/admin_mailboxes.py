@@ -25,6 +25,7 @@ def _add(directory: Directory, tenant: str, address: str, users: Sequence[str] =
         mailbox = mailboxes.add_mailbox(work, address, MailboxKind.SHARED)
         for login in users:
             assignments.assign(work, mailbox, people.find_user(work, login), DEFAULT)
+        work.audit("mailbox.add", mailbox.address, None, {"id": mailbox.id} | _holders(work, mailbox))
         return _facts(work, mailbox)
 
 
@@ -48,14 +49,18 @@ def _assign(directory: Directory, mailbox: str, user: str, rights: str = "") -> 
     granted = parse_rights(rights) if rights else DEFAULT
     with directory.changing(directory.tenant_of(mailbox)) as work:
         found = mailboxes.find_mailbox(work, mailbox)
+        before = _holders(work, found)
         assignments.assign(work, found, people.find_user(work, user), granted)
+        work.audit("mailbox.assign", found.address, before, _holders(work, found))
         return _facts(work, found)
 
 
 def _unassign(directory: Directory, mailbox: str, user: str) -> Json:
     with directory.changing(directory.tenant_of(mailbox)) as work:
         found = mailboxes.find_mailbox(work, mailbox)
+        before = _holders(work, found)
         assignments.unassign(work, found, people.find_user(work, user))
+        work.audit("mailbox.unassign", found.address, before, _holders(work, found))
         return _facts(work, found)
 
 
@@ -64,18 +69,27 @@ def _rights(directory: Directory, mailbox: str, user: str, rights: str) -> Json:
     granted = parse_rights(rights)
     with directory.changing(directory.tenant_of(mailbox)) as work:
         found = mailboxes.find_mailbox(work, mailbox)
+        before = _holders(work, found)
         assignments.set_rights(work, found, people.find_user(work, user), granted)
+        work.audit("mailbox.rights", found.address, before, _holders(work, found))
         return _facts(work, found)
 
 
 def _state(state: MailboxState, directory: Directory, mailbox: str) -> str:
     with directory.changing(directory.tenant_of(mailbox)) as work:
-        return mailboxes.set_state(work, mailbox, state).address
+        before = mailboxes.find_mailbox(work, mailbox).state
+        found = mailboxes.set_state(work, mailbox, state)
+        action = "mailbox.enable" if state is MailboxState.ACTIVE else "mailbox.disable"
+        work.audit(action, found.address, {"state": before}, {"state": state})
+        return found.address
 
 
 def _remove(directory: Directory, mailbox: str) -> str:
     with directory.changing(directory.tenant_of(mailbox)) as work:
-        return mailboxes.remove_mailbox(work, mailbox).address
+        before = _holders(work, mailboxes.find_mailbox(work, mailbox))
+        removed = mailboxes.remove_mailbox(work, mailbox)
+        work.audit("mailbox.remove", removed.address, {"id": removed.id} | before)
+        return removed.address
 
 
 def _facts(work: Work, mailbox: Mailbox) -> Json:
@@ -91,6 +105,11 @@ def _facts(work: Work, mailbox: Mailbox) -> Json:
         "path": str(work.folders.maildir(mailbox.id)),
         "created_at": mailbox.created_at,
     }
+
+
+def _holders(work: Work, mailbox: Mailbox) -> Json:
+    """For the audit log: who may do what."""
+    return {"holders": {login: rights.letters for login, rights in assignments.holders(work, mailbox.id)}}
 
 
 def _rights_facts(rights: Rights) -> Json:

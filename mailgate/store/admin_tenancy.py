@@ -64,7 +64,9 @@ def _domain_remove(directory: Directory, tenant: str, domain: str) -> str:
 
 def _user_add(directory: Directory, tenant: str, login: str, password: str) -> Json:
     with directory.changing(tenant) as work:
-        return _user_facts(work, people.add_user(work, login, password))
+        user = _user_facts(work, people.add_user(work, login, password))
+        work.audit("user.add", user["login"], None, {"id": user["id"], "mailboxes": user["mailboxes"]})
+        return user
 
 
 def _user_list(directory: Directory, tenant: str) -> list[Json]:
@@ -74,25 +76,38 @@ def _user_list(directory: Directory, tenant: str) -> list[Json]:
 
 def _user_passwd(directory: Directory, login: str, password: str) -> str:
     with directory.changing(directory.tenant_of(login)) as work:
-        return people.set_password(work, login, password).login
+        before = people.find_user(work, login).password_changed_at
+        user = people.set_password(work, login, password)
+        changed = {"password_changed_at": user.password_changed_at}
+        work.audit("user.passwd", user.login, {"password_changed_at": before}, changed)
+        return user.login
 
 
 def _user_state(state: UserState, directory: Directory, login: str) -> str:
     with directory.changing(directory.tenant_of(login)) as work:
-        return people.set_state(work, login, state).login
+        before = people.find_user(work, login).state
+        user = people.set_state(work, login, state)
+        action = "user.enable" if state is UserState.ACTIVE else "user.disable"
+        work.audit(action, user.login, {"state": before}, {"state": state})
+        return user.login
 
 
 def _user_role(directory: Directory, login: str, role: str) -> str:
     if role not in list(UserRole):
         raise UserError(f"role {role!r}: give {' or '.join(UserRole)}")
     with directory.changing(directory.tenant_of(login)) as work:
-        return people.set_role(work, login, UserRole(role)).login
+        before = people.find_user(work, login).role
+        user = people.set_role(work, login, UserRole(role))
+        work.audit("user.role", user.login, {"role": before}, {"role": role})
+        return user.login
 
 
 def _user_remove(directory: Directory, login: str) -> Json:
     """`kept`: the mailboxes that are switched off now because nobody else uses them; their mail stays."""
     with directory.changing(directory.tenant_of(login)) as work:
+        before = [mailbox.address for mailbox in assignments.assigned_to(work, people.find_user(work, login).id)]
         user, kept = people.remove_user(work, login)
+        work.audit("user.remove", user.login, {"id": user.id, "mailboxes": before}, {"switched_off": kept})
         return {"login": user.login, "kept": kept}
 
 
@@ -100,7 +115,9 @@ def _alias_add(directory: Directory, tenant: str, address: str, targets: Sequenc
     with directory.changing(tenant) as work:
         found = [mailboxes.find_mailbox(work, target) for target in targets]
         alias = aliases.add_alias(work, address, found)
-        return {"address": alias, "mailboxes": sorted({mailbox.address for mailbox in found})}
+        targets = sorted({mailbox.address for mailbox in found})
+        work.audit("alias.add", alias, None, {"mailboxes": targets})
+        return {"address": alias, "mailboxes": targets}
 
 
 def _alias_list(directory: Directory, tenant: str) -> list[Json]:
@@ -110,7 +127,10 @@ def _alias_list(directory: Directory, tenant: str) -> list[Json]:
 
 def _alias_remove(directory: Directory, address: str) -> str:
     with directory.changing(directory.tenant_of(address)) as work:
-        return aliases.remove_alias(work, address)
+        before = dict(aliases.list_aliases(work)).get(work.known_address(address), [])
+        alias = aliases.remove_alias(work, address)
+        work.audit("alias.remove", alias, {"mailboxes": before})
+        return alias
 
 
 def _tenant_facts(tenant: Tenant) -> Json:

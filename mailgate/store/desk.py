@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from mailgate.model.envelope import Envelope
+from mailgate.model.envelope import Envelope, TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError, UserError
 from mailgate.model.outcome import State
 from mailgate.model.verdict import Inspection
@@ -33,6 +33,11 @@ class Write(Protocol):
     def __call__(self, apply: Callable[[SpoolStore], T], synced: Callable[[T], None] | None = None) -> T: ...
 
 
+NoteDeed = Callable[[TenantName, str, str, Json], None]
+"""Tenant, action, object, facts: notes in the audit log of the tenant (of the gateway, where it is empty) what is about
+to be done."""
+
+
 def _no_inspectors(content: bytes | Path, envelope: Envelope) -> Inspection:
     raise UnavailableError("nothing can be scanned while the gateway does not run: start it with `mailgate serve`")
 
@@ -40,7 +45,8 @@ def _no_inspectors(content: bytes | Path, envelope: Envelope) -> Inspection:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """`wake`: the queue has something to do now. `reload` publishes the policy folder. `inspect` scans a kept message
-    again; UnavailableError where that can't be done."""
+    again; UnavailableError where that can't be done. Spool and audit logs share no transaction, so that `note` comes
+    first: nothing is done to mail without an entry."""
 
     write: Write
     listing: Listing
@@ -49,6 +55,7 @@ class Desk:
     wake: Callable[[], None]
     policy: Callable[[], Snapshot]
     reload: Callable[[], Snapshot]
+    note: NoteDeed
     inspect: Callable[[bytes | Path, Envelope], Inspection] = _no_inspectors
 
 

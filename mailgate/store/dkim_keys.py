@@ -14,6 +14,7 @@ from mailgate.senderauth import signing_key
 from mailgate.tenancy import addresses, dkim_keys
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import DkimKey
+from mailgate.tenancy.work import Work
 
 KEPT_SECONDS = 7 * 86_400.0  # a retired key's record is still asked for while signed mail is under way
 
@@ -64,23 +65,28 @@ def new_keys(directory: Directory, tenant: str, rotate_days: int) -> tuple[NewKe
 def _create(directory: Directory, domain: str) -> list[Json]:
     """The first keys of a domain, one of each kind."""
     tenant, name = _owner(directory, domain)
-    with directory.reading(tenant) as work:
+    content_key = directory.content_key(tenant)
+    with directory.changing(tenant) as work:
         if any(key.retired_at is None for key in dkim_keys.of_domain(work, name)):
             raise ConflictError(f"{name} has DKIM keys already; make new ones by `mailgate dkim rotate {name}`")
-    return _add_pair(directory, tenant, name)
+        made = _add_pair(work, content_key, name)
+        work.audit("dkim.create", name, None, {"selectors": [key["selector"] for key in made]})
+        return made
 
 
 def _rotate(directory: Directory, domain: str) -> list[Json]:
     """New keys beside those in use. What waits already is given once more, so that a rotation can be taken up again."""
     tenant, name = _owner(directory, domain)
+    content_key = directory.content_key(tenant)
     with directory.changing(tenant) as work:
-        dkim_keys.delete_retired(work, name, work.now - KEPT_SECONDS)
+        deleted = dkim_keys.delete_retired(work, name, work.now - KEPT_SECONDS)
         in_use = [key for key in dkim_keys.of_domain(work, name) if key.retired_at is None]
-        kinds = {key.kind for key in in_use}
         waiting = [_facts(key) for key in _waiting(in_use)]
-    if len(waiting) == len(kinds) and waiting:
-        return waiting
-    return _add_pair(directory, tenant, name)
+        is_under_way = waiting and len(waiting) == len({key.kind for key in in_use})
+        made = [] if is_under_way else _add_pair(work, content_key, name)
+        if made or deleted:
+            work.audit("dkim.rotate", name, {"deleted": deleted}, {"selectors": [key["selector"] for key in made]})
+        return made or waiting
 
 
 def _waiting(in_use: Sequence[DkimKey]) -> list[DkimKey]:
@@ -88,16 +94,14 @@ def _waiting(in_use: Sequence[DkimKey]) -> list[DkimKey]:
     return [key for key in in_use if any(o.kind == key.kind and o.created_at < key.created_at for o in in_use)]
 
 
-def _add_pair(directory: Directory, tenant: str, domain: str) -> list[Json]:
-    content_key = directory.content_key(tenant)
-    with directory.changing(tenant) as work:
-        taken = {key.selector for key in dkim_keys.of_domain(work, domain)}
-        made = []
-        for letter, new in (("r", signing_key.new_rsa), ("e", signing_key.new_ed25519)):
-            key, selector = new(), _free_selector(letter, work.now, taken)
-            added = dkim_keys.add(work, content_key, domain, selector, key.kind, key.encode(), key.record)
-            made.append(_facts(added))
-        return made
+def _add_pair(work: Work, content_key: bytes, domain: str) -> list[Json]:
+    taken = {key.selector for key in dkim_keys.of_domain(work, domain)}
+    made = []
+    for letter, new in (("r", signing_key.new_rsa), ("e", signing_key.new_ed25519)):
+        key, selector = new(), _free_selector(letter, work.now, taken)
+        added = dkim_keys.add(work, content_key, domain, selector, key.kind, key.encode(), key.record)
+        made.append(_facts(added))
+    return made
 
 
 def _free_selector(letter: str, now: float, taken: set[str]) -> str:
@@ -122,7 +126,10 @@ def seen(directory: Directory, domain: str, selectors: Sequence[str]) -> Json:
     with directory.changing(tenant) as work:
         retired = [each for selector in selectors for each in dkim_keys.retire_older(work, name, selector)]
         deleted = dkim_keys.delete_retired(work, name, work.now - KEPT_SECONDS)
-    return {"retired": retired, "deleted": deleted}
+        changed = {"retired": retired, "deleted": deleted}
+        if retired or deleted:
+            work.audit("dkim.seen", name, None, changed)
+    return changed
 
 
 def _owner(directory: Directory, domain: str) -> tuple[str, str]:

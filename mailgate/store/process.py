@@ -161,6 +161,7 @@ def _desk(around: Surroundings, service: Service, rescan: Rescan, loop: asyncio.
         wake=around.wake,
         policy=around.policy,
         reload=service.reload,
+        note=service.note_deed,
         inspect=inspect,
     )
 
@@ -181,7 +182,13 @@ async def _sweep(service: Service, desk: Desk) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             expired, forgotten = await loop.run_in_executor(service.admin_thread, retention.sweep, desk)
-            _log.info("retention: %d quarantined messages expired, %d timelines deleted", expired, forgotten)
+            pruned = await service.prune_audits()
+            _log.info(
+                "retention: %d quarantined messages expired, %d timelines and %d audit entries deleted",
+                expired,
+                forgotten,
+                pruned,
+            )
         except Exception:
             _log.exception("the retention sweep failed; it is tried again")
 

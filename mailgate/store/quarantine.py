@@ -104,6 +104,7 @@ def _release(
             f"{id} is infected with {inspection.signature}: it is released only with a reason, and twice confirmed "
             f"(--reason ... --confirm-infected --confirm-signature {inspection.signature})"
         )
+    _note(desk, "quarantine.release", kept, {"verdict": inspection.verdict, "signature": inspection.signature})
     now = desk.clock()
 
     def apply(spool: SpoolStore) -> Moved:
@@ -124,10 +125,17 @@ def _delete(
     desk: Desk, id: str, tenant: str, recipients: Sequence[str] = (), by: str = "administrator", reason: str = ""
 ) -> Json:
     """Returns {"changed": forward-paths, "busy": […]}."""
-    selection = _selection(_quarantined(desk, id, tenant), recipients)
+    kept = _quarantined(desk, id, tenant)
+    selection = _selection(kept, recipients)
+    _note(desk, "quarantine.delete", kept, {})
     now = desk.clock()
     moved = desk.write(lambda spool: spool.move(selection, State.DELETED, now, by, reason), partial(clear, desk))
     return {"changed": list(moved.changed), "busy": list(moved.busy)}
+
+
+def _note(desk: Desk, action: str, kept: Kept, facts: Json) -> None:
+    """Neither sender nor recipients: who may see them asks for the timeline."""
+    desk.note(kept.envelope.tenant, action, kept.envelope.queue_id, facts)
 
 
 def _selection(kept: Kept, recipients: Sequence[str]) -> Selection:

@@ -76,6 +76,7 @@ def _summary(desk: Desk, tenant: str = "", by_destination: bool = False) -> Json
 
 
 def _change(
+    action: str,
     states: frozenset[State],
     target: State,
     desk: Desk,
@@ -88,6 +89,9 @@ def _change(
     """One message's recipients, all or some. Returns {"changed": forward-paths, "busy": those under an attempt now,
     which stay as they were}."""
     now = desk.clock()
+    waiting = [row for row in desk.listing.rows_of(QueueId(id)) if row.state in states and tenant in ("", row.tenant)]
+    if waiting:
+        desk.note(waiting[0].tenant, action, id, {"state": target})
     selection = Selection(QueueId(id), states, frozenset(recipients), tenant)
     moved = desk.write(lambda spool: spool.move(selection, target, now, by, reason), partial(clear, desk))
     desk.wake()
@@ -95,6 +99,7 @@ def _change(
 
 
 def _change_chosen(
+    action: str,
     states: frozenset[State],
     target: State,
     desk: Desk,
@@ -110,6 +115,9 @@ def _change_chosen(
     except TypeError as error:
         raise UserError(str(error)) from error
     step = look(desk, chosen, wanted, after, STEP)
+    for owner in sorted({row.tenant for row in step.rows}):
+        queue_ids = sorted({row.queue_id for row in step.rows if row.tenant == owner})
+        desk.note(owner, action, f"{len(queue_ids)} messages", {"queue_ids": queue_ids})
     counts: Json = {"changed": 0, "busy": 0, "unscanned": 0, "next": written_key(step.next)}
     move = partial(_move_rows, step, states, target, desk.clock(), by, reason)
 
@@ -150,6 +158,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "queue.list": _list,
     "queue.show": _show,
     "queue.summary": _summary,
-    **{f"queue.{name}": partial(_change, *change) for name, change in _CHANGES.items()},
-    **{f"queue.{name}-chosen": partial(_change_chosen, *change) for name, change in _CHANGES.items()},
+    **{f"queue.{name}": partial(_change, f"queue.{name}", *change) for name, change in _CHANGES.items()},
+    **{
+        f"queue.{name}-chosen": partial(_change_chosen, f"queue.{name}-chosen", *change)
+        for name, change in _CHANGES.items()
+    },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,7 @@ from mailgate.records.metrics import COMMITTED
 from mailgate.spool.content import ContentFolder, inline_content
 from mailgate.spool.queue import Accepted, Attempt, Content, SpoolStore
 from mailgate.spool.rows import rows_of
+from mailgate.spool.schedule import DAY
 from mailgate.store import admin, dkim_keys
 from mailgate.store.delivery import Delivery
 from mailgate.store.logins import Logins
@@ -133,7 +135,7 @@ class Service:
                 await self._writer.do(lambda spool: spool.note(envelope, events), durable=False)
                 return Done()
             case Admin(command=command, arguments=arguments):
-                return Result(await self._run_command(command, arguments))
+                return Result(await self._run_command(command, arguments, admin.account_name(peer.uid)))
             case Lease():
                 return await self._relay_work.lease(request)
             case Record():
@@ -249,11 +251,29 @@ class Service:
         self._commands |= {name: (self.admin_thread, handler) for name, handler in on_spool.items()}
         self._commands |= {name: (self._directory_thread, handler) for name, handler in on_directory.items()}
 
-    async def _run_command(self, command: str, arguments: dict[str, Any]) -> Any:
+    async def _run_command(self, command: str, arguments: dict[str, Any], actor: str) -> Any:
         if command not in self._commands:
             raise UserError(f"there is no command {command!r}")
         thread, handler = self._commands[command]
-        return await self._loop.run_in_executor(thread, admin.run, handler, command, arguments)
+        return await self._loop.run_in_executor(thread, admin.run, handler, command, arguments, actor)
+
+    def note_deed(self, tenant: TenantName, action: str, object: str, facts: dict[str, Any]) -> None:
+        """Blocking, in the admin thread; on behalf of the same as there."""
+        context = contextvars.copy_context()
+        self._directory_thread.submit(context.run, self._directory.note_deed, tenant, action, object, facts).result()
+
+    async def prune_audits(self) -> int:
+        """How many entries were too old for their tenants' policies. One log at a time: recipients come in between."""
+        pruned = 0
+        for tenant in ("", *(tenant.name for tenant in list(self._directory.tenants))):
+            oldest = self._clock() - self._policies.current.for_tenant(tenant).retention.audit_days * DAY
+            try:
+                pruned += await self._loop.run_in_executor(
+                    self._directory_thread, self._directory.prune_audit, tenant, oldest
+                )
+            except UnavailableError as error:
+                _log.warning("the audit log of tenant %s was not pruned: %s", tenant, error)
+        return pruned
 
     def reload(self) -> Snapshot:
         """Blocking, in the admin thread. UserError where the policies are wrong: then nothing changes."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError
 from mailgate.records.timeline import timeline
 from mailgate.spool.listing import Kept
@@ -44,7 +45,11 @@ def _timeline(desk: Desk, kept: Kept) -> Json:
 
 def _policy_reload(desk: Desk) -> str:
     """The version that is in force now."""
-    return desk.reload().version
+    before = desk.policy().version
+    after = desk.reload().version
+    if after != before:
+        desk.note(TenantName(""), "policy.reload", after, {"before": before})
+    return after
 
 
 def _policy_show(desk: Desk, version: str = "") -> Json:

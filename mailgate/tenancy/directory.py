@@ -13,12 +13,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from mailgate.ipc.calls import Authenticated, Resolved
 from mailgate.model.address import AddressError
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
-from mailgate.tenancy import address_map, addresses, aliases, assignments, mailboxes, passwords, people
+from mailgate.tenancy import (
+    acting,
+    address_map,
+    addresses,
+    aliases,
+    assignments,
+    audit_log,
+    mailboxes,
+    passwords,
+    people,
+)
 from mailgate.tenancy.address_map import AddressMap
+from mailgate.tenancy.audit_chain import Head
+from mailgate.tenancy.audit_log import AuditLog
 from mailgate.tenancy.database import Database, TenantDatabases
 from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.ids import TenantId, new_tenant_id
@@ -174,15 +188,54 @@ class Directory:
         """One transaction on the tenant's database."""
         tenant = self._registry.named(name)
         with self._databases.get(tenant.id).session() as session:
-            yield Work(tenant, session, self._folders, self._clock())
+            yield Work(tenant, session, self._folders, self._clock(), acting.current())
+
+    @contextmanager
+    def _audited(self, name: str) -> Iterator[Work]:
+        """Like `reading`; once committed, the registry notes how far the audit log reaches."""
+        with self.reading(name) as work:
+            yield work
+        head = audit_log.appended(work.session)
+        if head is not None:
+            self._registry.note_audit(work.tenant.id, head)
 
     @contextmanager
     def changing(self, name: str) -> Iterator[Work]:
         """Like `reading`; once committed, the addresses in memory are dropped and the listeners told."""
-        with self.reading(name) as work:
+        with self._audited(name) as work:
             yield work
         self._drop(work.tenant.id)
         self._tell(work.tenant.name)
+
+    @contextmanager
+    def audit(self, tenant: str) -> Iterator[tuple[AuditLog, Session]]:
+        """The audit log of the tenant, or of the gateway where the name is empty; one transaction."""
+        if not tenant:
+            with self._registry_database.session() as session:
+                yield audit_log.REGISTRY, session
+            return
+        with self.reading(tenant) as work:
+            yield audit_log.TENANT, work.session
+
+    def audit_checkpoint(self, name: str) -> Head | None:
+        """How far the tenant's log reached by what the registry noted; None before the first change."""
+        return self._registry.noted_audit(self._registry.named(name).id)
+
+    def note_deed(self, name: TenantName, action: str, object: str, facts: audit_log.Facts) -> None:
+        """For a change outside the databases of this directory. It goes to the gateway's log where there is no such
+        tenant, or where its database can't be read."""
+        try:
+            with self._audited(name) as work:
+                work.audit(action, object, None, facts)
+        except (NotFoundError, UnavailableError):
+            with self._registry_database.session() as session:
+                told = {**facts, "tenant": name}
+                audit_log.REGISTRY.append(session, acting.current(), self._clock(), action, object, None, told)
+
+    def prune_audit(self, name: str, before: float) -> int:
+        """Deletes entries from before this time, of the gateway's log where the name is empty; how many."""
+        with self.audit(name) as (log, session):
+            return log.prune(session, before)
 
     def add_tenant(self, name: str, domains: Iterable[str]) -> Tenant:
         """Folder and database first, the registry last: a crash in between leaves nothing that anyone can see."""
@@ -202,7 +255,7 @@ class Directory:
         tenant = self._registry.named(name)
         if tenant.state is state:
             raise ConflictError(f"tenant {name} is {state} already")
-        self._registry.set_state(tenant, state)
+        self._registry.set_state(tenant, state, self._clock())
         self._tell(tenant.name)
 
     def add_domain(self, name: str, domain: str) -> str:
@@ -220,7 +273,7 @@ class Directory:
             taken = [address for address, _, _ in aliases.all_targets(work) if address.endswith(f"@{found}")]
         if taken:
             raise ConflictError(f"domain {found} is in use: {taken[0]} is one of {len(set(taken))} addresses there")
-        self._registry.remove_domain(tenant, found)
+        self._registry.remove_domain(tenant, found, self._clock())
         self._tell(TenantName(""))
         return found
 

@@ -118,6 +118,16 @@ class TenantKeyRow(RegistryBase):
     created_at: Mapped[float]
 
 
+class AuditCheckpoint(RegistryBase):
+    """How far a tenant's audit log reached: what is cut off its end in the tenant's own database is missed here."""
+
+    __tablename__ = "audit_checkpoints"
+
+    tenant_id: Mapped[TenantId] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    n: Mapped[int]
+    hash: Mapped[bytes]
+
+
 class TenantBase(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMING)
     type_annotation_map = _COLUMN_TYPES

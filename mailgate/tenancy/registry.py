@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, NotFoundError
+from mailgate.tenancy import acting, audit_log
+from mailgate.tenancy.audit_chain import Head
 from mailgate.tenancy.database import Database
 from mailgate.tenancy.ids import KeyId, TenantId
-from mailgate.tenancy.models import DomainRow, TenantKeyRow, TenantRow, TenantState
+from mailgate.tenancy.models import AuditCheckpoint, DomainRow, TenantKeyRow, TenantRow, TenantState
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +87,27 @@ class Registry:
             session.add(key)
             for domain in tenant.domains:
                 session.add(DomainRow(name=domain, tenant_id=tenant.id, created_at=tenant.created_at))
+            _audit(session, tenant.created_at, "tenant.add", tenant, None, {"domains": tenant.domains})
         self._remember(tenant)
 
     def add_domain(self, tenant: Tenant, domain: str, now: float) -> None:
         self.check_free("", [domain])
         with self._database.session() as session:
             session.add(DomainRow(name=domain, tenant_id=tenant.id, created_at=now))
+            _audit(session, now, "tenant.domain.add", tenant, None, {"domain": domain})
         self._remember(replace(tenant, domains=(*tenant.domains, domain)))
 
-    def set_state(self, tenant: Tenant, state: TenantState) -> None:
+    def set_state(self, tenant: Tenant, state: TenantState, now: float) -> None:
+        action = "tenant.enable" if state is TenantState.ACTIVE else "tenant.disable"
         with self._database.session() as session:
             session.execute(update(TenantRow).where(TenantRow.id == tenant.id).values(state=state))
+            _audit(session, now, action, tenant, {"state": tenant.state}, {"state": state})
         self._remember(replace(tenant, state=state))
 
-    def remove_domain(self, tenant: Tenant, domain: str) -> None:
+    def remove_domain(self, tenant: Tenant, domain: str, now: float) -> None:
         with self._database.session() as session:
             session.execute(delete(DomainRow).where(DomainRow.name == domain))
+            _audit(session, now, "tenant.domain.remove", tenant, {"domain": domain}, None)
         del self._by_domain[domain]
         self._remember(replace(tenant, domains=tuple(other for other in tenant.domains if other != domain)))
 
@@ -116,7 +124,28 @@ class Registry:
         with self._database.session() as session:
             return session.scalar(select(TenantKeyRow.master_key).limit(1)) or ""
 
+    def note_audit(self, tenant: TenantId, head: Head) -> None:
+        """How far the tenant's audit log reaches now."""
+        with self._database.session() as session:
+            session.merge(AuditCheckpoint(tenant_id=tenant, n=head.n, hash=head.hash))
+
+    def noted_audit(self, tenant: TenantId) -> Head | None:
+        with self._database.session() as session:
+            row = session.get(AuditCheckpoint, tenant)
+            return None if row is None else Head(row.n, row.hash)
+
     def _remember(self, tenant: Tenant) -> None:
         self._by_name[tenant.name] = tenant
         for domain in tenant.domains:
             self._by_domain[domain] = tenant
+
+
+def _audit(
+    session: Session,
+    now: float,
+    action: str,
+    tenant: Tenant,
+    before: audit_log.Facts | None,
+    after: audit_log.Facts | None,
+) -> None:
+    audit_log.REGISTRY.append(session, acting.current(), now, action, tenant.name, before, after)

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, MetaData, inspect, text
 
 from mailgate.model.errors import UnavailableError
+from mailgate.tenancy import audit_tables  # noqa: F401  # its tables belong to both schemas
 from mailgate.tenancy.models import RegistryBase, TenantBase
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -74,5 +75,5 @@ def _escaped(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-REGISTRY = Schema("registry", RegistryBase.metadata, "0002", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0004", MIGRATIONS / "tenant")
+REGISTRY = Schema("registry", RegistryBase.metadata, "0003", MIGRATIONS / "registry")
+TENANT = Schema("tenant", TenantBase.metadata, "0005", MIGRATIONS / "tenant")

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from mailgate.model.address import AddressError
 from mailgate.model.errors import NotFoundError, UserError
+from mailgate.tenancy import audit_log
+from mailgate.tenancy.acting import Acting
 from mailgate.tenancy.addresses import canonical, new_address, shown
 from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.registry import Tenant
@@ -15,12 +17,24 @@ from mailgate.tenancy.registry import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`session` reaches this tenant's database and no other. `now`: seconds since 1970."""
+    """`session` reaches this tenant's database and no other. `now`: seconds since 1970. `acting`: who wants it."""
 
     tenant: Tenant
     session: Session
     folders: Folders
     now: float
+    acting: Acting
+
+    def audit(
+        self,
+        action: str,
+        object: str,
+        before: audit_log.Facts | None = None,
+        after: audit_log.Facts | None = None,
+    ) -> None:
+        """Notes a change in the tenant's audit log, in this transaction. One entry for each command that changes
+        something: `action` is its name, `object` what it changed (an address, a domain), the facts hold no secret."""
+        audit_log.TENANT.append(self.session, self.acting, self.now, action, object, before, after)
 
     def new_address(self, address: str) -> str:
         """The canonical form of an address to be created; raises UserError, also where the domain is another's."""

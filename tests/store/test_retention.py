@@ -31,7 +31,16 @@ def desk(opened: OpenSpool, clock: ManualClock, tmp_path: Path) -> Desk:
     (folder / "gateway.toml").write_text("[retention]\nquarantine_days = 30\ntimeline_days = 90\n")
     (folder / "tenants" / "brief.toml").write_text("[retention]\nquarantine_days = 7\ntimeline_days = 10\n")
     snapshot = loader.load(folder, 52_428_800)
-    return Desk(opened.write, opened.listing, opened.contents, clock, lambda: None, lambda: snapshot, lambda: snapshot)
+    return Desk(
+        opened.write,
+        opened.listing,
+        opened.contents,
+        clock,
+        lambda: None,
+        lambda: snapshot,
+        lambda: snapshot,
+        lambda *_: None,
+    )
 
 
 def keep(opened: OpenSpool, action: Action = Action.ACCEPT, tenant: str = "acme", at: float = NOW) -> str:
