@@ -46,6 +46,7 @@ ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | 
         "dkim": ("create", "rotate", "list", "seen"),
         "mailbox": ("list", "show", "path", "enable", "disable", "remove"),
         "alias": ("list", "remove"),
+        "audit": ("list", "verify"),
     }.items()
     for verb in verbs
 }
