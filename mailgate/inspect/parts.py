@@ -119,7 +119,7 @@ class Union:
             self.exceed("decoded-bytes")
             return False
         place = self._unique(part.place)
-        self._parts.append(replace(part, place=place, places=(place,)))
+        self._parts.append(part if place == part.place else replace(part, place=place, places=(place,)))
         return True
 
     def _find(self, data: bytes) -> int | None:
@@ -137,8 +137,8 @@ class Union:
     def _join(self, index: int, part: Part) -> None:
         """The same content once more: its names and places belong to the part that is there."""
         old = self._parts[index]
-        names = tuple(dict.fromkeys(old.names + part.names))
-        places = old.places if part.place in old.places or len(old.places) > 20 else (*old.places, part.place)
+        names = old.names if part.names == old.names else tuple(dict.fromkeys(old.names + part.names))
+        places = old.places if part.place in old.places or len(old.places) > 8 else (*old.places, part.place)
         if names != old.names or places != old.places or part.is_attachment > old.is_attachment:
             self._parts[index] = replace(
                 old,
