@@ -128,10 +128,15 @@ def _lenient_base64(data: bytes, compact: bytes) -> tuple[list[Reading], set[str
         decoded = _forgiving(text)
         if decoded:
             readings.setdefault(decoded, name)
+    to_full_pad = _to_full_pad(letters)
+    if b"=" in core:
+        for name, decoded in (("to-full-pad", to_full_pad), ("by-fours", _by_fours(letters))):
+            if decoded:
+                readings.setdefault(decoded, name)
     runs = b"".join(map(_forgiving, _runs(letters))) if b"=" in core else b""
     if runs:
         readings.setdefault(runs, "concatenated")
-    if len(core) % 4 == 1 or defects & {"base64-junk"}:
+    if not to_full_pad or "base64-junk" in defects:
         readings.setdefault(data, "undecoded")  # clients that reject the data show it as it is
         readings.setdefault(data.translate(None, b"\r\n"), "joined")
     return [(name, decoded) for decoded, name in readings.items()], defects
@@ -158,6 +163,28 @@ def _runs(letters: bytes) -> list[bytes]:
     return runs if len(runs) <= _MAX_RUNS else [*runs[:_MAX_RUNS], b"".join(runs[_MAX_RUNS:])]
 
 
+def _to_full_pad(letters: bytes) -> bytes:
+    """As Python reads: padding is passed over until it completes a group of four; nothing counts behind it."""
+    try:
+        return binascii.a2b_base64(letters.rstrip(b"=") + b"==")
+    except binascii.Error:  # a single letter is left over
+        return b""
+
+
+def _by_fours(letters: bytes) -> bytes:
+    """As Thunderbird reads: each group of four by itself, padding wherever it stands in it."""
+    chunks: list[bytes] = []
+    position = count = 0
+    while (at := letters.find(b"=", position)) >= 0 and count < _MAX_RUNS:
+        count += 1
+        group = at - (at - position) % 4
+        chunks.append(pybase64.b64decode(letters[position:group]))
+        four = letters[group : group + 4]
+        chunks.append(pybase64.b64decode(four.replace(b"=", b"A").ljust(4, b"A"))[: max(0, 3 - four.count(b"="))])
+        position = group + 4
+    return b"".join((*chunks, _forgiving(letters[position:].replace(b"=", b""))))
+
+
 def _forgiving(letters: bytes) -> bytes:
     """Decode alphabet characters without padding; a lone last character is dropped."""
     whole = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
@@ -165,6 +192,8 @@ def _forgiving(letters: bytes) -> bytes:
 
 
 _QP_ODD_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|\r\n)")
+_QP_NO_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
+_QP_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _QP_SOFT = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)")
 _QP_TRAILING = re.compile(rb"[ \t]+(?=\r|\n|\Z)")
 
@@ -178,9 +207,17 @@ def _quoted_printable(data: bytes) -> tuple[list[Reading], set[str]]:
     readings.setdefault(binascii.a2b_qp(joined), "soft-breaks")
     trimmed = _QP_TRAILING.sub(b"", _QP_SOFT.sub(b"=\r\n", data))
     readings.setdefault(binascii.a2b_qp(trimmed), "trimmed")
+    if _QP_NO_ESCAPE.search(joined):
+        readings.setdefault(_QP_ESCAPE.sub(_escaped, joined), "kept")
+        readings.setdefault(binascii.a2b_qp(_QP_NO_ESCAPE.sub(b"", joined)), "dropped")
+        readings.setdefault(binascii.a2b_qp(_QP_NO_ESCAPE.split(joined, maxsplit=1)[0]), "to-junk")
     if len(readings) == 1:
         return [("", strict)], set()
     return [(name, decoded) for decoded, name in readings.items()], {"quoted-printable-malformed"}
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[1].decode("ascii"))
 
 
 def _is_odd_quoted_printable(data: bytes) -> bool:
@@ -193,12 +230,12 @@ def _is_odd_quoted_printable(data: bytes) -> bool:
     return b" \r\n" in data or b"\t\r\n" in data
 
 
-def _legacy(decoder: Callable[[bytes], bytes]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:
+def _legacy(decoder: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:
     """An encoding outside the standard: some clients decode it, the others show the data as it is."""
 
     def decoded(data: bytes) -> tuple[list[Reading], set[str]]:
-        content = decoder(data)
-        return ([("", content)] if content else []) + [("undecoded" if content else "", data)], set()
+        found: list[Reading] = [(f"{number}" if number else "", each) for number, each in enumerate(decoder(data))]
+        return [*found, ("undecoded" if found else "", data)], set()
 
     return decoded
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from mailgate.inspect.parts import ParseLimits
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
+_LINE_WITH_CR = re.compile(rb"([^\n]*?)(\r*\n|\Z)")
 _FIELD = re.compile(rb"([!-9;-~]+)([ \t]*):")
 _INDENTED_FIELD = re.compile(
-    rb"[ \t]*(?:content-type[ \t]*:[ \t]*[a-z]+[ \t]*/"
+    rb"[ \t]*(?:content-type[ \t]*:(?![ \t]*(?!multipart|message)[a-z-]+[ \t]*[:;])"  # no list of names, as DKIM has
+    rb"(?=[^\r\n]*(?:/|boundary|multipart|message))"
     rb"|content-transfer-encoding[ \t]*:[ \t]*[\"(]?(?:base64|quoted|x?-?uu|[78]bit|binary)"
     rb"|content-disposition[ \t]*:[ \t]*(?:attachment|inline))",
     re.I,
@@ -55,7 +57,7 @@ class _Reader:
     defects: set[str] = field(default_factory=set)
     line_ends: set[bytes] = field(default_factory=set)
     blank: int | None = None
-    nearly_blank: list[int] = field(default_factory=list)
+    other_starts: dict[str, int] = field(default_factory=dict)  # the first of each kind: no client tells more apart
     broken: int | None = None
 
     def take(self, text: bytes, position: int, is_first: bool) -> None:
@@ -70,7 +72,7 @@ class _Reader:
         if match is not None:
             if match[2]:
                 self.defects.add("header-space-before-colon")
-                self._break(position)
+                self._break("spaced-field", position)
             self.fields.append((match[1].lower(), [text.partition(b":")[2]], position))
         elif is_first and text.startswith((b"From ", b">From ")):
             self.defects.add("from-line")
@@ -78,7 +80,7 @@ class _Reader:
             self.fields.append((b"", [text], position))
         else:
             self.defects.add("header-separator")
-            self._break(position)
+            self._break("no-field", position)
 
     def _continuation(self, text: bytes, position: int) -> None:
         if _INDENTED_FIELD.match(text):
@@ -89,42 +91,48 @@ class _Reader:
         if self.fields:
             self.fields[-1][1].append(text)
 
-    def _break(self, position: int) -> None:
+    def _break(self, kind: str, position: int) -> None:
+        self.other_starts.setdefault(kind, position)
         if self.broken is None:
             self.broken = position
+
+    def nearly_blank(self, kind: str, position: int) -> None:
+        self.defects.add("header-separator")
+        self.other_starts.setdefault(kind, position)
 
     def header(self, end: int, is_truncated: bool) -> Header:
         if b"\r" in self.line_ends:
             self.defects.add("bare-cr")
         if {b"\r\n", b"\n"} <= self.line_ends:
             self.defects.add("bare-lf")
-        if self.nearly_blank or (self.blank is None and self.broken is not None):
+        if self.blank is None and self.broken is not None:
             self.defects.add("header-separator")
         if is_truncated:
             self.defects.add("header-limit")
-        starts = [self.blank, *self.nearly_blank[:2], self.broken]
-        found = tuple(dict.fromkeys(start for start in starts if start is not None))
+        starts = [*([] if self.blank is None else [self.blank]), *self.other_starts.values()]
+        found = tuple(dict.fromkeys(starts))
         fields = [Field(name, b"\r\n".join(chunks), position) for name, chunks, position in self.fields]
         return Header(tuple(fields + self.extra), found or (end,), frozenset(self.defects), is_truncated)
 
 
-def read_header(data: bytes, start: int, end: int, limits: ParseLimits) -> Header:
-    """The header that begins at `start` of the entity `data[start:end]`."""
+def read_header(data: bytes, start: int, end: int, limits: ParseLimits, *, cr_ends_line: bool = True) -> Header:
+    """The header that begins at `start` of the entity `data[start:end]`; a bare CR ends a line, or is a blank in it."""
     reader = _Reader()
+    lines = _LINE if cr_ends_line else _LINE_WITH_CR
     stop = min(end, start + limits.header_bytes)
     last_line = limits.header_lines
     previous_end = b""
     is_cut = False
-    for number, match in enumerate(_LINE.finditer(data, start, stop)):
+    for number, match in enumerate(lines.finditer(data, start, stop)):
         text, line_end = match.groups()
         if not text:
             if line_end == b"\r\n" and previous_end == b"\r":
-                reader.nearly_blank.append(match.end())  # CR CR LF: a line end for some, an empty line for others
+                reader.nearly_blank("doubled-cr", match.end())  # a line end for some, an empty line for others
             else:
                 reader.blank = match.end() if line_end else None
                 break
-        elif not text.strip(b" \t\0"):
-            reader.nearly_blank.append(match.end())
+        elif not text.strip(b" \t\r\0"):
+            reader.nearly_blank("nul" if b"\0" in text else "blanks", match.end())
             if b"\0" in text:
                 reader.take(text, match.start(), is_first=False)
         else:
@@ -140,14 +148,25 @@ def read_header(data: bytes, start: int, end: int, limits: ParseLimits) -> Heade
     return reader.header(end, is_truncated)
 
 
+def one_kind_of_line_end(data: bytes) -> bytes:
+    """`data` itself where every line ends in CRLF or every line in LF, else with CRLF at all of them."""
+    returns = data.count(b"\r")
+    if not returns or returns == data.count(b"\r\n") == data.count(b"\n"):
+        return data
+    return _ANY_LINE_END.sub(b"\r\n", data)
+
+
+_ANY_LINE_END = re.compile(rb"\r*\n|\r")
+
+
 def leading_junk(data: bytes, start: int, end: int) -> tuple[int, str]:
     """Where the header really begins for lenient clients, and the defect that says why (empty: at `start`)."""
-    if data.startswith(BOM, start):
-        return start + 3, "bom"
-    match = _BLANK_LINES.match(data, start, end)
-    if match is not None and _FIELD.match(data, match.end(), end):
-        return match.end(), "header-leading-blank"
-    return start, ""
+    match = _JUNK.match(data, start, end)
+    if match is None or match.end() == start:
+        return start, ""
+    if BOM in match[0]:
+        return match.end(), "bom"
+    return match.end(), "header-leading-blank"
 
 
-_BLANK_LINES = re.compile(rb"(?:[ \t]*(?:\r\n|\n|\r)){1,16}")
+_JUNK = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*(?:\r\n|\n|\r)){1,16}(?=>?From |[!-9;-~]+[ \t]*:)|\xef\xbb\xbf")

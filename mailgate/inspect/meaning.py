@@ -45,6 +45,8 @@ def read_meaning(header: Header, body_start: int, default_type: str) -> Meaning:
     types = _type_readings(fields, default_type)
     if any(not field.is_clean or b"/" not in field.mains[0] for field in fields if field.mains):
         defects.add("type-syntax")
+    if any(kind.startswith("multipart/") for kind, _ in types[1:]):
+        defects.add("type-syntax")  # a boundary without a multipart type, or a type with several readings
     if len({value.strip() for value in type_values}) > 1:
         defects.add("duplicate-content-type")
     encodings, encoding_defects = read_encoding(
@@ -76,6 +78,8 @@ def _type_readings(fields: list[Structured], default_type: str) -> tuple[tuple[s
     readings = [(_normal(main), field) for field in fields for main in field.mains]
     if not readings:
         readings = [(default_type, field) for field in fields] or [(default_type, _NO_FIELD)]
+    if not any(kind.startswith("multipart/") for kind, _ in readings):
+        readings += [("multipart/mixed", field) for field in fields if field.readings(b"boundary")]
     if len(fields) > 1 and default_type != "text/plain":
         readings.append((default_type, _NO_FIELD))
     return tuple(dict.fromkeys(readings))

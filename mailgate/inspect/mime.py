@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mailgate.inspect.parts import ParseLimits, Part, Views
-from mailgate.inspect.walk import At, Text, Walk
+from mailgate.inspect.places import At, Text
+from mailgate.inspect.walk import Walk
 
 __all__ = ["ParseLimits", "Part", "Views", "views"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import unquote_to_bytes
 
 from mailgate.inspect.parameters import Structured, decode_words
 
@@ -17,6 +18,7 @@ _GUESSES = (
     re.compile(rb"\A[ \t]*--" + _GUESS_HEAD, re.I),
     re.compile(rb"[\r\n][ \t]{1,16}--" + _GUESS_HEAD, re.I),
 )
+_DASHED_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*--([^\r\n]{1,1000}?)(?:--)?[ \t]*(?=[\r\n]|\Z)")
 _MAX_BOUNDARIES = 16
 _MAX_GUESSES = 8
 
@@ -71,8 +73,11 @@ def boundaries(field: Structured) -> tuple[bytes, ...]:
     readings = field.readings(b"boundary")
     for value in readings:
         found[value] = None
+    found.update(dict.fromkeys(value for key, value in field.parameters if key.endswith(b"boundary")))
     for value in readings:
         found.setdefault(value.strip(b" \t"))
+        if b"%" in value:
+            found.setdefault(unquote_to_bytes(value))
         if b"=?" in value:
             found.setdefault(decode_words(value))
         if len(value) > 70:
@@ -99,7 +104,8 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
     for flag in (*Leniency, ~Leniency.NONE):
         if flag & seen:
             allowed = flag | Leniency.BARE_LF if flag is not Leniency.BARE_LF else Leniency.NONE
-            lenient.update(dict.fromkeys(_between([d for d in delimiters if not d.leniency & ~allowed], end)))
+            chosen = [_opening(d) for d in delimiters if not d.leniency & ~allowed]
+            lenient.update(dict.fromkeys(_between(chosen, end)))
     for span in strict:
         lenient.pop(span, None)
     defects |= {name for flag, name in _DEFECTS.items() if flag & seen}
@@ -111,6 +117,12 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
         defects=frozenset(defects),
         is_cut=is_cut,
     )
+
+
+def _opening(delimiter: Delimiter) -> Delimiter:
+    """A line that goes on behind `--boundary--` opens a part for clients that compare the beginning of lines."""
+    is_open = delimiter.is_close and Leniency.PREFIX in delimiter.leniency
+    return replace(delimiter, is_close=False) if is_open else delimiter
 
 
 def _between(delimiters: list[Delimiter], end: int) -> list[tuple[int, int]]:
@@ -163,6 +175,16 @@ def _delimiter(data: bytes, start: int, end: int, at: int, after: int, uses_crlf
         leniency |= Leniency.PREFIX
     line_end = tail.end() if tail[3] is not None else _LINE_END.search(data, tail.end(), end).end()  # type: ignore[union-attr]
     return Delimiter(content_end, line_start, line_end, tail[1] is not None, leniency)
+
+
+def first_dashed_lines(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
+    """What clients take for the boundary of a multipart that declares none that occurs: its first lines with dashes."""
+    found: dict[bytes, None] = {}
+    for match in _DASHED_LINE.finditer(data, start, end):
+        found.setdefault(match[1])
+        if len(found) >= _MAX_GUESSES:
+            break
+    return tuple(found)
 
 
 def guess_boundaries(data: bytes, start: int, end: int) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ _TOKEN = rb"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+"
 _MAIN = re.compile(rb"\s*(" + _TOKEN + rb"(?:/" + _TOKEN + rb")?)\s*")
 _STRICT = re.compile(rb";\s*(?:(" + _TOKEN + rb")\s*=\s*(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|([^\s;\"(),]+))\s*)?", re.S)
 _DOUBTFUL = re.compile(rb"[(\\\0]|=\?|=\s*'|[^;\s]\s*\r\n")
+_BOUNDARY = re.compile(rb"boundary[*0-9]*[ \t]*=", re.I)
 _LENIENT = re.compile(rb"(?<![A-Za-z0-9_*-])([A-Za-z][A-Za-z0-9_-]*(?:\*[0-9]*\*?)?)\s*=\s*")
 _QUOTED = re.compile(rb"\"([^\"\\]*(?:\\.[^\"\\]*)*)(\"\s*(?:;|\Z))?", re.S)
 _UNESCAPE = re.compile(rb"\\(.)", re.S)
@@ -58,6 +59,9 @@ def _orders(numbered: list[tuple[bytes, bytes]]) -> Iterator[list[tuple[bool, by
         first.setdefault(number, section)
         last[number] = section
     yield [first[number] for number in sorted(first)]
+    gap = next((number for number in range(len(first) + 1) if number not in first), 0)
+    if 0 < gap < len(first):
+        yield [first[number] for number in range(gap)]
     yield [last[number] for number in sorted(last)]
     yield [(mark.endswith(b"*"), value) for mark, value in numbered]
 
@@ -79,10 +83,13 @@ def parse_structured(value: bytes) -> Structured:
     unfolded = value.replace(b"\r\n", b"").replace(b"\0", b"")
     has_comment = b"(" in unfolded
     main, parameters, is_complete = _strict(strip_comments(unfolded) if has_comment else unfolded)
-    if is_complete and not _DOUBTFUL.search(value):
+    is_hiding = len(_BOUNDARY.findall(unfolded)) != sum(key.startswith(b"boundary") for key, _ in parameters)
+    if is_complete and not is_hiding and not _DOUBTFUL.search(value):
         return Structured((main,), tuple(parameters), is_clean=True)
     mains = dict.fromkeys([main, *_lenient_mains(unfolded)] if main else _lenient_mains(unfolded))
     lenient = list(_lenient(unfolded))
+    if b"=?" in unfolded:
+        lenient += _lenient(decode_words(unfolded))
     if b"\r\n" in value:
         lenient += _lenient(re.sub(rb"\r\n[ \t]+", b"", value))
     if b"\0" in value:
@@ -144,7 +151,7 @@ def _value_readings(tail: bytes) -> Iterable[bytes]:
     for text in (tail, strip_comments(tail)) if b"(" in tail else (tail,):
         upto = text.split(b";", 1)[0]
         for cut in (upto.strip(), upto.split(b",", 1)[0].strip(), (upto.split() or [b""])[0]):
-            readings += [cut, cut.strip(b"\"'")]
+            readings += [cut, cut.strip(b"\"'<>"), cut.strip(b"\"'"), cut.replace(b'"', b""), cut.split(b'"', 1)[0]]
     for reading in tuple(readings):
         if b"=?" in reading:
             readings.append(decode_words(reading))

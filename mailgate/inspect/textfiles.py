@@ -5,11 +5,12 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pybase64
 
 _UU_BEGIN = re.compile(
-    rb"(?:^|(?<=[\r\n]))[ \t]*begin(-base64)?[ \t]+[0-7]{1,6}[ \t]+([^\r\n]{0,512})(?:\r\n|\n|\r)", re.I
+    rb"(?:^|(?<=[\r\n]))[ \t]*begin(-base64)?[ \t]+[0-7]{1,8}(?:[ \t]+([^\r\n]{0,512}))?(?:\r\n|\n|\r)", re.I
 )
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
 _YENC_BEGIN = re.compile(rb"=ybegin ([^\r\n]{0,998})(?:\r\n|\n|\r)(?:=ypart [^\r\n]{0,998}(?:\r\n|\n|\r))?")
@@ -35,10 +36,9 @@ File = tuple[str, bytes]  # name, content
 def files_in_text(text: bytes) -> Iterator[tuple[str, File]]:
     """The encoding and every file written into `text`, at most 200 for each encoding."""
     if b"begin" in text or b"BEGIN" in text or b"Begin" in text:
-        for match in _first(_UU_BEGIN.finditer(text)):
-            content = (_uu_base64 if match[1] else _uu_lines)(text, match.end())
-            if content:
-                yield "uuencode", (_name(match[2]), content)
+        for number, match in enumerate(_first(_UU_BEGIN.finditer(text))):
+            for content in _uu_readings(text, match, goes_on=number == 0):
+                yield "uuencode", (_name(match[2] or b""), content)
     if b"=ybegin " in text:
         for match in _first(_YENC_BEGIN.finditer(text)):
             content = _yenc_body(text, match.end())
@@ -50,24 +50,23 @@ def files_in_text(text: bytes) -> Iterator[tuple[str, File]]:
                 yield "binhex", file
 
 
-def decode_uuencoded(data: bytes) -> bytes:
-    """The first uuencoded file in `data`; lines without a `begin` line are taken as they are. Empty: nothing found."""
-    match = _UU_BEGIN.search(data)
-    if match is None:
-        return _uu_lines(data, 0)
-    return (_uu_base64 if match[1] else _uu_lines)(data, match.end())
+def decode_uuencoded(data: bytes) -> tuple[bytes, ...]:
+    """Every reading of the first uuencoded file in `data`; lines without a `begin` line are taken as they are."""
+    begin = _UU_BEGIN.search(data)
+    filled = _uu_filled(data, begin.end() if begin else 0)
+    return tuple(dict.fromkeys((*_uu_readings(data, begin, goes_on=True), *([filled] if filled else []))))
 
 
-def decode_yenc(data: bytes) -> bytes:
+def decode_yenc(data: bytes) -> tuple[bytes, ...]:
     match = _YENC_BEGIN.search(data)
-    return _yenc_body(data, match.end() if match else 0)
+    return (_yenc_body(data, match.end() if match else 0),)
 
 
-def decode_binhex(data: bytes) -> bytes:
-    """The data fork of the first BinHex file in `data`; empty: nothing found."""
+def decode_binhex(data: bytes) -> tuple[bytes, ...]:
+    """Data and resource fork of the first BinHex file in `data`."""
     match = _BINHEX_BEGIN.search(data)
     start = match.end() if match else data.find(b":") + 1
-    return next((content for _, content in _binhex_forks(data, start)), b"")
+    return tuple(content for _, content in _binhex_forks(data, start))
 
 
 def _first(matches: Iterator[re.Match[bytes]]) -> Iterator[re.Match[bytes]]:
@@ -81,17 +80,46 @@ def _name(raw: bytes) -> str:
     return raw.strip(b" \t\"'").decode("utf-8", "replace")
 
 
-def _uu_lines(text: bytes, start: int) -> bytes:
-    """Lines up to `end`, an empty file end or the first line that is not uuencoded."""
+def _uu_readings(text: bytes, begin: re.Match[bytes] | None, *, goes_on: bool) -> tuple[bytes, ...]:
+    """The file behind the `begin` line: up to the first line that is not uuencoded, and, if it `goes_on` (some clients
+    do), with all such lines passed over up to `end`."""
+    start = begin.end() if begin else 0
+    if begin and begin[1]:
+        readings = [_uu_base64(text, start)]
+    else:
+        readings = [_uu_lines(text, start, passes_over=False)]
+        if goes_on:
+            readings.append(_uu_lines(text, start, passes_over=True))
+    return tuple(dict.fromkeys(content for content in readings if content))
+
+
+def _uu_lines(text: bytes, start: int, *, passes_over: bool) -> bytes:
     chunks: list[bytes] = []
     for match in _LINE.finditer(text, start):
         line = match[1]
-        if not line.strip() or line.strip().lower() == b"end":
+        if line.strip().lower() == b"end":
             break
-        chunk = _uu_line(line)
-        if not chunk:
+        chunk = _uu_line(line) if line.strip() else b""
+        if chunk:
+            chunks.append(chunk)
+        elif not passes_over and line.strip() != b"`":
             break
-        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _uu_filled(text: bytes, start: int) -> bytes:
+    """As Python reads: what a line lacks is filled with zeros, and no line but `end` is the last."""
+    chunks: list[bytes] = []
+    for match in _LINE.finditer(text, start):
+        line = match[0]
+        if not line or line.strip(b" \t\r\n\f") == b"end":
+            break
+        try:
+            chunks.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            wanted = (((line[0] - 32) & 63) * 4 + 5) // 3
+            with suppress(binascii.Error):
+                chunks.append(binascii.a2b_uu(line[:wanted]))
     return b"".join(chunks)
 
 

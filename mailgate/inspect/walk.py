@@ -2,76 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailgate.inspect.embedded import hidden, in_plain_charset, is_texty
 from mailgate.inspect.encapsulated import looks_like_message, opened
 from mailgate.inspect.encodings import IDENTITY, Reading, decode
-from mailgate.inspect.headers import Header, leading_junk, read_header
+from mailgate.inspect.headers import Header, leading_junk, one_kind_of_line_end, read_header
 from mailgate.inspect.meaning import Meaning, has_mime_fields, has_mime_version, read_meaning
-from mailgate.inspect.multipart import Division, boundaries, divide, guess_boundaries
+from mailgate.inspect.multipart import Division, boundaries, divide, first_dashed_lines, guess_boundaries
 from mailgate.inspect.parameters import Structured
 from mailgate.inspect.parts import ParseLimits, Part, Union
+from mailgate.inspect.places import At, Text
 from mailgate.inspect.textfiles import files_in_text
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/global-headers", "message/disposition-notification"})
+_NOTE = re.compile(rb"(?:(?!begin)[A-Za-z0-9 ,.'()/\r\n-])*", re.I)  # no uuencoded, yEnc or BinHex file, no header
 _WRAPPER_DEFECTS = {"tnef": "tnef", "cms": "opaque-signed", "apple": "embedded-message"}
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Bytes under inspection: the raw message (`span` None) or something decoded out of its bytes at `span`."""
-
-    data: bytes
-    span: tuple[int, int] | None = None
-
-    def origin(self, start: int, end: int) -> tuple[int, int]:
-        return self.span or (start, end)
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1. `enclosing`: type of
-    the multipart around it, empty for what stands for itself."""
-
-    place: str
-    depth: int = 0
-    default_type: str = "text/plain"
-    is_message: bool = False
-    is_strict: bool = True
-    enclosing: str = ""
-
-    # Positional, not replace(): these run for every reading, and replace() took a quarter of the parser's time.
-    def loosely(self, suffix: str = "") -> At:
-        place = f"{self.place or '1'}~{suffix}" if suffix else self.place
-        return At(place, self.depth, self.default_type, self.is_message, False, self.enclosing)
-
-    def read(self, is_strict: bool) -> At:
-        """The same place in a reading that is strict, or not."""
-        if is_strict == self.is_strict:
-            return self
-        return At(self.place, self.depth, self.default_type, self.is_message, is_strict, self.enclosing)
-
-    def within(self, enclosing: str) -> At:
-        return At(self.place, self.depth, self.default_type, self.is_message, self.is_strict, enclosing)
-
-    def deeper(self) -> At:
-        """Inside the content of a leaf, where nothing is strict any longer."""
-        return At(self.place, self.depth + 1, self.default_type, self.is_message, False, self.enclosing)
-
-    def leaf(self) -> At:
-        """The place of the content of an entity that is no multipart."""
-        return At(self.leaf_place, self.depth, self.default_type, False, self.is_strict, self.enclosing)
-
-    @property
-    def leaf_place(self) -> str:
-        return (f"{self.place}.1" if self.place else "1") if self.is_message else self.place
-
-    def child(self, number: int, default_type: str) -> At:
-        place = f"{self.place}.{number}" if self.place else str(number)
-        return At(place, self.depth + 1, default_type, False, self.is_strict, self.enclosing)
 
 
 class Walk:
@@ -94,12 +43,26 @@ class Walk:
                 begins = [begin, start]
         for begin in begins:
             header = read_header(text.data, begin, end, self.limits)
-            self.union.defects(header.defects, at.leaf_place)
-            if header.is_truncated:
-                self.union.exceed("header")
-            for number, body_start in enumerate(header.body_starts):
-                is_strict = at.is_strict and number == 0 and len(begins) == 1 and header.is_certain
-                self._reading(text, header, body_start, end, at.read(is_strict))
+            self._header(text, header, end, at.read(at.is_strict and len(begins) == 1))
+            if "bare-cr" in header.defects and self.union.charge(end - start):
+                header = read_header(text.data, begin, end, self.limits, cr_ends_line=False)
+                self._header(text, header, end, at.loosely())
+        if at.is_message and (start, end) == (0, len(text.data)):
+            self._normalised(text, at)
+
+    def _header(self, text: Text, header: Header, end: int, at: At) -> None:
+        self.union.defects(header.defects, at.leaf_place)
+        if header.is_truncated:
+            self.union.exceed("header")
+        for number, body_start in enumerate(header.body_starts):
+            is_strict = at.is_strict and number == 0 and header.is_certain
+            self._reading(text, header, body_start, end, at.read(is_strict))
+
+    def _normalised(self, text: Text, at: At) -> None:
+        """A whole message once more as clients store it that drop NUL, or make every kind of line end the same."""
+        for suffix, data in (("no-nul", text.data.replace(b"\0", b"")), ("line-ends", one_kind_of_line_end(text.data))):
+            if data != text.data and self.union.charge(len(data)):
+                self.entity(Text(data, text.origin(0, len(text.data))), 0, len(data), at.loosely(suffix))
 
     def _enter(self, text: Text, start: int, end: int, at: At) -> bool:
         key = (id(text.data), start, end, at.default_type, at.is_message)
@@ -172,6 +135,8 @@ class Walk:
         found = self._divided(text, start, end, candidates, default, at)
         for name, inner in self._decoded(text, start, end, meaning, at):
             self._divided(inner, 0, len(inner.data), candidates, default, at.loosely(name))
+        if not found:
+            self._divided(text, start, end, first_dashed_lines(text.data, start, end), default, at.loosely("guess"))
         if not found.intersection(candidates[:1]):
             if candidates and candidates[0]:
                 self.union.defect("boundary-not-found", at.leaf_place)
@@ -331,7 +296,7 @@ def _lies_elsewhere(content_type: str, enclosing: str) -> str:
 
 def _is_usual_preamble(data: bytes, start: int, end: int) -> bool:
     """The note for programs without MIME that most mail has, such as "This is a multi-part message in MIME format."."""
-    return end - start < 200 and data.find(b"MIME", start, end) >= 0
+    return end - start < 200 and data.find(b"MIME", start, end) >= 0 and _NOTE.fullmatch(data, start, end) is not None
 
 
 def _chain(order: Iterable[str], data: bytes) -> bytes:

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from mailgate.inspect.mime import ParseLimits, Views, views
 from mailgate.model.defect import DEFECTS
+from tests.inspect_mime.evasion_tricks import LEAVES, MESSAGES, MULTIPARTS
+from tests.inspect_mime.messages_of_parts import HEAD
 
 CORPUS = Path(__file__).parent / "corpus" / "mime"
+_LEAVES, _MULTIPARTS, _MESSAGES = (list(tricks.values()) for tricks in (LEAVES, MULTIPARTS, MESSAGES))
 LIMITS = ParseLimits(depth=8, parts=60, decoded_bytes=1 << 20)
 SLOW_SECONDS = 2.0
 TOKENS = [
@@ -70,9 +73,20 @@ TOKENS = [
 ]
 
 
+def evasion(rng: random.Random) -> bytes:
+    """Known tricks of every layer in a combination that nobody has thought of."""
+    entity = rng.choice(_LEAVES)
+    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+        entity = rng.choice(_MULTIPARTS)(entity)
+    raw = HEAD + entity
+    for _ in range(rng.choice((0, 1, 2))):
+        raw = rng.choice(_MESSAGES)(raw)
+    return raw
+
+
 def mutate(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """One mutant: a few random edits of a seed, sometimes spliced with another."""
-    data = bytearray(rng.choice(seeds))
+    """One mutant: a few random edits of a seed or of combined evasion tricks, sometimes spliced with another."""
+    data = bytearray(rng.choice(seeds) if rng.random() < 0.6 else evasion(rng))
     if rng.random() < 0.2:
         other = rng.choice(seeds)
         data[rng.randint(0, len(data)) :] = other[rng.randint(0, len(other)) :]

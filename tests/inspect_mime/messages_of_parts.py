@@ -105,6 +105,9 @@ ENCODERS: dict[bytes, Callable[[bytes], bytes]] = {
 }
 
 
+_JUNK = (b"=", b"==", b"!", b" ", b"\r\n", b"QUJD", b"=\r\n", b"=4", b"\r\n\r\n", b"\xff")
+
+
 @st.composite
 def leaves(draw: st.DrawFn) -> bytes:
     kind = draw(st.sampled_from([b"text/plain", b"text/html; charset=utf-8", b"application/pdf", b"image/png", b"x"]))
@@ -113,6 +116,8 @@ def leaves(draw: st.DrawFn) -> bytes:
     encoder = ENCODERS.get(encoding.strip().lower())
     if encoder and draw(st.booleans()):
         body = encoder(body)
+        for at, junk in draw(st.lists(st.tuples(st.integers(0, 300), st.sampled_from(_JUNK)), max_size=3)):
+            body = body[:at] + junk + body[at:]
     name = draw(st.sampled_from([b"", b'Content-Disposition: attachment; filename="a b.bin"\r\n']))
     return part(kind, encoding, body, name)
 
