@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
+import dns.resolver
 
 from tests.support.clock import eventually
 from tests.support.components import program
@@ -68,6 +70,8 @@ server:
   trust-anchor: "{wrong}"
   domain-insecure: "{unsigned}."
   local-zone: "test." nodefault
+  local-zone: "example." static
+  cache-max-negative-ttl: 0
   num-threads: 1
   val-override-date: "-1"
 {stubs}
@@ -92,8 +96,9 @@ class SignedNames:
         self.endpoint = f"127.0.0.1:{self._unbound_port}"
         self._processes: list[subprocess.Popen[bytes]] = []
         (root / "db").mkdir()
-        for zone in (SIGNED, UNSIGNED, BOGUS):
-            (root / f"{zone}.zone").write_text(_ZONE.format(zone=zone) + lines.get(zone, ""))
+        self._lines = {zone: lines.get(zone, "") for zone in (SIGNED, UNSIGNED, BOGUS)}
+        for zone in self._lines:
+            self._write(zone)
         names = {"signed": SIGNED, "unsigned": UNSIGNED, "bogus": BOGUS}
         (root / "knot.conf").write_text(_KNOT.format(root=root, port=self._knot_port, **names))
 
@@ -124,6 +129,28 @@ class SignedNames:
             process.terminate()
             process.wait()
         shutil.rmtree(self._root, ignore_errors=True)
+
+    def publish(self, zone: str, name: str, *texts: str) -> None:
+        """Adds a TXT record (TTL 0) with these strings to the zone, and waits until the resolver shows it."""
+        strings = " ".join(f'"{text}"' for text in texts)
+        self._lines[zone] += f"{name}. 0 TXT {strings}\n"
+        self._write(zone)
+        self._processes[0].send_signal(signal.SIGHUP)
+        eventually(lambda: "".join(texts) in self.txt(name), f"{name} in the DNS")
+
+    def txt(self, name: str) -> list[str]:
+        """What the resolver says."""
+        resolver = dns.resolver.Resolver(configure=False)
+        host, _, port = self.endpoint.rpartition(":")
+        resolver.nameservers, resolver.port = [host], int(port)
+        try:
+            found = resolver.resolve(f"{name.rstrip('.')}.", "TXT")
+        except dns.exception.DNSException:
+            return []
+        return [b"".join(record.strings).decode() for record in found]
+
+    def _write(self, zone: str) -> None:
+        (self._root / f"{zone}.zone").write_text(_ZONE.format(zone=zone) + self._lines[zone])
 
     def _run(self, name: str, *arguments: str) -> None:
         path = program(name)
