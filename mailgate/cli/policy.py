@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from mailgate import settings as settings_module
 from mailgate.cli import output
 from mailgate.model.errors import UserError
 from mailgate.policy import explain, reference
+from mailgate.policy.expired import expired
 from mailgate.policy.loader import PolicyErrors, load
 from mailgate.policy.snapshot import Snapshot
 
@@ -23,8 +25,11 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder = None) -> None:
-    """List every error with file and line. Exit code 1 where there is one."""
+    """List every error with file and line, exit code 1 where there is one; and every exception that has expired."""
     snapshot = _load(folder)
+    today = datetime.datetime.now(datetime.UTC).date()
+    for remark in expired(folder or settings_module.load().policy_dir, snapshot, today):
+        output.say(f"warning: {remark}", "yellow")
     output.done(f"The policies are valid: version {snapshot.version}, tenants with a file: {len(snapshot.tenants)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,8 @@ def run(
     Exit 0 where it would be accepted, 1 where not, 3 where no scanner answers."""
     from mailgate.inspect import confinement, worker
     from mailgate.ipc.calls import InspectLimits
-    from mailgate.policy.evaluate import Facts, evaluate
+    from mailgate.policy.evaluate import evaluate
+    from mailgate.policy.facts import Facts
     from mailgate.policy.loader import load
 
     settings = settings_module.load()
@@ -45,7 +47,7 @@ def run(
     confinement.confine(settings.inspector_user, MEMORY, os.getppid(), needs_network=needs_network)
     inspection = inspection_of(raw, InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts))
     direction = Direction.OUTBOUND if outbound else Direction.INBOUND
-    decision = evaluate(policy, Facts(direction, sender, (recipient,), len(raw), inspection))
+    decision = evaluate(policy, Facts(direction, sender, (recipient,), len(raw), inspection, time.time()))
     if as_json:
         output.emit_json({"decision": msgspec.to_builtins(decision), "inspection": msgspec.to_builtins(inspection)})
     else:

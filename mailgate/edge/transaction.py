@@ -31,10 +31,11 @@ from mailgate.model.event import Event
 from mailgate.model.reply import Reply
 from mailgate.model.sender import Sender
 from mailgate.model.verdict import Inspection
-from mailgate.policy.evaluate import Facts, Ruling, evaluate_each, one_reply
+from mailgate.policy.evaluate import Ruling, evaluate_each, one_reply
+from mailgate.policy.facts import Facts
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log, metrics
-from mailgate.records.timeline import inspection_facts
+from mailgate.records.timeline import decision_facts, inspection_facts
 from mailgate.senderauth.check import SenderCheck
 from mailgate.senderauth.findings import Findings
 
@@ -229,6 +230,7 @@ async def decide(tx: Transaction) -> None:
             received_hops=tx.header.received,
             sender=_sender(tx, tenant),
             at=time.time(),
+            hosted=frozenset(recipient.forward_path for recipient in recipients if recipient.mailboxes),
         )
         judged += ((tenant, by_path, ruling) for ruling in evaluate_each(snapshot.for_tenant(tenant), facts))
     rulings = one_reply([ruling for _, _, ruling in judged])
@@ -237,9 +239,8 @@ async def decide(tx: Transaction) -> None:
         tx.entries.append(_entry(tx, envelope, ruling.decision))
     _count(tx)
     decision = rulings[0].decision
-    tx.record(
-        "decided", action=decision.action, rule=decision.rule, reason=decision.reason, policy=decision.policy_version
-    )
+    if decision.action in (Action.DEFER, Action.REJECT):
+        tx.record("decided", **decision_facts(decision))
     if decision.action is Action.DEFER:
         raise Refusal(replies.deferred(decision.reason), decision.reason)
     if decision.action is Action.REJECT:
@@ -291,8 +292,11 @@ async def commit(tx: Transaction) -> None:
     """Nothing is kept for a client that has gone; once begun, a commit is not given up."""
     if tx.is_gone:
         raise Refusal(replies.TRY_AGAIN, "the client went away before the commit")
-    events = tuple(tx.events)
-    entries = tuple(replace_in(entry, events=events) for entry in tx.entries)
+    now = time.time()
+    entries = tuple(
+        replace_in(entry, events=(*tx.events, Event(now, "decided", decision_facts(entry.decision))))
+        for entry in tx.entries
+    )
     try:
         await asyncio.shield(tx.around.store.commit(entries))
     except StorageFullError as error:

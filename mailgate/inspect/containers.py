@@ -16,6 +16,7 @@ from mailgate.inspect.bounded import BoundedChild
 from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
 from mailgate.model.part_class import PartClass
+from mailgate.model.placement import Placement
 from mailgate.model.verdict import PartReport, Unscanned, Verdict
 
 WALL_SECONDS = 10.0
@@ -119,11 +120,13 @@ def _member_report(container: PartReport, member: Member) -> PartReport:
         size=member.size,
         digest="",
         verdict=container.verdict,
+        signature=container.signature,
         reason=container.reason,
         detail=container.detail,
         is_attachment=container.is_attachment,
         classes=member.classes,
         names=(member.name,) if member.name else (),
+        placements=(Placement.ARCHIVE, *(place for place in container.placements if place == Placement.MESSAGE)),
     )
     return _encrypted(report) if PartClass.ENCRYPTED in member.classes else report
 

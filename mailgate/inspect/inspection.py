@@ -15,9 +15,9 @@ from mailgate.inspect.replies import ScanResult, unscanned
 from mailgate.inspect.scanners import ScanBatch
 from mailgate.ipc.calls import InspectLimits
 from mailgate.model.part_class import PartClass
-from mailgate.model.verdict import Inspection, PartReport, Unscanned, Verdict
+from mailgate.model.placement import Placement
+from mailgate.model.verdict import WHOLE_MESSAGE, Inspection, PartReport, Unscanned, Verdict
 
-RAW = "raw"
 _ANSWER_SECONDS = 2.0  # left of the wall time for folding and answering once the scanner's share is used up
 _AS_MAIL = b"Received: from localhost\r\n"  # clamd takes nothing for mail that does not begin like this
 
@@ -89,15 +89,21 @@ def _report(part: Part, digest: str, result: ScanResult) -> PartReport:
         is_attachment=part.is_attachment,
         classes=tuple(classes),
         names=part.names,
+        placements=_placements(part, kind.mime),
     )
 
 
+def _placements(part: Part, detected_type: str) -> tuple[Placement, ...]:
+    is_body = not part.is_attachment and not part.name and detected_type.startswith("text/")
+    own = Placement.BODY if is_body else Placement.ATTACHMENT
+    return (own,) * part.is_own + (Placement.MESSAGE,) * part.is_forwarded
+
+
 def _with_members(reports: list[PartReport], parts: Sequence[Part], list_containers: Lister) -> list[PartReport]:
-    """The reports, each container followed by what is inside; an infected one need not be opened."""
+    """The reports, each container followed by what is inside; an infected one too, since an exception from the verdict
+    of the scanner is none from the rules."""
     containers = {
-        report.digest: part.data
-        for report, part in zip(reports, parts, strict=True)
-        if report.verdict is not Verdict.INFECTED and is_container(part.data)
+        report.digest: part.data for report, part in zip(reports, parts, strict=True) if is_container(part.data)
     }
     if not containers:
         return reports
@@ -129,7 +135,7 @@ def _raw_reports(size: int, result: ScanResult, parts: Sequence[PartReport]) -> 
     is_new_macro = result.macro and not any(PartClass.MACRO in part.classes for part in parts)
     return [
         PartReport(
-            place=RAW,
+            place=WHOLE_MESSAGE,
             name="",
             declared_type="message/rfc822",
             detected_type="message/rfc822",

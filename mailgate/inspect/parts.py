@@ -33,7 +33,8 @@ class Part:
     """One content that some client shows. `place` is a path such as `2.1`; an alternative reading carries a suffix
     (`2.1~base64`). `names` holds every reading of the file name, `name` the best. `data` is decoded. `span` is where
     its encoded bytes lie in the raw message. `is_strict`: part of the strict reading, read without ambiguity.
-    `places` are all places with the same content."""
+    `places` are all places with the same content; `is_own`: one is in the message itself, `is_forwarded`: one is inside
+    an attached message."""
 
     place: str
     name: str
@@ -45,6 +46,8 @@ class Part:
     span: tuple[int, int]
     is_strict: bool
     places: tuple[str, ...] = ()
+    is_own: bool = True
+    is_forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +142,21 @@ class Union:
         old = self._parts[index]
         names = old.names if part.names == old.names else tuple(dict.fromkeys(old.names + part.names))
         places = old.places if part.place in old.places or len(old.places) > 8 else (*old.places, part.place)
-        if names != old.names or places != old.places or part.is_attachment > old.is_attachment:
+        is_own, is_forwarded = old.is_own or part.is_own, old.is_forwarded or part.is_forwarded
+        if (
+            names != old.names
+            or places != old.places
+            or part.is_attachment > old.is_attachment
+            or (is_own, is_forwarded) != (old.is_own, old.is_forwarded)
+        ):
             self._parts[index] = replace(
                 old,
                 name=old.name or part.name,
                 names=names,
                 places=places,
                 is_attachment=old.is_attachment or part.is_attachment,
+                is_own=is_own,
+                is_forwarded=is_forwarded,
             )
 
     def _unique(self, place: str) -> str:

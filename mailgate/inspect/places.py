@@ -19,7 +19,7 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class At:
     """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1. `enclosing`: type of
-    the multipart around it, empty for what stands for itself."""
+    the multipart around it, empty for what stands for itself. `is_attached`: inside an attached message."""
 
     place: str
     depth: int = 0
@@ -27,28 +27,37 @@ class At:
     is_message: bool = False
     is_strict: bool = True
     enclosing: str = ""
+    is_attached: bool = False
 
     # Positional, not replace(): these run for every reading, and replace() took a quarter of the parser's time.
     def loosely(self, suffix: str = "") -> At:
         place = f"{self.place or '1'}~{suffix}" if suffix else self.place
-        return At(place, self.depth, self.default_type, self.is_message, False, self.enclosing)
+        return At(place, self.depth, self.default_type, self.is_message, False, self.enclosing, self.is_attached)
 
     def read(self, is_strict: bool) -> At:
         """The same place in a reading that is strict, or not."""
         if is_strict == self.is_strict:
             return self
-        return At(self.place, self.depth, self.default_type, self.is_message, is_strict, self.enclosing)
+        return At(
+            self.place, self.depth, self.default_type, self.is_message, is_strict, self.enclosing, self.is_attached
+        )
 
     def within(self, enclosing: str) -> At:
-        return At(self.place, self.depth, self.default_type, self.is_message, self.is_strict, enclosing)
+        return At(
+            self.place, self.depth, self.default_type, self.is_message, self.is_strict, enclosing, self.is_attached
+        )
 
     def deeper(self) -> At:
         """Inside the content of a leaf, where nothing is strict any longer."""
-        return At(self.place, self.depth + 1, self.default_type, self.is_message, False, self.enclosing)
+        return At(
+            self.place, self.depth + 1, self.default_type, self.is_message, False, self.enclosing, self.is_attached
+        )
 
     def leaf(self) -> At:
         """The place of the content of an entity that is no multipart."""
-        return At(self.leaf_place, self.depth, self.default_type, False, self.is_strict, self.enclosing)
+        return At(
+            self.leaf_place, self.depth, self.default_type, False, self.is_strict, self.enclosing, self.is_attached
+        )
 
     @property
     def leaf_place(self) -> str:
@@ -56,4 +65,4 @@ class At:
 
     def child(self, number: int, default_type: str) -> At:
         place = f"{self.place}.{number}" if self.place else str(number)
-        return At(place, self.depth + 1, default_type, False, self.is_strict, self.enclosing)
+        return At(place, self.depth + 1, default_type, False, self.is_strict, self.enclosing, self.is_attached)

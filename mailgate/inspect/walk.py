@@ -104,7 +104,13 @@ class Walk:
 
     def _message(self, text: Text, start: int, end: int, meaning: Meaning, at: At) -> None:
         inner = replace(
-            at, place=at.leaf_place, depth=at.depth + 1, default_type="text/plain", is_message=True, enclosing=""
+            at,
+            place=at.leaf_place,
+            depth=at.depth + 1,
+            default_type="text/plain",
+            is_message=True,
+            enclosing="",
+            is_attached=True,
         )
         self.entity(text, start, end, inner)
         for name, inner_text in self._decoded(text, start, end, meaning, at):
@@ -244,6 +250,8 @@ class Walk:
             span=origin,
             is_strict=at.is_strict,
             places=(at.place,),
+            is_own=not at.is_attached,
+            is_forwarded=at.is_attached,
         )
         if self.union.add(part):
             self._inside(data, origin, at.deeper(), content_type, meaning)
@@ -259,7 +267,7 @@ class Walk:
         if looks_like_message(data):
             if content_type not in _HEADER_TYPES:
                 self.union.defect("embedded-message", at.place)
-            inner = replace(at.loosely("message"), is_message=True, enclosing="")
+            inner = replace(at.loosely("message"), is_message=True, enclosing="", is_attached=True)
             self.entity(Text(data, origin), 0, len(data), inner)
         charsets = meaning.charsets if meaning and content_type.startswith("text/") else ()
         for content in in_plain_charset(data, charsets):

@@ -21,10 +21,26 @@ ENCRYPTED_KEY = "unscanned.encrypted"
 
 
 @dataclass(frozen=True, slots=True)
+class ExceptionUse:
+    """That an exception of the policy was used: `rule` names it, e.g. `gateway.toml: scanner_exceptions[1]`, `waived`
+    says what did not count for the part at `place`; who made the exception, why, and its last day (ISO 8601)."""
+
+    rule: str
+    place: str
+    waived: str
+    made_by: str
+    reason: str
+    expires: str
+
+    def __str__(self) -> str:
+        return f"{self.waived}, excepted by {self.rule}: {self.reason} ({self.made_by}, until {self.expires})"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """`rule` names what decided, e.g. `tenants/acme.toml: attachments[2] "no executables"` or `built-in: infected`;
     `reason` is a sentence for people (shown in the SMTP reply for REJECT, so it holds nothing of the inside); `code` is
-    that of the reply to a rejection."""
+    that of the reply to a rejection; `exceptions` are all that were used on the way, whatever was decided."""
 
     action: Action
     rule: str
@@ -32,6 +48,7 @@ class Decision:
     policy_version: str
     place: str = ""
     code: int = 554
+    exceptions: tuple[ExceptionUse, ...] = ()
 
     @property
     def key(self) -> str:

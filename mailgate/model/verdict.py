@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+WHOLE_MESSAGE = "raw"  # the place of what was found in the message as it came
+
 
 class Verdict(enum.StrEnum):
     CLEAN = "clean"
@@ -31,7 +33,7 @@ class PartReport:
     """One inspected part. `place` is a path such as `2.1` (`raw` for the whole message, `2/1` inside a container);
     `extensions` and `detected_type` feed the attachment rules; `size` in bytes after decoding; `digest` sha256 hex.
     `signature` is the name the scanner gave; `reason` says why it was not scanned. `names` are all file names that some
-    client would show, `name` the best of them."""
+    client would show, `name` the best of them; `placements` say where it is (`Placement`), each way in which it is."""
 
     place: str
     name: str
@@ -47,6 +49,7 @@ class PartReport:
     is_attachment: bool = False
     classes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    placements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +99,7 @@ class Inspection:
 
 def not_scanned(reason: Unscanned, size: int, detail: str = "") -> Inspection:
     """The inspection of a message that could not be inspected at all."""
-    part = PartReport("raw", "", "message/rfc822", "", size, "", Verdict.NOT_SCANNED, reason=reason, detail=detail)
+    part = PartReport(
+        WHOLE_MESSAGE, "", "message/rfc822", "", size, "", Verdict.NOT_SCANNED, reason=reason, detail=detail
+    )
     return Inspection(parts=(part,))

@@ -13,8 +13,15 @@ from typing import Any, Literal, TypeVar
 
 from mailgate.model.decision import Action
 from mailgate.model.verdict import Unscanned
+from mailgate.policy.exceptions import (
+    AttachmentExemption,
+    ScannerExemption,
+    attachment_exemption,
+    scanner_exemption,
+)
 from mailgate.policy.rules import Rule, compile_rule
 from mailgate.policy.schema import (
+    LISTS,
     Authentication,
     DefectAction,
     GatewayLimits,
@@ -59,6 +66,8 @@ class EffectivePolicy:
     authentication: Authentication
     exceptions: tuple[SenderException, ...]
     rules: tuple[Rule, ...]
+    attachment_exemptions: tuple[AttachmentExemption, ...]
+    scanner_exemptions: tuple[ScannerExemption, ...]
     defects: Mapping[str, DefectAction]
     transport: Transport
     routes: tuple[RouteRule, ...]
@@ -111,6 +120,16 @@ def effective_policy(
             for file, policy in reversed(layers)
             for number, rule in enumerate(policy.attachments, 1)
         ),
+        attachment_exemptions=tuple(
+            attachment_exemption(each, file, number)
+            for file, policy in reversed(layers)
+            for number, each in enumerate(policy.attachment_exceptions, 1)
+        ),
+        scanner_exemptions=tuple(
+            scanner_exemption(each, file, number)
+            for file, policy in reversed(layers)
+            for number, each in enumerate(policy.scanner_exceptions, 1)
+        ),
         defects=MappingProxyType(defects),
         transport=_transport(built_in, gateway, own),
         routes=tuple(route for policy in reversed(policies) for route in policy.routes),
@@ -133,8 +152,8 @@ def loosened(gateway: EffectivePolicy, own: TenantPolicy) -> Iterator[tuple[str,
 
 
 def given_keys(section: Section, prefix: str = "") -> Iterator[str]:
-    """Dotted keys that a file gives itself, rules apart."""
-    for name in sorted(section.model_fields_set - {"attachments", "routes", "inbound", "exceptions"}):
+    """Dotted keys that a file gives itself, lists of rules apart."""
+    for name in sorted(section.model_fields_set - LISTS):
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from given_keys(value, f"{prefix}{name}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailgate.policy.effective import EffectivePolicy
+from mailgate.policy.exceptions import Exemption
 from mailgate.policy.rules import Rule
 from mailgate.policy.values import format_size
 
@@ -51,11 +52,17 @@ def document(policy: EffectivePolicy) -> dict[str, Any]:
         "attachments": [
             {"rule": rule.label, "action": rule.action.value, "conditions": conditions(rule)} for rule in policy.rules
         ],
+        "attachment_exceptions": [_exemption(each) for each in policy.attachment_exemptions],
+        "scanner_exceptions": [_exemption(each) for each in policy.scanner_exemptions],
         "exceptions": [each.model_dump(mode="json", exclude_unset=True) for each in policy.exceptions],
         "routes": [route.model_dump(mode="json", exclude_unset=True) for route in policy.routes],
         "certificates": [each.model_dump(mode="json", exclude_unset=True) for each in policy.sending.certificates],
         "inbound": [route.model_dump(mode="json", exclude_unset=True) for route in policy.inbound],
     }
+
+
+def _exemption(exemption: Exemption) -> dict[str, Any]:
+    return {"exception": exemption.label, **exemption.settings.model_dump(mode="json", exclude_unset=True)}
 
 
 def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:

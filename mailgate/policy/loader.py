@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from mailgate.policy.effective import GATEWAY_FILE, EffectivePolicy, effective_policy, loosened
-from mailgate.policy.problems import PolicyErrors, Problem, place, wording
+from mailgate.policy.problems import PolicyErrors, Problem, is_told_already, place, wording
 from mailgate.policy.schema import GatewayPolicy, TenantPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
 from mailgate.policy.toml_lines import TomlLines
@@ -109,6 +109,8 @@ class _Reader:
         except ValidationError as error:
             lines = TomlLines(text)
             for item in error.errors():
+                if is_told_already(item):
+                    continue
                 self._add(file, lines.line(place(item)), wording(item, schema))
             return None
 

@@ -12,12 +12,15 @@ from pydantic_core import ErrorDetails
 
 from mailgate.model.errors import UserError
 from mailgate.policy.schema import (
+    LISTS,
+    AttachmentException,
     AttachmentRule,
     Authentication,
     GatewayLimits,
     GatewayPolicy,
     InboundRoute,
     RouteRule,
+    ScannerException,
     Section,
     SenderException,
     Sending,
@@ -29,7 +32,7 @@ from mailgate.policy.toml_lines import KeyPath
 from mailgate.policy.values import format_size
 
 _LISTS: tuple[KeyPath, ...] = (
-    *(("attachments",), ("routes",), ("inbound",), ("exceptions",)),
+    *((name,) for name in LISTS),
     ("sending", "certificates"),
 )
 _QUOTED = re.compile(r"'([^']*)'")
@@ -55,6 +58,11 @@ class PolicyErrors(UserError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+def is_told_already(error: ErrorDetails) -> bool:
+    """pydantic calls a list too short as well where all of its values are wrong."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
 def place(error: ErrorDetails) -> KeyPath:
     """The path of the key that an error is about, as `TomlLines` counts it."""
     return tuple(step for step in error["loc"] if step != "[key]")
@@ -72,8 +80,8 @@ def wording(error: ErrorDetails, schema: type[TenantPolicy]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{dotted(path)}: unknown key; {_advice_on_unknown(path, schema)}"
     if error["type"] == "missing":
-        return f"{dotted(path[:-1])}: {path[-1]} is missing; add it: {_meaning(str(path[-1]))}"
-    if error["type"] in ("no_condition", "login", "tenants_only", "pin"):
+        return f"{dotted(path[:-1])}: {path[-1]} is missing; add it: {_meaning(path)}"
+    if error["type"] in ("no_condition", "narrow", "login", "tenants_only", "pin"):
         return f"{dotted(path)}: {error['msg']}"
     return f"{dotted(path)}: {_shown(error['input'])} {_what_is_wrong(error, path)}"
 
@@ -91,17 +99,18 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
         return f"is not a list of rules; begin each rule with a line [[{dotted(path)}]]"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is not a table; write [{dotted(path)}] on a line of its own and the keys below it"
-    if kind in ("size", "address", "network", "defect", "fingerprint"):
+    if kind in ("size", "address", "network", "defect", "fingerprint", "signature"):
         return str(error["msg"])
     plain = {
         "int_type": "is not a whole number; write it without quotes",
         "bool_type": "is neither true nor false; write one of them without quotes",
         "string_type": "is not a text; write it in double quotes",
         "tuple_type": 'is neither a text nor a list of texts; write it as "a" or ["a", "b"]',
+        "date_from_datetime_parsing": "is not a date; write it without quotes, e.g. 2027-03-31",
         "too_short": "is empty; name at least one value or remove the key",
-        "string_pattern_mismatch": f"has a form or a character that is not allowed here; {_meaning(str(path[-1]))}",
+        "string_pattern_mismatch": f"has a form or a character that is not allowed here; {_meaning(path)}",
     }
-    return plain.get(kind) or f"is not allowed here ({error['msg']}); {_meaning(str(path[-1]))}"
+    return plain.get(kind) or f"is not allowed here ({error['msg']}); {_meaning(path)}"
 
 
 def _advice_on_unknown(path: KeyPath, schema: type[TenantPolicy]) -> str:
@@ -128,6 +137,8 @@ def _keys(schema: type[Section], path: KeyPath = ()) -> Iterator[tuple[str, str]
         yield from _keys(InboundRoute, ("inbound", 0))
         yield from _keys(SendingCertificate, ("sending", "certificates", 0))
         yield from _keys(SenderException, ("exceptions", 0))
+        yield from _keys(AttachmentException, ("attachment_exceptions", 0))
+        yield from _keys(ScannerException, ("scanner_exceptions", 0))
 
 
 def _home(path: KeyPath) -> str:
@@ -137,12 +148,15 @@ def _home(path: KeyPath) -> str:
     return f"in [[{name}]]" if isinstance(path[-1], int) else f"in [{name}]"
 
 
-def _meaning(key: str) -> str:
-    """The text of the schema on a key."""
+def _meaning(path: KeyPath) -> str:
+    """The text of the schema on a key, or on the key whose list a value is in."""
+    key = next(step for step in reversed(path) if isinstance(step, str))
     for section in (
         AttachmentRule,
         Authentication,
         SenderException,
+        AttachmentException,
+        ScannerException,
         Transport,
         RouteRule,
         InboundRoute,

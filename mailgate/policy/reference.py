@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from mailgate.policy.evaluate import PRECEDENCE
 from mailgate.policy.schema import (
+    AttachmentException,
     AttachmentRule,
     Authentication,
     GatewayLimits,
@@ -19,6 +20,7 @@ from mailgate.policy.schema import (
     Limits,
     Retention,
     RouteRule,
+    ScannerException,
     Scanning,
     Section,
     SenderException,
@@ -39,6 +41,8 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[authentication]", Authentication),
     ("[[exceptions]]", SenderException),
     ("[[attachments]]", AttachmentRule),
+    ("[[attachment_exceptions]]", AttachmentException),
+    ("[[scanner_exceptions]]", ScannerException),
     ("[transport]", Transport),
     ("[[routes]]", RouteRule),
     ("[[inbound]]", InboundRoute),
@@ -82,6 +86,8 @@ The decision names the rule, the part and the version of the policy; `mailgate t
 
 - **No rule lets malware or an unscanned part pass.** `accept` only ends the search for a rule, for that one
   attachment; so a tenant's `accept` rule makes an exception from a rule of the gateway.
+- **Exceptions end.** `attachment_exceptions` and `scanner_exceptions` say who made them, why, and until when;
+  afterwards they do nothing, and `mailgate policy check` tells. docs/inspection.md says what they can't do.
 - **There is one reply for all recipients.** Where a rule rejects for some recipients only, the message is taken,
   delivered to the others, and quarantined for these.
 - **Rules look at attachments**, members of archives included: at each part of the message but text without a file

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from mailgate.model.decision import Action
 from mailgate.model.defect import DEFECTS
 from mailgate.model.part_class import PartClass
+from mailgate.model.placement import Placement
 
 ANY_OTHER_DEFECT = "*"  # in place of a name
 
@@ -83,7 +84,8 @@ def _fingerprint(value: str) -> str:
     return plain
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """One text may stand for a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -96,17 +98,27 @@ Flag = Annotated[bool, Field(strict=True)]
 _Glob = Annotated[str, StringConstraints(max_length=320)]
 _Extension = Annotated[str, StringConstraints(pattern=r"^\.?[^\s./\\*?]+(\.[^\s./\\*?]+)*$", max_length=40)]
 Globs = Annotated[
-    tuple[_Glob, ...], Field(min_length=1), BeforeValidator(_listed, json_schema_input_type=_Glob | tuple[_Glob, ...])
+    tuple[_Glob, ...], Field(min_length=1), BeforeValidator(listed, json_schema_input_type=_Glob | tuple[_Glob, ...])
 ]
 Extensions = Annotated[
     tuple[_Extension, ...],
     Field(min_length=1),
-    BeforeValidator(_listed, json_schema_input_type=_Extension | tuple[_Extension, ...]),
+    BeforeValidator(listed, json_schema_input_type=_Extension | tuple[_Extension, ...]),
 ]
 PartClasses = Annotated[
     tuple[PartClass, ...],
     Field(min_length=1),
-    BeforeValidator(_listed, json_schema_input_type=PartClass | tuple[PartClass, ...]),
+    BeforeValidator(listed, json_schema_input_type=PartClass | tuple[PartClass, ...]),
+]
+
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Texts = Annotated[
+    tuple[_Text, ...], Field(min_length=1), BeforeValidator(listed, json_schema_input_type=_Text | tuple[_Text, ...])
+]
+Placements = Annotated[
+    tuple[Placement, ...],
+    Field(min_length=1),
+    BeforeValidator(listed, json_schema_input_type=Placement | tuple[Placement, ...]),
 ]
 
 StopAction = Literal[Action.QUARANTINE, Action.REJECT]
@@ -132,12 +144,12 @@ _OwnDomain = Annotated[
 ]
 OwnDomainSet = Annotated[
     tuple[_OwnDomain, ...],
-    BeforeValidator(_listed, json_schema_input_type=_OwnDomain | tuple[_OwnDomain, ...]),
+    BeforeValidator(listed, json_schema_input_type=_OwnDomain | tuple[_OwnDomain, ...]),
 ]
 OwnDomains = Annotated[OwnDomainSet, Field(min_length=1)]
 DomainSet = Annotated[
     tuple[DomainPattern, ...],
-    BeforeValidator(_listed, json_schema_input_type=DomainPattern | tuple[DomainPattern, ...]),
+    BeforeValidator(listed, json_schema_input_type=DomainPattern | tuple[DomainPattern, ...]),
 ]
 DomainPatterns = Annotated[DomainSet, Field(min_length=1)]
 HostPort = Annotated[
@@ -147,5 +159,10 @@ IpAddress = Annotated[str, AfterValidator(_address), Field(examples=["192.0.2.25
 Fingerprint = Annotated[str, StringConstraints(max_length=128), AfterValidator(_fingerprint)]
 _Network = Annotated[str, AfterValidator(_network), Field(examples=["192.0.2.0/24"])]
 Networks = Annotated[
-    tuple[_Network, ...], BeforeValidator(_listed, json_schema_input_type=_Network | tuple[_Network, ...])
+    tuple[_Network, ...], BeforeValidator(listed, json_schema_input_type=_Network | tuple[_Network, ...])
+]
+Digests = Annotated[
+    tuple[Fingerprint, ...],
+    Field(min_length=1),
+    BeforeValidator(listed, json_schema_input_type=Fingerprint | tuple[Fingerprint, ...]),
 ]

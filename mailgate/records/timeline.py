@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mailgate.model.decision import Decision
+from mailgate.model.decision import Decision, ExceptionUse
 from mailgate.model.envelope import Envelope
 from mailgate.model.event import Event
 from mailgate.model.verdict import Inspection
@@ -105,6 +105,7 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
         "rule": decision.rule,
         "reason": decision.reason,
         "policy": decision.policy_version,
+        "exceptions": msgspec.to_builtins(decision.exceptions),
     }
 
 
@@ -168,7 +169,12 @@ _CHECKS = (("spf", "SPF"), ("dkim", "DKIM"), ("dmarc", "DMARC"), ("arc", "ARC"),
 def _decided(facts: Facts) -> str:
     reason = f": {facts['reason']}" if facts.get("reason") else ""
     policy = facts.get("policy") or facts.get("policy_version") or "?"
-    return f"{facts.get('action', '?')}{reason} (rule {facts.get('rule', '?')}, policy {policy})"
+    excepted = "".join(f"; at {use['place']} {_excepted(use)}" for use in facts.get("exceptions", ()))
+    return f"{facts.get('action', '?')}{reason} (rule {facts.get('rule', '?')}, policy {policy}){excepted}"
+
+
+def _excepted(use: Facts) -> str:
+    return str(msgspec.convert(use, ExceptionUse))
 
 
 def _committed(facts: Facts) -> str:

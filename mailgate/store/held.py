@@ -13,7 +13,8 @@ from mailgate.model.errors import MailgateError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection
-from mailgate.policy.evaluate import Facts, Ruling, evaluate_each
+from mailgate.policy.evaluate import Ruling, evaluate_each
+from mailgate.policy.facts import Facts
 from mailgate.records.timeline import decision_facts, inspection_facts
 from mailgate.spool.queue import Selection, SpoolStore, Unscanned
 from mailgate.spool.rows import notify_of
@@ -69,7 +70,17 @@ class HeldMail:
         if inspection.is_transient:
             return False
         # size and hops were judged before it was held
-        facts = Facts(held.envelope.direction, held.envelope.reverse_path, held.forward_paths, 0, inspection)
+        envelope = held.envelope
+        hosted = frozenset(recipient.forward_path for recipient in envelope.recipients if recipient.mailboxes)
+        facts = Facts(
+            envelope.direction,
+            envelope.reverse_path,
+            held.forward_paths,
+            0,
+            inspection,
+            at=self._around.clock(),
+            hosted=hosted,
+        )
         rulings = evaluate_each(policy, facts)
         await self._around.writer.do(partial(self._apply, held, inspection, rulings))
         self._around.wake()

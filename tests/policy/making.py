@@ -9,7 +9,7 @@ from typing import Any
 from mailgate.model.envelope import Direction
 from mailgate.model.verdict import Defect, Inspection, PartReport, Unscanned, Verdict
 from mailgate.policy.effective import EffectivePolicy
-from mailgate.policy.evaluate import Facts
+from mailgate.policy.facts import Facts
 from mailgate.policy.loader import PolicyErrors, load
 from mailgate.policy.schema import GatewayPolicy, TenantPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
@@ -54,6 +54,7 @@ def facts(*parts: PartReport, defects: tuple[str, ...] = (), **more: Any) -> Fac
         "reverse_path": "alice@elsewhere.example",
         "recipients": ("bob@acme.example",),
         "size": 5000,
+        "at": 1_800_000_000.0,  # 2027-01-15
         **more,
     }
     return Facts(inspection=inspection, **values)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailgate.model.envelope import Direction
 from mailgate.model.verdict import PartReport, Unscanned
 from mailgate.policy.rules import Rule, plain_name
+from mailgate.policy.schema import RuleDirection
 from tests.policy.making import MIB, part, policy, unscanned
 
 
@@ -60,6 +60,34 @@ def test_any_name_suffices_to_stop_a_part_but_all_are_needed_to_accept_it() -> N
     assert rule('extension = ["pdf", "exe"]', "accept").matches(shown)
 
 
+@pytest.mark.parametrize(
+    ("places", "placements", "stops", "accepts"),
+    [
+        ('"attachment"', ("attachment",), True, True),
+        ('"attachment"', ("archive",), False, False),
+        ('"archive"', ("archive",), True, True),
+        ('"message"', ("archive", "message"), True, False),
+        ('["archive", "message"]', ("archive", "message"), True, True),
+        ('"attachment"', ("attachment", "message"), True, False),
+        ('"body"', ("attachment",), False, False),
+        ('"attachment"', (), False, False),
+    ],
+)
+def test_one_of_several_places_suffices_to_stop_a_part_but_all_are_needed_to_accept_it(
+    places: str, placements: tuple[str, ...], stops: bool, accepts: bool
+) -> None:
+    found = part("a.exe", placements=placements)
+    assert rule(f"place = {places}").matches(found) is stops
+    assert rule(f"place = {places}", "accept").matches(found) is accepts
+
+
+def test_only_rules_that_ask_for_it_look_at_the_body() -> None:
+    body = part(detected="text/html", placements=("body",))
+    assert rule('place = "body"\nlarger_than = 500').matches(body)
+    assert not rule('filename = "*"').matches(body)
+    assert not rule('place = ["attachment", "message"]').matches(body)
+
+
 def test_conditions_on_the_name_must_hold_for_one_and_the_same_name() -> None:
     both = rule('extension = "exe"\nfilename = "setup*"')
     assert both.matches(part("a.pdf", names=("setup.exe",)))
@@ -69,20 +97,25 @@ def test_conditions_on_the_name_must_hold_for_one_and_the_same_name() -> None:
 @pytest.mark.parametrize(
     ("conditions", "direction", "reverse_path", "holds"),
     [
-        ('direction = "inbound"', Direction.INBOUND, "", True),
-        ('direction = "inbound"', Direction.OUTBOUND, "", False),
-        ('direction = "outbound"', Direction.OUTBOUND, "", True),
-        ('sender = "*@partner.example"', Direction.INBOUND, "Bob@Partner.Example", True),
-        ('sender = "*@partner.example"', Direction.INBOUND, "bob@partner.example.org", False),
-        ('sender = "*@partner.example"', Direction.INBOUND, "", False),
-        ('sender = ""', Direction.INBOUND, "", True),
-        ('sender = ""', Direction.INBOUND, "a@b.example", False),
-        ('sender = ["a@b.example", ""]', Direction.INBOUND, "", True),
-        ('class = "script"', Direction.OUTBOUND, "anyone", True),
+        ('direction = "inbound"', RuleDirection.INBOUND, "", True),
+        ('direction = "inbound"', RuleDirection.OUTBOUND, "", False),
+        ('direction = "outbound"', RuleDirection.OUTBOUND, "", True),
+        ('direction = "outbound"', RuleDirection.INTERNAL, "", False),
+        ('direction = "internal"', RuleDirection.INTERNAL, "", True),
+        ('direction = ["outbound", "internal"]', RuleDirection.INTERNAL, "", True),
+        ('direction = ["outbound", "internal"]', RuleDirection.INBOUND, "", False),
+        ('sender = "*@partner.example"', RuleDirection.INBOUND, "Bob@Partner.Example", True),
+        ('sender = "*@partner.example"', RuleDirection.INBOUND, "bob@partner.example.org", False),
+        ('sender = "*@partner.example"', RuleDirection.INBOUND, "", False),
+        ('sender = ""', RuleDirection.INBOUND, "", True),
+        ('sender = ""', RuleDirection.INBOUND, "a@b.example", False),
+        ('sender = ["a@b.example", ""]', RuleDirection.INBOUND, "", True),
+        ('class = "script"', RuleDirection.OUTBOUND, "anyone", True),
     ],
 )
-def test_conditions_on_the_envelope(conditions: str, direction: Direction, reverse_path: str, holds: bool) -> None:
-    assert rule(conditions).applies(direction, reverse_path) is holds
+def test_conditions_on_the_envelope(conditions: str, direction: RuleDirection, reverse_path: str, holds: bool) -> None:
+    found = rule(conditions)
+    assert (found.is_meant_for(direction) and found.is_from(reverse_path)) is holds
 
 
 def test_condition_on_recipients() -> None:

@@ -10,7 +10,9 @@ from mailgate.model.decision import Action, Decision
 from mailgate.model.envelope import Direction
 from mailgate.model.part_class import PartClass
 from mailgate.model.verdict import PartReport, Unscanned, Verdict
-from mailgate.policy.evaluate import Facts, Ruling, evaluate, evaluate_each, is_attachment, one_reply
+from mailgate.policy.evaluate import Ruling, evaluate, evaluate_each, one_reply
+from mailgate.policy.facts import Facts
+from mailgate.policy.rules import is_attachment
 from tests.policy.making import facts, infected, part, policy, unscanned
 
 ACCEPT_ALL = '[[attachments]]\nname = "let it in"\naction = "accept"\nfilename = "*"\n'

@@ -4,9 +4,16 @@ administrators.
 A tenant's file holds only differences: pydantic keeps which fields were given; `effective_policy` reads that.
 """
 
-from mailgate.policy.schema.attachments import AttachmentRule
-from mailgate.policy.schema.authentication import Authentication, SenderException
-from mailgate.policy.schema.files import GatewayPolicy, TenantPolicy, built_in
+from mailgate.policy.schema.attachments import AttachmentRule, RuleDirection
+from mailgate.policy.schema.authentication import Authentication
+from mailgate.policy.schema.exceptions import (
+    AttachmentException,
+    DatedException,
+    PartException,
+    ScannerException,
+    SenderException,
+)
+from mailgate.policy.schema.files import LISTS, GatewayPolicy, TenantPolicy, built_in
 from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.retention import Retention
@@ -17,16 +24,22 @@ from mailgate.policy.schema.signing import Signing
 from mailgate.policy.schema.transport import RouteRule, Transport, TransportClass
 
 __all__ = [
+    "LISTS",
+    "AttachmentException",
     "AttachmentRule",
     "Authentication",
+    "DatedException",
     "DefectAction",
     "GatewayLimits",
     "GatewayPolicy",
     "InboundProtocol",
     "InboundRoute",
     "Limits",
+    "PartException",
     "Retention",
     "RouteRule",
+    "RuleDirection",
+    "ScannerException",
     "Scanning",
     "Section",
     "SenderException",

@@ -1,15 +1,30 @@
-"""Attachment rules."""
+"""Attachment rules: what they can ask for, and what they do."""
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from mailgate.model.envelope import Direction
 from mailgate.policy.schema.section import Section
-from mailgate.policy.values import Extensions, Flag, Globs, PartClasses, RuleAction, Size
+from mailgate.policy.values import Extensions, Flag, Globs, PartClasses, Placements, RuleAction, Size, listed
+
+
+class RuleDirection(enum.StrEnum):
+    """The way of a message to one recipient: INTERNAL mail never leaves, OUTBOUND does."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    INTERNAL = "internal"
+
+
+_Directions = Annotated[
+    tuple[RuleDirection, ...],
+    Field(min_length=1),
+    BeforeValidator(listed, json_schema_input_type=RuleDirection | tuple[RuleDirection, ...]),
+]
 
 
 class AttachmentRule(Section):
@@ -45,8 +60,18 @@ class AttachmentRule(Section):
     )
     larger_than: Size | None = Field(default=None, description="Size of the decoded part above which the rule holds.")
     encrypted: Flag | None = Field(default=None, description="Whether the part is encrypted.")
-    direction: Direction | None = Field(
-        default=None, description="`inbound`: mail from outside; `outbound`: mail submitted by the tenant's users."
+    placements: Placements = Field(
+        default=(),
+        alias="place",
+        description="Where the part is: `attachment` of the message itself, `message` (inside an attached message), "
+        "`archive` (inside an archive, a disk image or a document), or `body`: the text that people read as the "
+        "message itself, at which other rules do not look.",
+    )
+    directions: _Directions = Field(
+        default=(),
+        alias="direction",
+        description="`inbound`: mail from outside; `outbound`: submitted by the tenant's users to somebody elsewhere; "
+        "`internal`: submitted by the tenant's users to one of the tenant's own domains here.",
     )
     senders: Globs = Field(
         default=(),

@@ -1,15 +1,14 @@
-"""What mail from outside must prove, and exceptions from it."""
+"""What mail from outside must prove."""
 
 from __future__ import annotations
 
-import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from mailgate.model.decision import Action
 from mailgate.policy.schema.section import Section
-from mailgate.policy.values import DomainPatterns, DomainSet, Flag, RuleAction
+from mailgate.policy.values import DomainSet, Flag, RuleAction
 
 
 class Authentication(Section):
@@ -41,15 +40,3 @@ class Authentication(Section):
         description="Forwarders such as mailing lists whose word counts: where DMARC fails, but their ARC seal says "
         "that it passed when the message came to them, the message is accepted.",
     )
-
-
-class SenderException(Section):
-    """A domain whose mail is taken although DMARC fails, for a reason and until a date."""
-
-    domains: DomainPatterns = Field(
-        alias="domain", description="The author's domain (in From); `*.` stands for all names below."
-    )
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] = Field(
-        description="Why; timelines show it."
-    )
-    expires: datetime.date = Field(description="The last day on which it holds (UTC), e.g. `2027-03-31`.")

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from mailgate.policy.schema.attachments import AttachmentRule
-from mailgate.policy.schema.authentication import Authentication, SenderException
+from mailgate.policy.schema.authentication import Authentication
+from mailgate.policy.schema.exceptions import AttachmentException, ScannerException, SenderException
 from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.retention import Retention
@@ -30,6 +31,12 @@ class TenantPolicy(Section):
     authentication: Authentication = Field(default_factory=Authentication)
     exceptions: tuple[SenderException, ...] = Field(default=(), description="Exceptions from DMARC.")
     attachments: tuple[AttachmentRule, ...] = Field(default=(), description="Attachment rules in their order.")
+    attachment_exceptions: tuple[AttachmentException, ...] = Field(
+        default=(), description="Exceptions from attachment rules."
+    )
+    scanner_exceptions: tuple[ScannerException, ...] = Field(
+        default=(), description="Exceptions for false positives of the scanner."
+    )
     defects: dict[DefectName, DefectAction] = Field(
         default_factory=dict,
         description="What happens to messages that mail programs read in different ways, by the name of the defect; "
@@ -43,6 +50,10 @@ class TenantPolicy(Section):
     sending: Sending = Field(default_factory=Sending)
     signing: Signing = Field(default_factory=Signing)
     retention: Retention = Field(default_factory=Retention)
+
+
+LISTS = frozenset(name for name, field in TenantPolicy.model_fields.items() if field.default == ())
+"""The tables that come many times in a file, such as `[[attachments]]`."""
 
 
 class GatewayPolicy(TenantPolicy):

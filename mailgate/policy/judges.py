@@ -1,0 +1,151 @@
+"""The steps of the evaluation: each looks at one thing and says what is to be done about it. Their order is in
+`evaluate.PRECEDENCE`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+from mailgate.model.decision import Action, Decision
+from mailgate.model.envelope import Direction
+from mailgate.model.sender import Sender
+from mailgate.model.verdict import WHOLE_MESSAGE, PartReport, Verdict
+from mailgate.policy.effective import EffectivePolicy
+from mailgate.policy.exceptions import false_positives, families
+from mailgate.policy.facts import Case
+from mailgate.policy.schema import DefectAction
+from mailgate.policy.values import names_domain
+
+
+def envelope(case: Case) -> Iterator[Decision]:
+    policy, facts = case.policy, case.facts
+    limits = policy.limits
+    if facts.received_hops > limits.received_hops:
+        reason = f"mail loop: {facts.received_hops} Received fields, at most {limits.received_hops} are taken"
+        yield _decision(policy, Action.REJECT, "limits.received_hops", reason)
+    if facts.size > limits.message_size:
+        reason = f"the message has {facts.size} bytes, at most {limits.message_size} are taken"
+        yield _decision(policy, Action.REJECT, "limits.message_size", reason)
+
+
+def infected(case: Case) -> Iterator[Decision]:
+    policy, parts = case.policy, case.facts.inspection.parts
+    excepted = false_positives(parts, case.concerned.scanner_exemptions)
+    for part in parts:
+        use = excepted.get(part)
+        if use is not None and use.place == part.place:
+            reason = f"{_called(part)} is accepted by an exception from the scanner"
+            yield Decision(Action.ACCEPT, use.rule, reason, policy.version, part.place, exceptions=(use,))
+        elif use is None and part.verdict is Verdict.INFECTED:
+            reason = f"the message is infected with {_shown(part.signature) or 'malware'}"
+            yield _decision(policy, policy.infected, "scanning.infected", reason, part.place)
+
+
+def scanner_trouble(case: Case) -> Iterator[Decision]:
+    policy, facts = case.policy, case.facts
+    if not facts.inspection.is_transient:
+        return
+    if facts.direction is Direction.OUTBOUND and policy.scanner_down is Action.HOLD:
+        yield _decision(policy, Action.HOLD, "scanning.scanner_down", "kept until the message can be scanned")
+    else:
+        yield _decision(
+            policy, Action.DEFER, "scanning.scanner_down", "the message can't be scanned now, try again later"
+        )
+
+
+def unknown_sender(case: Case) -> Iterator[Decision]:
+    policy, facts = case.policy, case.facts
+    wanted = policy.authentication.dns_failure
+    if facts.sender is not None and facts.sender.dmarc == "temperror" and wanted is Action.DEFER:
+        yield _decision(
+            policy, wanted, "authentication.dns_failure", "the sender can't be checked now, try again later"
+        )
+
+
+def sender(case: Case) -> Iterator[Decision]:
+    policy, facts = case.policy, case.facts
+    sender = facts.sender
+    if sender is None:
+        return
+    if sender.problem:
+        reason = f"the author can't be told: {_shown(sender.problem)}"
+        yield _decision(policy, policy.authentication.malformed_from, "authentication.malformed_from", reason, code=550)
+    elif sender.dmarc == "fail" and sender.asked_for != "none":
+        key = f"dmarc_{sender.asked_for}"
+        action, why = getattr(policy.authentication, key), f"mail from {sender.author} must pass DMARC"
+        excuse = _excuse(policy, sender, facts.day)
+        if excuse:
+            action, why = Action.ACCEPT, f"{why}, but {excuse}"
+        yield _decision(policy, action, f"authentication.{key}", why, code=550)
+
+
+def _excuse(policy: EffectivePolicy, sender: Sender, today: datetime.date) -> str:
+    """Why a fail of DMARC does not count here, if so."""
+    for exception in policy.exceptions:
+        if today <= exception.expires and names_domain(exception.domains, sender.author):
+            return f"an exception until {exception.expires} says: {exception.reason}"
+    for seal in sender.seals:
+        if not names_domain(policy.authentication.trusted_sealers, seal.domain):
+            break
+        if seal.dmarc == "pass":
+            return f"it did when it came to {seal.domain}"
+    return ""
+
+
+def unscanned(case: Case) -> Iterator[Decision]:
+    policy, facts = case.policy, case.facts
+    for part in facts.inspection.unscanned:
+        key, action = policy.unscanned_action(part.reason)
+        reason = f"{_called(part)} can't be scanned ({key.partition('.')[2]})"
+        yield _decision(policy, action, key, reason, part.place)
+
+
+def defects(case: Case) -> Iterator[Decision]:
+    policy, facts = case.policy, case.facts
+    for defect in facts.inspection.defects:
+        key, action = policy.defect_action(defect.name)
+        if action is not DefectAction.SCAN:
+            reason = f"the message is malformed ({_shown(defect.name)})"
+            yield _decision(policy, Action(action.value), key, reason, defect.place)
+
+
+def attachments(case: Case) -> Iterator[Decision]:
+    for family in families(case.facts.inspection.parts):
+        for part in family:
+            yield from _by_rules(case, part, family[0].digest)
+
+
+def _by_rules(case: Case, part: PartReport, digest: str) -> Iterator[Decision]:
+    """`digest` of the part, or of what holds it."""
+    version = case.policy.version
+    for rule in case.concerned.rules:
+        if not rule.matches(part):
+            continue
+        if rule.action is Action.ACCEPT:
+            yield Decision(rule.action, rule.label, f"{_called(part)} is accepted", version, part.place)
+            return
+        exemption = next((each for each in case.concerned.attachment_exemptions if each.covers(digest, rule)), None)
+        if exemption is None:
+            reason = rule.settings.reply or f"{_called(part)} is not accepted here"
+            yield Decision(rule.action, rule.label, reason, version, part.place)
+            return
+        use = exemption.use(part, f"stopped by {rule.label}")
+        reason = f"{_called(part)} is accepted by an exception"
+        yield Decision(Action.ACCEPT, use.rule, reason, version, part.place, exceptions=(use,))
+
+
+def _decision(
+    policy: EffectivePolicy, action: Action, key: str, reason: str, place: str = "", code: int = 554
+) -> Decision:
+    return Decision(action, f"{policy.source(key)}: {key}", reason, policy.version, place, code)
+
+
+def _called(part: PartReport) -> str:
+    if part.place == WHOLE_MESSAGE:
+        return "the message"
+    return f'the attachment "{_shown(part.name)}"' if part.name else "an attachment without a name"
+
+
+def _shown(text: str) -> str:
+    """Of a text from the message what may stand in a reply line: printable ASCII, not too long."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text.replace('"', "'"))[:80]
