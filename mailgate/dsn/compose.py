@@ -30,7 +30,8 @@ class Composed:
 def compose(notice: Notice) -> Composed:
     """Pure. All but a message that is returned whole is 7-bit, and only the sender's own address asks for SMTPUTF8, so
     that a notice reaches whomever it must reach."""
-    parts = (_readable_part(notice), _status_part(notice), returned_part(notice.returned, notice.envelope.smtputf8))
+    returned = returned_part(notice.returned, notice.envelope.smtputf8)
+    parts = (text_part(readable(notice)), _status_part(notice), returned)
     is_global = parts[1].media_type != "message/delivery-status"
     message_id = f"<{notice.queue_id}.{notice.envelope.queue_id}@{notice.hostname}>"
     header = "".join(field(name, value) for name, value in _fields(notice, message_id, is_global))
@@ -46,7 +47,7 @@ def _fields(notice: Notice, message_id: str, is_global: bool) -> Iterator[tuple[
     words = WORDS[notice.language]
     yield "From", f"{words.sender_name} <postmaster@{notice.hostname}>"
     yield "To", f"<{notice.envelope.reverse_path}>"
-    yield "Subject", _header_text(subject(notice))
+    yield "Subject", header_text(subject(notice))
     yield "Date", formatdate(notice.now)
     yield "Message-ID", message_id
     if _MESSAGE_ID.fullmatch(notice.envelope.message_id):
@@ -59,13 +60,13 @@ def _fields(notice: Notice, message_id: str, is_global: bool) -> Iterator[tuple[
     yield "Content-Type", f'multipart/report; report-type={report_type}; boundary="{notice.boundary}"'
 
 
-def _header_text(text: str) -> str:
+def header_text(text: str) -> str:
     """As it is, or as encoded words on one line: `field` does the folding."""
     return text if text.isascii() else Header(text, "utf-8", header_name="Subject").encode(linesep="")
 
 
-def _readable_part(notice: Notice) -> Part:
-    text = readable(notice)
+def text_part(text: str) -> Part:
+    """Text for people whose lines end in CR LF."""
     if text.isascii():
         return Part("text/plain; charset=us-ascii", "7bit", text.encode())
     return Part("text/plain; charset=utf-8", "quoted-printable", quoted(text.encode()))

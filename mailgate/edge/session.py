@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from mailgate.edge import parameters, replies
+from mailgate.edge import parameters, release, replies
 from mailgate.edge.connection import SessionEnd
 from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
 from mailgate.edge.dialogue import Dialogue
@@ -16,6 +16,7 @@ from mailgate.ipc.calls import Resolved
 from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import Direction, Recipient, TenantName
 from mailgate.model.errors import Refusal, UnavailableError
+from mailgate.model.release_address import is_release_local
 
 SWALLOW_LIMIT = 4 << 20  # bytes of a BDAT chunk out of place that are read and thrown away
 COMMANDS = (
@@ -102,6 +103,12 @@ class Session(Dialogue):
     async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, Recipient]:
         """Whose recipient is this, and may this client send to it here?"""
         found = await self._resolve(address)
+        is_order = bool(self.client.account) and found.tenant == tx.tenant and is_release_local(address.local)
+        if tx.recipients and (is_order or tx.release_local):
+            raise Refusal(replies.OTHER_TENANT)
+        if is_order:
+            tx.release_local = address.local
+            return tx.tenant, Recipient(str(address))
         is_submitted = tx.direction is Direction.OUTBOUND
         match found.kind:
             case "mailbox" | "routed":
@@ -179,7 +186,7 @@ class Session(Dialogue):
         self._counts["idle"] = 0
         tx.is_gone = self._is_eof
         try:
-            answer = await tx.finish()
+            answer = await (release.finish(tx) if tx.release_local else tx.finish())
         finally:
             self._drop_transaction()
         await self.say(answer)

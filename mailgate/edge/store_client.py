@@ -18,6 +18,7 @@ from mailgate.ipc.calls import (
     Note,
     PolicyChanged,
     Push,
+    ReleaseOwn,
     Request,
     Resolve,
     Resolved,
@@ -108,6 +109,10 @@ class StoreClient:
         if not isinstance(answer, Authenticated):
             raise UnavailableError("unexpected answer")
         return answer
+
+    async def release_own(self, account: str, local: str) -> None:
+        """What a release address names, for its recipient. NotFoundError, ConflictError."""
+        await self._call(ReleaseOwn(account, local))
 
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
         """Returns once all entries are on stable storage."""

@@ -76,6 +76,7 @@ class Transaction:
     requiretls: bool = False
     let_in_by: str = ""
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
+    release_local: str = ""  # of the release address that this is sent to, if so
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
     is_gone: bool = False

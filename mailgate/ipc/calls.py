@@ -164,6 +164,14 @@ class SigningKeysFound(Struct, tag=True, frozen=True):
     keys: tuple[SigningKey, ...]
 
 
+class ReleaseOwn(Struct, tag=True, frozen=True):
+    """A logged-in user writes to the release address with this local part (model.release_address); answered by Done
+    once what it names is released."""
+
+    account: str
+    local: str
+
+
 class Admin(Struct, tag=True, frozen=True):
     """One administrative command, e.g. `tenant.add` with {"name": "acme", "domains": ["acme.example"]}."""
 
@@ -230,7 +238,18 @@ class RelayWork(Struct, tag=True, frozen=True):
 
 
 Request = (
-    Hello | Resolve | Authenticate | Commit | Note | Lease | Record | GetSigningKeys | GetNewKeys | KeysShown | Admin
+    Hello
+    | Resolve
+    | Authenticate
+    | Commit
+    | Note
+    | Lease
+    | Record
+    | GetSigningKeys
+    | GetNewKeys
+    | KeysShown
+    | ReleaseOwn
+    | Admin
 )
 Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | NewKeys | Result | Done | Failed
 Push = PolicyChanged | DirectoryChanged | RelayWork

@@ -28,6 +28,7 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     InboundRoute,
     Limits,
+    Quarantine,
     Retention,
     RouteRule,
     Section,
@@ -74,6 +75,7 @@ class EffectivePolicy:
     inbound: tuple[InboundRoute, ...]
     sending: Sending
     signing: Signing
+    quarantine: Quarantine
     retention: Retention
     sources: Mapping[str, str]
 
@@ -136,6 +138,7 @@ def effective_policy(
         inbound=tuple(route for policy in reversed(policies) for route in policy.inbound),
         sending=_overlaid([policy.sending for policy in policies]),
         signing=_overlaid([policy.signing for policy in policies]),
+        quarantine=_overlaid([policy.quarantine for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )

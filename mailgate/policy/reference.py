@@ -18,6 +18,7 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     InboundRoute,
     Limits,
+    Quarantine,
     Retention,
     RouteRule,
     ScannerException,
@@ -49,6 +50,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[sending]", Sending),
     ("[[sending.certificates]]", SendingCertificate),
     ("[signing]", Signing),
+    ("[quarantine]", Quarantine),
     ("[retention]", Retention),
 )
 

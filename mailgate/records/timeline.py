@@ -218,7 +218,13 @@ def _notified(facts: Facts) -> str:
     return f"the sender is told by {facts.get('notice', '?')}: {facts.get('about', '?')} for {paths}"
 
 
+def _told(facts: Facts) -> str:
+    return f"the recipient is told of it by {facts.get('notice', '?')}"
+
+
 def _composed(facts: Facts) -> str:
+    if "messages" in facts:
+        return f"a notice to the recipient of {facts['messages']} messages in quarantine"
     return f"a notice to the sender of {facts.get('about', '?')}: {facts.get('notice', '?')}"
 
 
@@ -240,5 +246,6 @@ _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "released": _moved,
     "deleted": _moved,
     "notified": _notified,
+    "told": _told,
     "composed": _composed,
 }

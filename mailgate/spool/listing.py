@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from mailgate.model.decision import Decision
-from mailgate.model.envelope import Envelope, QueueId, TenantName, queue_id
+from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName, queue_id
 from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool.queue import Content, Debt, Owed, Unscanned
+from mailgate.spool import telling
+from mailgate.spool.queue import Content, Debt, Owed, Unscanned, UntoldRow
 from mailgate.spool.schema import open_reader
 
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_path, r.mailbox, r.destination, r.state,
@@ -269,6 +270,16 @@ class Listing:
         if found is None:
             raise NotFoundError(f"message {message} has no content any more")
         return found
+
+    def untold_alone(self, limit: int) -> list[UntoldRow]:
+        """See spool.telling, as for the next two."""
+        return telling.untold_alone(self._connection, limit)
+
+    def untold_of_mailbox(self, tenant: str, mailbox: str) -> list[UntoldRow]:
+        return telling.untold_of_mailbox(self._connection, tenant, mailbox)
+
+    def mailboxes_for_digest(self, day: int) -> list[tuple[TenantName, MailboxId]]:
+        return telling.mailboxes_for_digest(self._connection, day)
 
     def messages_before(self, received_at: float, after: int, limit: int) -> list[tuple[int, str, float]]:
         """(message, tenant, arrival) of what arrived before `received_at`, from number `after` on; for retention."""

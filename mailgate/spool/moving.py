@@ -34,7 +34,7 @@ class Moving:
     def move(self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool) -> Moved:
         """NotFoundError where none of the selected recipients waits, ConflictError where they wait for the scanner."""
         found = self._connection.execute(_WAITING, (selection.queue_id,))
-        rows = [row for row in found if selection.holds(row[9], row[2], row[3])]
+        rows = [row for row in found if selection.holds(row[9], row[1], row[2], row[3])]
         if not rows:
             states = " or ".join(sorted(selection.states))
             raise NotFoundError(

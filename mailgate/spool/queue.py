@@ -124,18 +124,20 @@ class Owed:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Recipients that a person names: those of one message in one of `states`, all or only the given forward-paths.
-    `tenant` restricts it to that tenant's messages; empty: any."""
+    `tenant` restricts it to that tenant's messages; empty: any. `numbers`: only these rows."""
 
     queue_id: QueueId
     states: frozenset[State]
     forward_paths: frozenset[str] = frozenset()
     tenant: str = ""
+    numbers: frozenset[int] = frozenset()
 
-    def holds(self, tenant: str, forward_path: str, state: str) -> bool:
+    def holds(self, tenant: str, n: int, forward_path: str, state: str) -> bool:
         return (
             state in self.states
             and self.tenant in ("", tenant)
             and (not self.forward_paths or forward_path in self.forward_paths)
+            and (not self.numbers or n in self.numbers)
         )
 
 
@@ -157,6 +159,23 @@ class Debt:
     content: Content
     is_clean: bool
     owed: tuple[Owed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UntoldRow:
+    """One recipient's mail in quarantine of which it has not been told. `received_at` in seconds since 1970;
+    `is_encrypted`: it is there since something in it is encrypted."""
+
+    message: int
+    n: int
+    queue_id: QueueId
+    tenant: TenantName
+    mailbox: MailboxId
+    reverse_path: str
+    forward_path: str
+    received_at: float
+    reason: str
+    is_encrypted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +245,15 @@ class SpoolStore(Protocol):
 
     def release_relay_leases(self, holder: str, now: float) -> int:
         """Those of every relay but `holder`: a new one has started, the one before is gone. Returns how many."""
+
+    def told(self, rows: Sequence[UntoldRow], now: float, notice: QueueId) -> None:
+        """These recipients have been told, by the message `notice`."""
+
+    def tell_later(self, rows: Sequence[UntoldRow]) -> None:
+        """By the next digest instead of a notice of their own."""
+
+    def had_digest(self, mailbox: MailboxId, day: int) -> None:
+        """The mailbox has had its digest of this day (since 1970)."""
 
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None: ...
 

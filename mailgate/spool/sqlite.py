@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from mailgate.ipc.frames import StorageFullError
-from mailgate.model.envelope import Envelope
+from mailgate.model.envelope import Envelope, MailboxId, QueueId
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool import durable as syncs
@@ -20,11 +20,12 @@ from mailgate.spool.coverage import Coverage
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
 from mailgate.spool.owing import Owing
-from mailgate.spool.queue import Accepted, Attempt, Finished, Moved, NewRow, Owed, Recorded, Route, Selection
+from mailgate.spool.queue import Accepted, Attempt, Finished, Moved, NewRow, Owed, Recorded, Route, Selection, UntoldRow
 from mailgate.spool.recording import Recording
 from mailgate.spool.rows import is_proven, summary_of
 from mailgate.spool.schedule import Schedule
 from mailgate.spool.schema import open_database
+from mailgate.spool.telling import Telling
 from mailgate.spool.timeline import Timeline
 
 LONG_LOG_PAGES = 4_000
@@ -69,6 +70,7 @@ class SqliteSpool:
         self._coverage = Coverage(self._connection)
         self._owing = Owing(self._connection, timeline)
         self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
+        self._telling = Telling(self._connection, timeline)
         self._moving = Moving(self._connection, timeline, self._schedule)
         self._synchronous = "full"
         self._log_pages = 0
@@ -247,6 +249,18 @@ class SqliteSpool:
         self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool = False
     ) -> Moved:
         return self._moving.move(selection, state, now, by, reason, is_scanned)
+
+    @_translated
+    def told(self, rows: Sequence[UntoldRow], now: float, notice: QueueId) -> None:
+        self._telling.told(rows, now, notice)
+
+    @_translated
+    def tell_later(self, rows: Sequence[UntoldRow]) -> None:
+        self._telling.tell_later(rows)
+
+    @_translated
+    def had_digest(self, mailbox: MailboxId, day: int) -> None:
+        self._telling.had_digest(mailbox, day)
 
     @_translated
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None:

@@ -16,17 +16,14 @@ from typing import Any, TypeVar
 from mailgate.dsn.compose import compose
 from mailgate.dsn.notice import Action, Fate, Notice, Returned
 from mailgate.dsn.returned import HEADER_LIMIT
-from mailgate.ipc.calls import NewEntry, Resolved
+from mailgate.ipc.calls import Resolved
 from mailgate.model.address import AddressError, parse_address
-from mailgate.model.decision import Action as Decided
-from mailgate.model.decision import Decision
-from mailgate.model.envelope import Client, Direction, Envelope, Recipient, TenantName, queue_id
+from mailgate.model.envelope import Envelope, Recipient, queue_id
 from mailgate.model.errors import MailgateError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
-from mailgate.spool.content import inline_content
 from mailgate.spool.queue import Accepted, Debt, Owed, Recorded, SpoolStore
-from mailgate.spool.rows import rows_of
+from mailgate.store.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
 
 GATHER_SECONDS = 60.0  # at most, for recipients of one message that end together
@@ -124,9 +121,19 @@ class Notices:
             boundary=secrets.token_hex(16),
             now=now,
         )
-        entry = _entry(notice, tenant, sender, policy.version)
-        assert entry.inline is not None
-        return Accepted(entry, inline_content(entry.prefix, entry.inline, ()), rows_of(entry))
+        recipient = Recipient(debt.envelope.reverse_path, sender.mailboxes)
+        event = Event(now, "composed", {"about": debt.envelope.queue_id, "notice": str(action)})
+        decision = allowed("a notice to the sender", policy.version)
+        return own_mail(
+            compose(notice),
+            notice.queue_id,
+            tenant,
+            recipient,
+            around.hostname,
+            decision,
+            event,
+            requiretls=debt.envelope.requiretls,
+        )
 
     def _returned(self, debt: Debt, action: Action) -> Returned:
         """The whole message only where it was asked for, has failed (RFC 3461 section 4.3), is not too large, and every
@@ -166,31 +173,4 @@ def _fate(envelope: Envelope, owed: Owed, action: Action) -> Fate:
         at=owed.at,
         retry_until=owed.retry_until,
         is_expired=owed.outcome.state is State.EXPIRED,
-    )
-
-
-def _entry(notice: Notice, tenant: TenantName, sender: Resolved, policy_version: str) -> NewEntry:
-    """The notice as a message of the sender's tenant, from the null reverse-path."""
-    composed = compose(notice)
-    envelope = Envelope(
-        queue_id=notice.queue_id,
-        tenant=tenant,
-        direction=Direction.OUTBOUND,
-        reverse_path="",
-        recipients=(Recipient(notice.envelope.reverse_path, sender.mailboxes),),
-        client=Client("", helo=notice.hostname),
-        received_at=notice.now,
-        body="8BITMIME" if composed.is_8bit else "7BIT",
-        smtputf8=composed.smtputf8,
-        requiretls=notice.envelope.requiretls,
-        message_id=composed.message_id,
-    )
-    facts = {"about": notice.envelope.queue_id, "notice": str(notice.action)}
-    return NewEntry(
-        envelope=envelope,
-        decision=Decision(Decided.ACCEPT, "built-in: notice", "a notice to the sender", policy_version),
-        prefix=b"Return-Path: <>\r\n" if sender.mailboxes else b"",
-        inline=composed.content,
-        body_size=len(composed.content),
-        events=(Event(notice.now, "composed", facts),),
     )

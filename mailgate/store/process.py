@@ -26,12 +26,14 @@ from mailgate.store.held import HeldMail
 from mailgate.store.mailbox_logins import MailboxLogins
 from mailgate.store.notices import Notices
 from mailgate.store.opening import OpenSpool, open_spool
+from mailgate.store.own_release import release_own
 from mailgate.store.policies import Policies
 from mailgate.store.rescan import Rescan
 from mailgate.store.retries import Retries
 from mailgate.store.room import Room
 from mailgate.store.service import Service
 from mailgate.store.surroundings import Surroundings
+from mailgate.store.waiting_mail import WaitingMail
 from mailgate.store.writer import Writer
 
 SWEEP_SECONDS = 6 * 3600.0
@@ -99,11 +101,13 @@ class StoreProcess:
             rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
             desk = _desk(around, service, rescan, loop)
             service.take_commands(spool_commands.handlers(desk), admin.on_directory(directory))
+            service.take_own_releases(partial(release_own, desk))
             self._service = service
             work = (
                 HeldMail(around, rescan, owed.set).run(),
                 Retries(writer, delivery, holder, clock, changed).run(),
                 Notices(around, owed).run(),
+                WaitingMail(around, service.ask_directory).run(),
                 _sweep(service, desk),
             )
             await self._serve(service, work, ready, stop)

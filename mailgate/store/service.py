@@ -7,8 +7,9 @@ import contextvars
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mailgate.ipc.calls import (
     Admin,
@@ -30,6 +31,7 @@ from mailgate.ipc.calls import (
     Note,
     PolicyChanged,
     Record,
+    ReleaseOwn,
     Request,
     Resolve,
     Resolved,
@@ -49,6 +51,7 @@ from mailgate.spool.schedule import DAY
 from mailgate.store import admin, dkim_keys
 from mailgate.store.delivery import Delivery
 from mailgate.store.logins import Logins
+from mailgate.store.own_release import Standing, standing_of
 from mailgate.store.policies import Policies
 from mailgate.store.relay_work import RelayWork
 from mailgate.store.retries import LEASE_SECONDS
@@ -57,6 +60,7 @@ from mailgate.store.writer import Writer
 from mailgate.tenancy.directory import Account, Directory
 
 RELAY_ROLE = "relay"
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +102,7 @@ class Service:
         self._running = 0
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
+        self._own_release: Callable[[Standing, str], None] | None = None
         self._commands: dict[str, tuple[ThreadPoolExecutor, Callable[..., Any]]] = {}
         directory.on_change(self._directory_told)
 
@@ -140,20 +145,26 @@ class Service:
                 return await self._relay_work.lease(request)
             case Record():
                 return await self._relay_work.record(request)
+            case GetSigningKeys() | GetNewKeys() | KeysShown():
+                return await self._answer_about_keys(request)
+            case ReleaseOwn(account=account, local=local):
+                return await self._release_own(account, local)
+            case Hello(role=role):
+                peer.role = role
+                return Welcome(self._boot_id, self._policies.current.encode())
+
+    async def _answer_about_keys(self, request: GetSigningKeys | GetNewKeys | KeysShown) -> Answer:
+        match request:
             case GetSigningKeys(tenant=tenant, domain=domain):
                 return await self._loop.run_in_executor(
                     self._directory_thread, dkim_keys.keys_of, self._directory, tenant, domain
                 )
-            case GetNewKeys():
-                return await self._new_keys()
             case KeysShown(domain=domain, selectors=selectors):
                 await self._loop.run_in_executor(
                     self._directory_thread, dkim_keys.seen, self._directory, domain, selectors
                 )
                 return Done()
-            case Hello(role=role):
-                peer.role = role
-                return Welcome(self._boot_id, self._policies.current.encode())
+        return await self._new_keys()
 
     async def _new_keys(self) -> NewKeys:
         """Tenant by tenant, so that others get at the directory in between; one that can't be read is passed over."""
@@ -225,6 +236,9 @@ class Service:
         is_routed = self._policies.current.for_tenant(found.tenant).inbound_route(domain) is not None
         return Resolved("routed", found.tenant) if is_routed else found
 
+    async def ask_directory(self, question: Callable[[Directory], T]) -> T:
+        return await self._loop.run_in_executor(self._directory_thread, question, self._directory)
+
     async def authenticate(self, request: Authenticate) -> Authenticated:
         return await self._logins.answer(request)
 
@@ -241,6 +255,18 @@ class Service:
         self._logins.forget(tenant)
         for peer in tuple(self.peers):
             peer.push(DirectoryChanged(tenant))
+
+    # Mail in quarantine that its recipients release
+
+    def take_own_releases(self, release: Callable[[Standing, str], None]) -> None:
+        """`release` blocks, and runs in the admin thread."""
+        self._own_release = release
+
+    async def _release_own(self, account: str, local: str) -> Done:
+        standing = await self.ask_directory(partial(standing_of, account))
+        assert self._own_release is not None, "given before anybody is served"
+        await self._loop.run_in_executor(self.admin_thread, self._own_release, standing, local)
+        return Done()
 
     # Commands
 

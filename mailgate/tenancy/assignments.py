@@ -76,6 +76,11 @@ def assigned_to(work: Work, user: UserId) -> Sequence[Mailbox]:
     return [grant.mailbox for grant in grants_of(work, user)]
 
 
+def writable(work: Work, user: UserId) -> frozenset[MailboxId]:
+    """The mailboxes that the user may put mail into."""
+    return frozenset(grant.mailbox.id for grant in grants_of(work, user) if grant.rights.allows(Right.WRITE))
+
+
 def send_as(work: Work, user: UserId) -> tuple[str, ...]:
     """Every address that leads to an active mailbox which the user may send as, in alphabetical order."""
     allowed = [

@@ -5,6 +5,8 @@ are read when the first of them is asked for, and again after a change."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import time
 from collections import OrderedDict
@@ -35,7 +37,7 @@ from mailgate.tenancy.audit_chain import Head
 from mailgate.tenancy.audit_log import AuditLog
 from mailgate.tenancy.database import Database, TenantDatabases
 from mailgate.tenancy.folders import Folders
-from mailgate.tenancy.ids import TenantId, new_tenant_id
+from mailgate.tenancy.ids import TenantId, new_tenant_id, tenant_of_mailbox
 from mailgate.tenancy.keys import KeyRing
 from mailgate.tenancy.models import MailboxKind, TenantState, UserState
 from mailgate.tenancy.registry import Registry, Tenant
@@ -147,6 +149,23 @@ class Directory:
     def maildir(self, mailbox: MailboxId) -> Path:
         """Needs no database. Raises NotFoundError for what is no mailbox id."""
         return self._folders.maildir(mailbox)
+
+    def mailbox_address(self, mailbox: MailboxId) -> str:
+        """Empty where the mailbox is switched off, or gone. Raises UnavailableError where the database can't be
+        read."""
+        owner = tenant_of_mailbox(mailbox)
+        tenant = next((tenant for tenant in self._registry if tenant.id == owner), None)
+        if tenant is None or not tenant.is_active:
+            return ""
+        with self._looking_up(tenant) as work:
+            return mailboxes.active_address(work, mailbox)
+
+    def mailboxes_of(self, login: str) -> tuple[TenantName, frozenset[MailboxId]]:
+        """The tenant of a user, and the mailboxes that it may put mail into. Raises NotFoundError, UnavailableError."""
+        tenant = self.tenant(self.tenant_of(login))
+        with self._looking_up(tenant) as work:
+            user = people.find_user(work, login)
+            return tenant.name, assignments.writable(work, user.id)
 
     def personal_maildir(self, login: str) -> Path:
         """The Maildir of the user's own mailbox, that of the login's address if there are several. Raises NotFoundError
@@ -281,6 +300,10 @@ class Directory:
         """The key for the tenant's new contents (AES-256); raises UnavailableError without the right master key."""
         tenant = self._registry.named(name)
         return self._keys.content_key(tenant.id, tenant.key_id)
+
+    def release_key(self, name: str) -> bytes:
+        """The key of the tenant's release addresses; raises UnavailableError without the right master key."""
+        return hmac.digest(self.content_key(name), b"mailgate release addresses", hashlib.sha256)
 
     def close(self) -> None:
         self._databases.close_all()

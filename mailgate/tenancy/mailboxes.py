@@ -68,6 +68,12 @@ def list_mailboxes(work: Work) -> Sequence[Mailbox]:
     return work.session.scalars(select(Mailbox).order_by(Mailbox.address)).all()
 
 
+def active_address(work: Work, mailbox: MailboxId) -> str:
+    """The mailbox' own address; empty where it is switched off or gone."""
+    found = work.session.get(Mailbox, mailbox)
+    return found.address if found is not None and found.state is MailboxState.ACTIVE else ""
+
+
 def addresses_of(work: Work, mailbox: MailboxId) -> list[str]:
     return sorted(work.session.scalars(select(Target.address).where(Target.mailbox_id == mailbox)))
 

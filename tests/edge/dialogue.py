@@ -50,6 +50,7 @@ class FakeStore:
     kept: list[NewEntry] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    released: list[tuple[str, str]] = field(default_factory=list)
     fault: Exception | None = None
     commit_gate: asyncio.Event | None = None
 
@@ -72,6 +73,11 @@ class FakeStore:
         if login in PEOPLE and password == b"secret":
             return Authenticated(True, TenantName(PEOPLE[login][0]), login, (login,))
         return Authenticated(False)
+
+    async def release_own(self, account: str, local: str) -> None:
+        if self.fault:
+            raise self.fault
+        self.released.append((account, local))
 
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
         if self.commit_gate is not None:

@@ -1,0 +1,110 @@
+"""Tells recipients of mail in quarantine that is theirs: one message at once, or all of a day in a digest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from mailgate.dsn.compose import Composed, header_text, text_part
+from mailgate.dsn.lines import field, one_line, paragraph
+from mailgate.dsn.notice import Language
+from mailgate.dsn.waiting_words import WAITING_WORDS, moment
+from mailgate.model.envelope import QueueId
+
+REASON_LIMIT = 200  # characters; it may quote names that a stranger chose
+PATH_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """One message that waits. `release_address` is empty where its recipient can't release it; it holds until
+    `release_until`. `deleted_at`: when retention ends. Times in seconds since 1970."""
+
+    queue_id: QueueId
+    reverse_path: str
+    forward_path: str
+    received_at: float
+    reason: str
+    deleted_at: float
+    release_address: str = ""
+    release_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingNotice:
+    """`recipient` is the address of the mailbox; `messages` are all its own, one at least; `more` of them are not
+    listed. `hostname` is ours; `now` in seconds since 1970."""
+
+    queue_id: QueueId
+    recipient: str
+    messages: tuple[Withheld, ...]
+    is_digest: bool
+    hostname: str
+    language: Language
+    now: float
+    more: int = 0
+
+
+def compose_waiting(notice: WaitingNotice) -> Composed:
+    """No subject and no content of what waits: what a stranger wrote must not reach people in our name."""
+    part = text_part(_readable(notice))
+    message_id = f"<{notice.queue_id}.waiting@{notice.hostname}>"
+    header = "".join(field(name, value) for name, value in _fields(notice, message_id))
+    header += field("Content-Type", part.media_type) + field("Content-Transfer-Encoding", part.encoding)
+    return Composed(header.encode() + b"\r\n" + part.body, message_id, False, not notice.recipient.isascii())
+
+
+def _fields(notice: WaitingNotice, message_id: str) -> Iterator[tuple[str, str]]:
+    words = WAITING_WORDS[notice.language]
+    first = notice.messages[0]
+    yield "From", f"{header_text(words.sender_name)} <postmaster@{notice.hostname}>"
+    yield "To", f"<{notice.recipient}>"
+    if not notice.is_digest and first.release_address:
+        yield "Reply-To", f"<{first.release_address}>"
+    count = len(notice.messages) + notice.more
+    subject = words.digest_subject.format(count=count) if notice.is_digest else words.subject
+    yield "Subject", header_text(subject)
+    yield "Date", formatdate(notice.now)
+    yield "Message-ID", message_id
+    yield "Auto-Submitted", "auto-generated"
+    yield "Content-Language", notice.language
+    yield "MIME-Version", "1.0"
+
+
+def _readable(notice: WaitingNotice) -> str:
+    """Lines end in CR LF."""
+    words = WAITING_WORDS[notice.language]
+    opening = words.digest_opening if notice.is_digest else words.opening
+    lines = [*paragraph(words.greeting.format(hostname=notice.hostname)), "", *paragraph(opening), ""]
+    for message in notice.messages:
+        lines += [*_about(message, notice), ""]
+    if notice.more:
+        lines += [*paragraph(words.more.format(count=notice.more)), ""]
+    lines += _what_to_do(notice)
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _about(message: Withheld, notice: WaitingNotice) -> Iterator[str]:
+    words = WAITING_WORDS[notice.language]
+    yield f"  {words.sender}: {one_line(message.reverse_path, PATH_LIMIT) or words.no_sender}"
+    yield f"  {words.recipient}: {one_line(message.forward_path, PATH_LIMIT)}"
+    yield f"  {words.received}: {moment(message.received_at, words)}"
+    yield from paragraph(f"{words.reason}: {one_line(message.reason, REASON_LIMIT)}", "  ")
+    yield f"  {words.queue_id}: {message.queue_id}"
+    yield f"  {words.deleted}: {moment(message.deleted_at, words)}"
+    if notice.is_digest and message.release_address:
+        yield f"  {words.release}: {message.release_address}"
+
+
+def _what_to_do(notice: WaitingNotice) -> list[str]:
+    words = WAITING_WORDS[notice.language]
+    releasable = [message for message in notice.messages if message.release_address]
+    lines: list[str] = []
+    if releasable:
+        how = words.how_to_release_one if notice.is_digest else words.how_to_release
+        until = moment(min(message.release_until for message in releasable), words)
+        lines += [*paragraph(how.format(until=until)), ""]
+    if len(releasable) < len(notice.messages):
+        lines += [*paragraph(words.ask), ""]
+    return [*lines, *paragraph(words.closing)]
