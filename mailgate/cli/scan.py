@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +15,11 @@ import typer
 from mailgate import settings as settings_module
 from mailgate.cli import output, parts
 from mailgate.model.decision import Action, Decision
+from mailgate.model.defect import DEFECTS
 from mailgate.model.envelope import Direction
 from mailgate.model.errors import UserError
 from mailgate.model.verdict import Inspection
+from mailgate.policy.schema import RuleDirection
 
 MEMORY = 1 << 30  # bytes that the inspection may take, as in an inspector process
 
@@ -27,15 +31,19 @@ def run(
     tenant: Annotated[str, typer.Option(help="Judge by this tenant's policy.")] = "",
     sender: Annotated[str, typer.Option(help="The reverse-path, for rules that look at it.")] = "",
     recipient: Annotated[str, typer.Option(help="The forward-path, for rules that look at it.")] = "",
-    outbound: Annotated[bool, typer.Option("--outbound", help="As if a user of the tenant had submitted it.")] = False,
+    direction: Annotated[
+        RuleDirection,
+        typer.Option(help="From outside (inbound), or by a user of the tenant: to others (outbound), to its own."),
+    ] = RuleDirection.INBOUND,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Inspect a message as the gateway does and show every part, its verdict, and what the policy says.
+    """Inspect a message as the gateway does and show every part, its verdict, and what the policy says. The sender's
+    authentication (SPF, DKIM, DMARC) is not checked.
 
     Exit 0 where it would be accepted, 1 where not, 3 where no scanner answers."""
     from mailgate.inspect import confinement, worker
     from mailgate.ipc.calls import InspectLimits
-    from mailgate.policy.evaluate import evaluate
+    from mailgate.policy.evaluate import evaluate, findings
     from mailgate.policy.facts import Facts
     from mailgate.policy.loader import load
 
@@ -46,12 +54,21 @@ def run(
     needs_network = any(endpoint.startswith("tcp:") for endpoint in settings.clamd)
     confinement.confine(settings.inspector_user, MEMORY, os.getppid(), needs_network=needs_network)
     inspection = inspection_of(raw, InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts))
-    direction = Direction.OUTBOUND if outbound else Direction.INBOUND
-    decision = evaluate(policy, Facts(direction, sender, (recipient,), len(raw), inspection, time.time()))
+    facts = Facts(
+        Direction.INBOUND if direction is RuleDirection.INBOUND else Direction.OUTBOUND,
+        sender,
+        (recipient,),
+        len(raw),
+        inspection,
+        time.time(),
+        hosted=frozenset({recipient}) if direction is RuleDirection.INTERNAL else frozenset(),
+    )
+    decision, found = evaluate(policy, facts), findings(policy, facts)
     if as_json:
-        output.emit_json({"decision": msgspec.to_builtins(decision), "inspection": msgspec.to_builtins(inspection)})
+        told = {"decision": decision, "findings": found, "inspection": inspection}
+        output.emit_json({name: msgspec.to_builtins(value) for name, value in told.items()})
     else:
-        _show(inspection, decision)
+        _show(inspection, decision, found)
     if inspection.is_transient:
         raise typer.Exit(3)
     if decision.action is not Action.ACCEPT:
@@ -67,11 +84,27 @@ def _read(file: Path) -> bytes:
     return raw if b"\r\n" in raw else raw.replace(b"\n", b"\r\n")
 
 
-def _show(inspection: Inspection, decision: Decision) -> None:
+def _show(inspection: Inspection, decision: Decision, findings: Sequence[Decision]) -> None:
     output.say(f"{decision.action}: {decision.reason}", _STYLES.get(decision.action, "yellow"))
     output.say(f"  by {decision.rule} (policy version {decision.policy_version})")
-    parts.show(msgspec.to_builtins(inspection.parts), indent=2)
-    for defect in inspection.defects:
-        where = f" at {defect.place}" if defect.place else ""
-        output.say(f"  defect {defect.name}{where} {defect.detail}".rstrip(), "yellow")
-    output.say(f"  scanned by {inspection.scanner or 'nobody'} ({inspection.engine} {inspection.signatures})".rstrip())
+    places = {part.place for part in inspection.parts}
+    others = [each for each in findings if each.rule != decision.rule and each.place not in places]
+    for finding in others:
+        output.say(f"  also {finding.action}: {finding.reason}, by {finding.rule}", "yellow")
+    parts.show(msgspec.to_builtins(inspection.parts), indent=2, remarks=_remarks(findings))
+    for name, listed in groupby(sorted(inspection.defects, key=lambda each: each.name), key=lambda each: each.name):
+        where = ", ".join(defect.place or "the message" for defect in listed)
+        output.say(f"  defect {name} at {where}: {DEFECTS[name].meaning}", "yellow")
+    output.say(
+        f"  scanned by {inspection.scanner or 'nobody'} ({inspection.engine} {inspection.signatures}".rstrip() + ")"
+    )
+
+
+def _remarks(findings: Sequence[Decision]) -> dict[str, list[str]]:
+    """What the policy says of each part, by its place."""
+    said: dict[str, list[str]] = {}
+    for finding in findings:
+        grounds = [str(use) for use in finding.exceptions] or [f"{finding.action} by {finding.rule}"]
+        known = said.setdefault(finding.place, [])
+        known += [each for each in grounds if each not in known]
+    return said

@@ -35,12 +35,13 @@ def _show(timeline: dict[str, Any]) -> None:
     output.say(f"{timeline['queue_id']}  {timeline['message_id'] or 'no Message-ID'}", "bold")
     output.say(f"  {timeline['direction']} for tenant {timeline['tenant']}{size}")
     output.say(f"  from <{timeline['reverse_path']}> to {', '.join(timeline['recipients'])}")
+    remarks = parts.exceptions(event["facts"] for event in timeline["events"] if event["kind"] == "decided")
     for event in timeline["events"]:
         recipient = f" {event['recipient']}" if event["recipient"] else ""
         text = f"  {output.moment(event['at'])}  {event['kind']}{recipient}: {event['text']}"
         output.say(text, _STYLES.get(event["kind"], ""))
         if event["kind"] == "inspected":
-            parts.show(event["facts"].get("parts", ()), indent=27)
+            parts.show(event["facts"].get("parts", ()), indent=27, remarks=remarks)
     for waiting in timeline["waiting"]:
         reason = f": {waiting['reason']}" if waiting["reason"] else ""
         output.say(f"  now {waiting['state']}: {waiting['recipient']}{reason}", "yellow")

@@ -99,6 +99,14 @@ def evaluate_each(policy: EffectivePolicy, facts: Facts) -> tuple[Ruling, ...]:
     return one_reply(rulings)
 
 
+def findings(policy: EffectivePolicy, facts: Facts) -> tuple[Decision, ...]:
+    """All that the steps have to say about the first recipient, in order of precedence: to explain a decision, and what
+    would decide without it."""
+    recipient = facts.recipients[0]
+    case = Case(policy, facts, concerned(policy, facts).to(recipient, facts.way_to(recipient, policy)))
+    return tuple(decision for step in PRECEDENCE for decision in step.judge(case))
+
+
 def one_reply(rulings: list[Ruling]) -> tuple[Ruling, ...]:
     """There is one reply for all recipients (promise 7): any defer defers all; where all reject, it is a rejection;
     otherwise the message is taken, and quarantined for those who would have rejected it. Also for several tenants."""

@@ -105,6 +105,7 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
         "rule": decision.rule,
         "reason": decision.reason,
         "policy": decision.policy_version,
+        "place": decision.place,
         "exceptions": msgspec.to_builtins(decision.exceptions),
     }
 
