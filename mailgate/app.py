@@ -16,6 +16,7 @@ from mailgate.ops.child import ChildSpec, environment
 from mailgate.ops.endpoint import Endpoint
 from mailgate.ops.health import Health
 from mailgate.ops.listeners import EDGE, Listeners
+from mailgate.ops.site_tls import SiteTls
 from mailgate.ops.supervisor import Supervisor
 from mailgate.policy import loader
 from mailgate.records import log, metrics
@@ -69,6 +70,7 @@ def _checked(settings: Settings) -> Listeners:
     steps: tuple[Callable[[], object], ...] = (
         lambda: loader.load(settings.policy_dir, settings.message_size_limit),
         lambda: tls.certificate(settings),
+        lambda: SiteTls(settings.sts_certs) if settings.sts_certs is not None else None,
         lambda: _check_account(settings.inspector_user),
         lambda: bound.append(listeners.bind(settings)),
     )

@@ -36,6 +36,13 @@ class Listen:
             raise ValueError(f"{text!r} is not host:port (IPv6 as [::1]:25)")
         return cls(match[1] or match[2], int(match[3]))
 
+    @property
+    def is_loopback(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -106,6 +113,14 @@ class Settings(BaseSettings):
     metrics_listen: Listens = Field(
         default_factory=lambda: [Listen("127.0.0.1", 9925)], description="/metrics and /healthz."
     )
+    sts_listen: Listens = Field(
+        default_factory=list, description="Web server of the MTA-STS policy files, e.g. 0.0.0.0:443; off by default."
+    )
+    sts_certs: Path | None = Field(
+        None,
+        description="Its certificates: NAME/fullchain.pem and NAME/privkey.pem for each mta-sts.DOMAIN. Without them "
+        "it speaks plain HTTP, on loopback only, for a reverse proxy.",
+    )
     relay_port: int = Field(25, ge=1, le=65535, description="Port of MX hosts (tests need another).")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
@@ -150,6 +165,15 @@ class Settings(BaseSettings):
     def _pair(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together: give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _serves_policies_privately(self) -> Self:
+        exposed = [listen for listen in self.sts_listen if not listen.is_loopback]
+        if exposed and self.sts_certs is None:
+            raise ValueError(
+                f"sts_listen {exposed[0]} needs sts_certs; without certificates it may be on loopback only"
+            )
         return self
 
     @property

@@ -20,6 +20,7 @@ from mailgate.ops import domain_check
 from mailgate.ops.checks import Check, Status
 from mailgate.ops.domain_check import HostedDomain, SigningName
 from mailgate.ops.tls import certificate
+from mailgate.policy.effective import EffectivePolicy
 from mailgate.policy.loader import load
 from mailgate.relay.process import surroundings
 from mailgate.route.resolver import DnsResolver
@@ -38,18 +39,21 @@ def records(
     """Print MX, TLSA, MTA-STS and TLS report records, and the MTA-STS policy file. DKIM: see `mailgate dkim`."""
     settings = settings_module.load()
     name = _parsed(domain)
-    listed = _suggested(settings, name)
-    policy = sts_policy(settings.hostname)
+    sts = _sts_policy(settings, _policy_of(settings, name))
+    listed = _suggested(settings, name, sts)
     if as_json:
         shown = [{"name": each.name, "type": each.kind, "value": each.value, "why": each.why} for each in listed]
-        output.emit_json({"records": shown, "mta_sts_policy": policy})
+        output.emit_json({"records": shown, "mta_sts_policy": sts})
         return
     for each in listed:
         output.say(f"; {each.why}", "dim")
         output.say(each.line)
     output.say("")
+    if not sts:
+        output.say("; no MTA-STS: the policy says mta_sts.mode = off", "dim")
+        return
     output.say(f"; https://mta-sts.{name}/.well-known/mta-sts.txt, type text/plain", "dim")
-    output.say(policy.replace("\r\n", "\n").rstrip())
+    output.say(sts.replace("\r\n", "\n").rstrip())
 
 
 @app.command()
@@ -61,9 +65,7 @@ def check(
     settings = settings_module.load()
     name = _parsed(domain)
     keys = admin().call("dkim.list", domain=name)
-    tenant = next(each["name"] for each in admin().call("tenant.list") if name in each["domains"])
-    policy = load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
-    found = asyncio.run(_examined(settings, policy.transport.egress_address, name, keys))
+    found = asyncio.run(_examined(settings, _policy_of(settings, name), name, keys))
     is_well = all(each.status is not Status.FAIL for each in found)
     if as_json:
         output.emit_json({"domain": name, "checks": [each.as_json() for each in found]})
@@ -72,7 +74,16 @@ def check(
     raise typer.Exit(0 if is_well else 1)
 
 
-async def _examined(settings: Settings, egress: str, domain: str, keys: list[dict[str, Any]]) -> list[Check]:
+def _policy_of(settings: Settings, domain: str) -> EffectivePolicy:
+    """That of the tenant that hosts the domain; the gateway's where nobody does yet."""
+    tenant = next((each["name"] for each in admin().call("tenant.list") if domain in each["domains"]), "")
+    return load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
+
+
+async def _examined(
+    settings: Settings, policy: EffectivePolicy, domain: str, keys: list[dict[str, Any]]
+) -> list[Check]:
+    egress = policy.transport.egress_address
     resolver = DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
     four, six = await asyncio.gather(resolver.a(settings.hostname), resolver.aaaa(settings.hostname))
     allows = surroundings(settings).allows
@@ -83,7 +94,7 @@ async def _examined(settings: Settings, egress: str, domain: str, keys: list[dic
         addresses=(egress,) if egress else (*four.records, *six.records),
         certificate=certificate(settings).leaf(),
         keys=tuple(SigningName(key["name"], key["record"]) for key in keys if key["retired_at"] is None),
-        suggested=_suggested(settings, domain),
+        suggested=_suggested(settings, domain, _sts_policy(settings, policy)),
     )
     return await domain_check.examine(around, hosted)
 
@@ -95,6 +106,12 @@ def _parsed(domain: str) -> str:
         raise UserError(f"{domain}: {error}") from None
 
 
-def _suggested(settings: Settings, domain: str) -> tuple[DnsRecord, ...]:
+def _sts_policy(settings: Settings, policy: EffectivePolicy) -> str:
+    """The policy file as the gateway serves it; empty where it serves none."""
+    wanted = policy.mta_sts
+    return "" if wanted.mode == "off" else sts_policy(wanted.mx or (settings.hostname,), wanted.mode, wanted.max_age)
+
+
+def _suggested(settings: Settings, domain: str, sts: str) -> tuple[DnsRecord, ...]:
     key = certificate(settings).leaf().public_key()
-    return published(domain, settings.hostname, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return published(domain, settings.hostname, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), sts)

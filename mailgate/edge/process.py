@@ -20,6 +20,7 @@ from mailgate.edge.listener import Edge, Listener
 from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.session import Session
 from mailgate.edge.store_client import StoreClient
+from mailgate.edge.sts_site import REQUEST_LIMIT, StsSite
 from mailgate.edge.transaction import Surroundings
 from mailgate.edge.verify import Verifier
 from mailgate.policy.snapshot import Snapshot
@@ -62,7 +63,7 @@ def _collect_rarely() -> None:
 
 class EdgeProcess:
     """Built with what it listens on; `run` serves until `stop` is set. `contexts`: TLS by listener name (mx,
-    submission, submissions), left out where there is none."""
+    submission, submissions, sts), left out where there is none."""
 
     def __init__(
         self,
@@ -136,7 +137,11 @@ class EdgeProcess:
         loop = asyncio.get_running_loop()
         proxies = tuple(ipaddress.ip_network(network) for network in self._settings.proxy_peers)
         servers = []
+        site = StsSite(self._settings.hostname, self._policy, self._edge.store.resolve)
         for name, bound in self._sockets.items():
+            if name == "sts":
+                servers += [await self._serve_policies(site, sock) for sock in bound]
+                continue
             listener = Listener(name, name != "mx", self._contexts.get(name), proxies)
             is_implicit = name == "submissions"
             for sock in bound:
@@ -150,6 +155,12 @@ class EdgeProcess:
                     )
                 )
         return servers
+
+    async def _serve_policies(self, site: StsSite, sock: socket.socket) -> asyncio.Server:
+        context = self._contexts.get("sts")
+        return await asyncio.start_server(
+            site.serve, sock=sock, limit=REQUEST_LIMIT, ssl=context, ssl_handshake_timeout=10 if context else None
+        )
 
 
 async def serve(

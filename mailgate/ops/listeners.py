@@ -15,7 +15,7 @@ from pathlib import Path
 from mailgate.model.errors import UserError
 from mailgate.settings import Listen, Settings
 
-EDGE = ("mx", "submission", "submissions")
+EDGE = ("mx", "submission", "submissions", "sts")
 PUBLIC = (*EDGE, "metrics")
 BACKLOG = 2048
 LONGEST_UNIX_PATH = 107

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailgate.model.errors import UserError
+from mailgate.ops.site_tls import SiteTls
 from mailgate.records import log
 from mailgate.settings import Settings
 
@@ -122,16 +123,22 @@ class ServerTls:
         self._settings = settings
         pair = certificate(settings)
         submission = _context(pair, _SUBMISSION_CIPHERS)
-        self.contexts = {"mx": _context(pair, _MX_CIPHERS), "submission": submission, "submissions": submission}
+        self._mail = (_context(pair, _MX_CIPHERS), submission)
+        self.contexts = {"mx": self._mail[0], "submission": submission, "submissions": submission}
+        self._site = SiteTls(settings.sts_certs) if settings.sts_certs is not None else None
+        if self._site is not None:
+            self.contexts["sts"] = self._site.context
 
     def reload(self) -> None:
         """New connections get the files' present content; where it is wrong the old one stays, and the log says so."""
+        if self._site is not None:
+            self._site.reload()
         try:
             pair = certificate(self._settings)
         except UserError as error:
             _logger.error("the certificate was not taken up; the one before stays", reason=str(error))
             return
-        for context in set(self.contexts.values()):
+        for context in self._mail:
             context.load_cert_chain(pair.chain, pair.key)
         _logger.info("certificate read", ends=pair.leaf().not_valid_after_utc.isoformat())
 

@@ -28,6 +28,7 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     InboundRoute,
     Limits,
+    MtaSts,
     Quarantine,
     Retention,
     RouteRule,
@@ -74,6 +75,7 @@ class EffectivePolicy:
     routes: tuple[RouteRule, ...]
     inbound: tuple[InboundRoute, ...]
     sending: Sending
+    mta_sts: MtaSts
     signing: Signing
     quarantine: Quarantine
     retention: Retention
@@ -137,6 +139,7 @@ def effective_policy(
         routes=tuple(route for policy in reversed(policies) for route in policy.routes),
         inbound=tuple(route for policy in reversed(policies) for route in policy.inbound),
         sending=_overlaid([policy.sending for policy in policies]),
+        mta_sts=_overlaid([policy.mta_sts for policy in policies]),
         signing=_overlaid([policy.signing for policy in policies]),
         quarantine=_overlaid([policy.quarantine for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),

@@ -71,7 +71,8 @@ def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
         yield f"limits.{name}", value
     yield "scanning.infected", policy.infected.value
     yield "scanning.scanner_down", policy.scanner_down.value
-    for section in ("unscanned", "authentication", "transport", "sending", "signing", "quarantine", "retention"):
+    names = ("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "quarantine", "retention")
+    for section in names:
         for name, value in getattr(policy, section):
             if not isinstance(value, dict) and name != "certificates":
                 yield f"{section}.{name}", _plain(value)

@@ -33,6 +33,7 @@ def make_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             "submission_listen": ANY_PORT,
             "submissions_listen": ANY_PORT,
             "metrics_listen": ANY_PORT,
+            "sts_listen": ANY_PORT,
             "clamd": [f"unix:{root}/no-clamd"],
             "inspectors": 2,
         }

@@ -23,6 +23,7 @@ from tests.support.dns_server import DnsServer, Fault
 DOMAIN, HOST, ADDRESS = "acme.example", "mx.gateway.example", "192.0.2.25"
 POINTER = "25.2.0.192.in-addr.arpa"
 KEY = SigningName(f"mg1._domainkey.{DOMAIN}", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
+POLICY = sts_policy([HOST], "enforce", 604_800)
 TLSA = f"_25._tcp.{HOST}"
 
 
@@ -31,14 +32,14 @@ class Site:
 
     def __init__(self, dns: DnsServer, issued: Issued) -> None:
         self.dns = dns
-        self.policy: StsPolicy | HttpsError = parse_policy(sts_policy(HOST))
+        self.policy: StsPolicy | HttpsError = parse_policy(POLICY)
         self.domain = HostedDomain(
             name=DOMAIN,
             host=HOST,
             addresses=(ADDRESS,),
             certificate=issued.certificate,
             keys=(KEY,),
-            suggested=records(DOMAIN, HOST, issued.public_key),
+            suggested=records(DOMAIN, HOST, issued.public_key, POLICY),
         )
         dns.secure.add(HOST)
         dns.records |= {
@@ -203,8 +204,12 @@ def test_dmarc(site: Site, texts: list[str], status: Status, said: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "status", "said"),
     [
-        (parse_policy(sts_policy(HOST, "testing")), Status.WARN, "mode testing"),
-        (parse_policy(sts_policy("mx.other.example")), Status.FAIL, f"names mx.other.example, not {HOST}"),
+        (parse_policy(sts_policy([HOST], "testing", 604_800)), Status.WARN, "mode testing"),
+        (
+            parse_policy(sts_policy(["mx.other.example"], "enforce", 604_800)),
+            Status.FAIL,
+            f"names mx.other.example, not {HOST}",
+        ),
         (HttpsError("the answer has status 404"), Status.FAIL, "can't be had: the answer has status 404"),
     ],
 )

@@ -91,7 +91,7 @@ def test_systemd_sockets_are_told_apart_by_name() -> None:
 
 def test_a_systemd_socket_without_a_name_of_ours_is_refused() -> None:
     done = subprocess.run([sys.executable, "-c", SYSTEMD, "mx:web"], capture_output=True, text=True)
-    assert "FileDescriptorName= must be one of mx, submission, submissions, metrics" in done.stderr
+    assert "FileDescriptorName= must be one of mx, submission, submissions, sts, metrics" in done.stderr
 
 
 def test_sockets_for_another_process_are_left_alone() -> None:

@@ -82,9 +82,11 @@ def test_an_empty_report_has_no_shares() -> None:
 
 
 def test_what_a_domain_publishes_is_what_we_would_accept() -> None:
-    listed = {record.name: record for record in records("acme.example", "mx.gateway.example", b"key")}
+    policy = sts_policy(["mx.gateway.example"], "enforce", 604_800)
+    listed = {record.name: record for record in records("acme.example", "mx.gateway.example", b"key", policy)}
     assert listed["acme.example"].line == "acme.example. IN MX 10 mx.gateway.example."
     assert listed["_25._tcp.mx.gateway.example"].value.startswith("3 1 1 ")
     assert listed["_mta-sts.acme.example"].kind == "TXT"
     assert "rua=mailto:" in listed["_smtp._tls.acme.example"].value
-    assert parse_policy(sts_policy("mx.gateway.example")).allows("mx.gateway.example")
+    assert parse_policy(policy).allows("mx.gateway.example")
+    assert not [each for each in records("acme.example", "mx.gateway.example", b"key", "") if "mta-sts" in each.name]

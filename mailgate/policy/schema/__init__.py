@@ -16,6 +16,7 @@ from mailgate.policy.schema.exceptions import (
 from mailgate.policy.schema.files import LISTS, GatewayPolicy, TenantPolicy, built_in
 from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
+from mailgate.policy.schema.mta_sts import MtaSts
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -36,6 +37,7 @@ __all__ = [
     "InboundProtocol",
     "InboundRoute",
     "Limits",
+    "MtaSts",
     "PartException",
     "Quarantine",
     "Retention",

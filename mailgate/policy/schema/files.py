@@ -12,6 +12,7 @@ from mailgate.policy.schema.authentication import Authentication
 from mailgate.policy.schema.exceptions import AttachmentException, ScannerException, SenderException
 from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
+from mailgate.policy.schema.mta_sts import MtaSts
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -49,6 +50,7 @@ class TenantPolicy(Section):
     routes: tuple[RouteRule, ...] = Field(default=(), description="Routes in their order.")
     inbound: tuple[InboundRoute, ...] = Field(default=(), description="Inbound routes in their order.")
     sending: Sending = Field(default_factory=Sending)
+    mta_sts: MtaSts = Field(default_factory=MtaSts)
     signing: Signing = Field(default_factory=Signing)
     quarantine: Quarantine = Field(default_factory=Quarantine)
     retention: Retention = Field(default_factory=Retention)
