@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     login_socket: Path | None = Field(
         None, description="Where an IMAP server asks who may log in and where the mail lies; none where not given."
     )
+    doveadm_socket: Path | None = Field(
+        None, description="Dovecot's doveadm-server socket: sessions are ended there when their rights end."
+    )
     workers: int = Field(1, ge=0, le=64, description="Edge processes; 0 runs everything in one process.")
     inspectors: int = Field(
         default_factory=lambda: max(2, 2 * (os.cpu_count() or 1)), ge=1, le=256, description="Inspector processes."

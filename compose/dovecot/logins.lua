@@ -26,8 +26,30 @@ local function ask(question)
   return json.decode(line)
 end
 
+-- The fields of a session, as settings that override the configuration. They go in one field, because their order
+-- matters: a namespace is named before it is described. The ACL file is looked at anew by each command.
+local function session(answer)
+  local names = { "inbox" }
+  local fields = {}
+  for number, shared in ipairs(answer.shared or {}) do
+    local name = "shared" .. number
+    local namespace = "namespace/" .. name .. "/"
+    table.insert(names, name)
+    table.insert(fields, namespace .. "type=shared")
+    table.insert(fields, namespace .. "separator=/")
+    table.insert(fields, namespace .. "prefix=Shared/" .. shared.name .. "/")
+    table.insert(fields, namespace .. "location=maildir:" .. shared.maildir)
+    table.insert(fields, namespace .. "subscriptions=no")
+  end
+  table.insert(fields, 1, "namespace=" .. table.concat(names, ","))
+  table.insert(fields, "home=" .. answer.maildir)
+  table.insert(fields, "acl=vfile:" .. answer.acl .. ":cache_secs=0")
+  return table.concat(fields, "\t")
+end
+
 function auth_password_verify(request, password)
-  local answer, reason = ask({ login = request.user, password = password, peer = request.rip or "" })
+  local question = { login = request.user, password = password, peer = request.rip or "", service = request.service }
+  local answer, reason = ask(question)
   if not answer then
     request:log_error("the gateway does not answer on " .. SOCKET .. ": " .. tostring(reason))
     return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, ""
@@ -38,5 +60,5 @@ function auth_password_verify(request, password)
   if answer.result ~= "ok" then
     return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, ""
   end
-  return dovecot.auth.PASSDB_RESULT_OK, { user = answer.login, userdb_home = answer.maildir }
+  return dovecot.auth.PASSDB_RESULT_OK, { user = answer.login, userdb_userdb_import = session(answer) }
 end

@@ -1,6 +1,7 @@
 """The socket for logins: an IMAP server asks who may log in and where the mail lies, one line of JSON each way.
 
-Whoever connects can guess passwords, at the pace that the back-off leaves, and do nothing else."""
+Whoever connects can guess passwords, at the pace that the back-off leaves, and ask which folder belongs to an address;
+nothing else."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import msgspec
 
 from mailgate.ipc.calls import Authenticate, Authenticated
 from mailgate.model.errors import NotFoundError, UnavailableError, UserError
+from mailgate.tenancy.mail_access import MailAccess
 
 LONGEST_LINE = 8192  # bytes
 IDLE_SECONDS = 60.0
@@ -22,32 +24,45 @@ _log = logging.getLogger(__name__)
 
 
 class Question(msgspec.Struct, frozen=True):
-    """`peer`: the address of the IMAP client, for the back-off."""
+    """A login: `peer` is the address of the client, for the back-off. Or, with `mailbox` alone, where mail for this
+    address lies (an LMTP server asks)."""
 
-    login: str
-    password: str
+    login: str = ""
+    password: str = ""
     peer: str = ""
+    mailbox: str = ""
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """`unavailable` where nothing can be said now. `login` (canonical) and `maildir` (absolute) with `ok` only."""
+class Shared(msgspec.Struct, frozen=True):
+    name: str
+    maildir: str
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`unavailable` where nothing can be said now. With `ok` for a login: `login` (canonical), `maildir` of the own
+    mailbox (absolute), those of the shared ones, and `acl`, the file that says what is allowed where. With `ok` for a
+    mailbox: `maildir`."""
 
     result: Literal["ok", "refused", "unavailable"]
     login: str = ""
     maildir: str = ""
+    acl: str = ""
+    shared: tuple[Shared, ...] = ()
 
 
 class MailboxLogins:
-    """`authenticate` checks a password; `maildir` finds the Maildir of an account, NotFoundError where it has none.
-    Both may raise UnavailableError."""
+    """`authenticate` checks a password; `open_session` says what a session of the account gets; `maildir_of` where mail
+    for an address lies. The last two raise NotFoundError where there is nothing; all may raise UnavailableError."""
 
     def __init__(
         self,
         authenticate: Callable[[Authenticate], Awaitable[Authenticated]],
-        maildir: Callable[[str], Awaitable[Path]],
+        open_session: Callable[[str], Awaitable[MailAccess]],
+        maildir_of: Callable[[str], Awaitable[Path]],
     ) -> None:
         self._authenticate = authenticate
-        self._maildir = maildir
+        self._open_session = open_session
+        self._maildir_of = maildir_of
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -75,17 +90,23 @@ class MailboxLogins:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Reply("refused")  # a password that is no UTF-8 opens no account
         try:
-            granted = await self._authenticate(
-                Authenticate(question.login, question.password.encode("utf-8", "surrogatepass"), question.peer)
-            )
-            if not granted.ok:
-                return Reply("refused")
-            return Reply("ok", granted.account, str(await self._maildir(granted.account)))
-        except NotFoundError:
+            if question.mailbox:
+                return Reply("ok", maildir=str(await self._maildir_of(question.mailbox)))
+            return await self._log_in(question)
+        except (NotFoundError, UserError):
             return Reply("refused")
         except UnavailableError as error:
             _log.warning("a mailbox login can't be answered: %s", error)
             return Reply("unavailable")
+
+    async def _log_in(self, question: Question) -> Reply:
+        password = question.password.encode("utf-8", "surrogatepass")
+        granted = await self._authenticate(Authenticate(question.login, password, question.peer))
+        if not granted.ok:
+            return Reply("refused")
+        found = await self._open_session(granted.account)
+        shared = tuple(Shared(each.name, str(each.maildir)) for each in found.shared)
+        return Reply("ok", found.login, str(found.maildir), str(found.acl), shared)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One question a connection; whoever says nothing, too much or goes away gets no answer."""

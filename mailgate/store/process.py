@@ -22,7 +22,9 @@ from mailgate.spool.recovery import recover
 from mailgate.store import admin, retention, spool_commands
 from mailgate.store.delivery import Delivery
 from mailgate.store.desk import Desk
+from mailgate.store.doveadm import kick
 from mailgate.store.held import HeldMail
+from mailgate.store.mail_sessions import MailSessions
 from mailgate.store.mailbox_logins import MailboxLogins
 from mailgate.store.notices import Notices
 from mailgate.store.opening import OpenSpool, open_spool
@@ -125,12 +127,13 @@ class StoreProcess:
     ) -> None:
         """`work` goes on in the background until the end."""
         loop = asyncio.get_running_loop()
-        tasks = [asyncio.create_task(each) for each in work]
+        sessions = self._mail_sessions(service)
+        tasks = [asyncio.create_task(each) for each in (*work, sessions.run())]
         servers = [
             await loop.create_unix_server(lambda: Peer(service.handle, service.peers), sock=sock)
             for sock in self._sockets
         ]
-        logins = MailboxLogins(service.authenticate, service.personal_maildir)
+        logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_maildir)
         if self._settings.login_socket is not None:
             await logins.listen(self._settings.login_socket)
         ready()
@@ -143,6 +146,12 @@ class StoreProcess:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         service.close()
+
+    def _mail_sessions(self, service: Service) -> MailSessions:
+        doveadm = self._settings.doveadm_socket
+        sessions = MailSessions(service.mail_access, partial(kick, doveadm) if doveadm else None)
+        service.on_directory_changed = sessions.changed
+        return sessions
 
     def reload(self) -> None:
         """Reads the policies again, in the background; what is wrong with them is logged."""

@@ -58,6 +58,7 @@ from mailgate.store.retries import LEASE_SECONDS
 from mailgate.store.room import Room
 from mailgate.store.writer import Writer
 from mailgate.tenancy.directory import Account, Directory
+from mailgate.tenancy.mail_access import MailAccess
 
 RELAY_ROLE = "relay"
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class Service:
         self._is_quiet.set()
         self._own_release: Callable[[Standing, str], None] | None = None
         self._commands: dict[str, tuple[ThreadPoolExecutor, Callable[..., Any]]] = {}
+        self.on_directory_changed: Callable[[TenantName], None] = lambda tenant: None
         directory.on_change(self._directory_told)
 
     async def handle(self, request: Request, peer: Peer) -> Answer:
@@ -242,8 +244,11 @@ class Service:
     async def authenticate(self, request: Authenticate) -> Authenticated:
         return await self._logins.answer(request)
 
-    async def personal_maildir(self, login: str) -> Path:
-        return await self._loop.run_in_executor(self._directory_thread, self._directory.personal_maildir, login)
+    async def mail_access(self, login: str) -> MailAccess:
+        return await self._loop.run_in_executor(self._directory_thread, self._directory.mail_access, login)
+
+    async def mailbox_maildir(self, address: str) -> Path:
+        return await self._loop.run_in_executor(self._directory_thread, self._directory.mailbox_maildir, address)
 
     def _find_account(self, login: str) -> asyncio.Future[Account]:
         return self._loop.run_in_executor(self._directory_thread, self._directory.account, login)
@@ -253,6 +258,7 @@ class Service:
 
     def _directory_changed(self, tenant: TenantName) -> None:
         self._logins.forget(tenant)
+        self.on_directory_changed(tenant)
         for peer in tuple(self.peers):
             peer.push(DirectoryChanged(tenant))
 

@@ -39,7 +39,8 @@ from mailgate.tenancy.database import Database, TenantDatabases
 from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.ids import TenantId, new_tenant_id, tenant_of_mailbox
 from mailgate.tenancy.keys import KeyRing
-from mailgate.tenancy.models import MailboxKind, TenantState, UserState
+from mailgate.tenancy.mail_access import MailAccess, access_of
+from mailgate.tenancy.models import TenantState, UserState
 from mailgate.tenancy.registry import Registry, Tenant
 from mailgate.tenancy.schema import REGISTRY
 from mailgate.tenancy.work import Work
@@ -167,15 +168,16 @@ class Directory:
             user = people.find_user(work, login)
             return tenant.name, assignments.writable(work, user.id)
 
-    def personal_maildir(self, login: str) -> Path:
-        """The Maildir of the user's own mailbox, that of the login's address if there are several. Raises NotFoundError
-        where none is assigned, UnavailableError where the database can't be read."""
+    def mail_access(self, login: str) -> MailAccess:
+        """What an IMAP session of the user gets. Raises NotFoundError where there is nothing that it may have,
+        UnavailableError where the database can't be read."""
         with self._looking_up(self.tenant(self.tenant_of(login))) as work:
-            user = people.find_user(work, login)
-            own = [box for box in assignments.assigned_to(work, user.id) if box.kind is MailboxKind.PERSONAL]
-            if not own:
-                raise NotFoundError(f"no mailbox of their own is assigned to {user.login}")
-            return self.maildir(min(own, key=lambda box: box.address != user.login).id)
+            return access_of(work, login)
+
+    def mailbox_maildir(self, address: str) -> Path:
+        """Where mail for the address lies if it leads to one mailbox; raises like `mail_access`, or UserError."""
+        with self._looking_up(self.tenant(self.tenant_of(address))) as work:
+            return self.maildir(mailboxes.find_mailbox(work, address).id)
 
     # Changes
 

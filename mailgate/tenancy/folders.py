@@ -1,4 +1,4 @@
-"""Where tenants' data lie: DATA_DIR/tenants/<tenant id>/{tenant.db,mail/<mailbox id>/{cur,new,tmp}}."""
+"""Where tenants' data lie: DATA_DIR/tenants/<tenant id>/{tenant.db,mail/<mailbox id>/{cur,new,tmp},acl/<user id>}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy.ids import TenantId, tenant_of_mailbox
+from mailgate.tenancy.ids import TenantId, UserId, tenant_of_mailbox
 
 
 class Folders:
@@ -23,6 +23,10 @@ class Folders:
     def maildir(self, mailbox: MailboxId) -> Path:
         """Reads nothing: it answers for any well-formed id. Raises NotFoundError for others."""
         return self._tenants / tenant_of_mailbox(mailbox) / "mail" / mailbox
+
+    def acl(self, tenant: TenantId, user: UserId) -> Path:
+        """What the user may do, for the IMAP server; written at each login."""
+        return self._tenants / tenant / "acl" / user
 
     def make_tenant(self, tenant: TenantId) -> None:
         _make([self._tenants, self._tenants / tenant, self._tenants / tenant / "mail"])

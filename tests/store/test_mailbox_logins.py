@@ -52,11 +52,10 @@ async def store_of(settings: Settings) -> AsyncIterator[Store]:
 def test_the_right_password_opens_the_own_mailbox(with_logins: Settings) -> None:
     async def scenario() -> None:
         async with store_of(with_logins) as store:
-            assert await ask(with_logins, "Bob@ACME.example", PASSWORD) == {
-                "result": "ok",
-                "login": BOB,
-                "maildir": str(store.maildir),
-            }
+            answer = await ask(with_logins, "Bob@ACME.example", PASSWORD)
+            acl = Path(answer.pop("acl"))
+            assert answer == {"result": "ok", "login": BOB, "maildir": str(store.maildir)}
+            assert acl.read_text() == "* owner lrswipkxte\n"
             assert Path(store.maildir, "new").is_dir()
 
     asyncio.run(scenario())

@@ -38,6 +38,15 @@ def _testfiles() -> str:
     return "" if there else f"{TESTFILES} is missing (apt-get install clamav-testfiles)"
 
 
+def _dovecot() -> str:
+    """With Lua, Sieve and LMTP, which are packages of their own."""
+    modules = Path("/usr/lib/dovecot/modules")
+    needed = [modules / "auth/libauthdb_lua.so", modules / "lib90_sieve_plugin.so", Path("/usr/lib/dovecot/lmtp")]
+    there = program("dovecot") and program("unshare") and all(each.exists() for each in needed)
+    packages = "dovecot-auth-lua dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-sieve lua-cjson lua-socket"
+    return "" if there else f"dovecot is not complete (apt-get install {packages})"
+
+
 def _shared() -> str:
     there = (SHARED / "conformance").is_dir()
     return "" if there else f"{SHARED}/conformance is missing (set MAILGATE_SHARED to the folder that holds it)"
@@ -48,7 +57,7 @@ COMPONENTS: dict[str, Callable[[], str]] = {
     "testfiles": _testfiles,
     "postfix": _installed("postfix", "postfix"),
     "exim": _exim,
-    "dovecot": _installed("dovecot", "dovecot-core"),
+    "dovecot": _dovecot,
     "strace": _installed("strace", "strace"),
     "knot": _installed("knotd", "knot"),
     "unbound": _installed("unbound", "unbound"),

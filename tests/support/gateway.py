@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mailgate.ipc.calls import Admin, Result
+from mailgate.ipc.frames import call_once
 from tests.support import maildir, processes
 from tests.support.clock import eventually
 from tests.support.components import REPOSITORY
@@ -193,6 +195,12 @@ class Gateway:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.cli(*arguments, "--json"))
+
+    def admin(self, command: str, **arguments: Any) -> Any:
+        """A command of the running gateway without the start of a process, e.g. `mailbox.add`."""
+        answer = call_once(self.data_dir / "run" / "admin.sock", Admin(command, arguments))
+        assert isinstance(answer, Result)
+        return answer.value
 
     def add_people(self) -> None:
         """The tenants and users of TENANTS, each with PASSWORD."""
