@@ -95,9 +95,8 @@ def _show(inspection: Inspection, decision: Decision, findings: Sequence[Decisio
     for name, listed in groupby(sorted(inspection.defects, key=lambda each: each.name), key=lambda each: each.name):
         where = ", ".join(defect.place or "the message" for defect in listed)
         output.say(f"  defect {name} at {where}: {DEFECTS[name].meaning}", "yellow")
-    output.say(
-        f"  scanned by {inspection.scanner or 'nobody'} ({inspection.engine} {inspection.signatures}".rstrip() + ")"
-    )
+    engine = f"{inspection.engine} {inspection.signatures}".rstrip()
+    output.say(f"  scanned by {inspection.scanner} ({engine})" if inspection.scanner else "  scanned by nobody")
 
 
 def _remarks(findings: Sequence[Decision]) -> dict[str, list[str]]:

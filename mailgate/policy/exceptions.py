@@ -128,7 +128,7 @@ def false_positives(
             use = exemption.use(part, waived)
             found |= dict.fromkeys(family, use)
             signatures[part.signature] = use
-        elif part.place == WHOLE_MESSAGE and part.signature in signatures:
+        elif part.place == WHOLE_MESSAGE and part.signature and part.signature in signatures:
             use = signatures[part.signature]
             found[part] = ExceptionUse(use.rule, part.place, waived, use.made_by, use.reason, use.expires)
     return found

@@ -39,7 +39,7 @@ def part(name: str = "", detected: str = "application/octet-stream", place: str 
 
 
 def infected(name: str = "", **more: Any) -> PartReport:
-    return part(name, verdict=Verdict.INFECTED, signature="Eicar-Signature", **more)
+    return part(name, verdict=Verdict.INFECTED, **{"signature": "Eicar-Signature", **more})
 
 
 def unscanned(reason: Unscanned | None, name: str = "", **more: Any) -> PartReport:

@@ -49,6 +49,7 @@ MEMBER = infected("x.exe", place="2/1", classes=("executable",))
         (BY_DIGEST, (SUSPECT, unscanned(Unscanned.LIMIT, place="3")), Action.QUARANTINE),
         (BY_DIGEST, (SUSPECT, unscanned(Unscanned.SCANNER_DOWN, place="3")), Action.DEFER),
         (BY_DIGEST, (ARCHIVE, infected("x", place="3/1")), Action.REJECT),
+        (BY_DIGEST, (infected(digest=DIGEST, signature=""), infected(place="raw", signature="")), Action.REJECT),
         (BY_NAME, (SUSPECT,), Action.ACCEPT),
         (BY_NAME, (RAW,), Action.ACCEPT),
         (BY_NAME, (ARCHIVE,), Action.REJECT),
@@ -193,7 +194,7 @@ def test_no_exception_lets_anything_pass_that_was_not_scanned(parts: list[PartRe
     named = {
         each.digest == DIGEST or each.signature == "Eicar-Signature"
         for each in parts
-        if each.verdict is Verdict.INFECTED and "/" not in each.place
+        if each.verdict is Verdict.INFECTED and each.place in ("1", "2")
     }
     if False in named:
         assert decision.action is not Action.ACCEPT
