@@ -120,11 +120,3 @@ def test_programs_in_archives_are_seen_under_any_name(inspected: Inspect) -> Non
     inside = next(part for part in found.parts if part.place == "2/1")
     assert (inside.name, inside.verdict) == ("photo.jpg", Verdict.CLEAN)
     assert PartClass.EXECUTABLE in inside.classes
-
-
-def test_the_same_attachment_is_scanned_once(inspected: Inspect) -> None:
-    content = messages.pdf(200_000, seed=99)
-    first, second = (inspected(messages.with_attachment(name, content)) for name in ("j", "k"))
-    assert first.parts[1].digest == second.parts[1].digest
-    assert second.verdict is Verdict.CLEAN
-    assert second.scanner_seconds < first.scanner_seconds

@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -240,9 +239,7 @@ def test_in_a_thread(folder: Path, small_clamd: SmallClamd) -> None:
     listener.bind(str(folder / "t.sock"))
     listener.listen()
     stop = serve_in_thread(listener, [small_clamd.endpoint])
-    started = time.monotonic()
     edge = Edge(folder / "t.sock")
     assert inspection(edge.ask(messages.with_attachment("i", messages.EICAR))).verdict is Verdict.INFECTED
     stop()
     listener.close()
-    assert time.monotonic() - started < 30
