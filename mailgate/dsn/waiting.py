@@ -106,5 +106,5 @@ def _what_to_do(notice: WaitingNotice) -> list[str]:
         until = moment(min(message.release_until for message in releasable), words)
         lines += [*paragraph(how.format(until=until)), ""]
     if len(releasable) < len(notice.messages):
-        lines += [*paragraph(words.ask), ""]
+        lines += [*paragraph(words.ask_for_others if releasable else words.ask), ""]
     return [*lines, *paragraph(words.closing)]

@@ -32,6 +32,7 @@ class WaitingWords:
     how_to_release: str
     how_to_release_one: str
     ask: str
+    ask_for_others: str
     closing: str
 
 
@@ -59,7 +60,8 @@ _ENGLISH = WaitingWords(
     how_to_release_one="Do you know the sender, and expect the message? Then send an empty message to the address "
     "given with it, from your own account. The message is scanned again and delivered as it came. "
     "This works until {until}.",
-    ask="Where no such address is given, ask your administrator, and give the queue id.",
+    ask="If you need such a message, ask your administrator, and give the queue id.",
+    ask_for_others="For a message without such an address ask your administrator, and give the queue id.",
     closing="If you do not expect a message, do nothing: it is deleted on the day given above. Never open "
     "encrypted files from senders you do not know; the password in the message proves nothing.",
 )
@@ -88,7 +90,9 @@ _GERMAN = WaitingWords(
     how_to_release_one="Kennen Sie den Absender und erwarten Sie die Nachricht? Dann senden Sie von Ihrem eigenen "
     "Konto eine leere Nachricht an die dabei genannte Adresse. Die Nachricht wird erneut geprüft "
     "und unverändert zugestellt. Das ist möglich bis {until}.",
-    ask="Wo keine solche Adresse genannt ist, fragen Sie Ihren Administrator und nennen Sie die Nummer.",
+    ask="Brauchen Sie eine solche Nachricht, fragen Sie Ihren Administrator und nennen Sie die Nummer.",
+    ask_for_others="Ist zu einer Nachricht keine Adresse genannt, fragen Sie Ihren Administrator und nennen Sie die "
+    "Nummer.",
     closing="Erwarten Sie eine Nachricht nicht, müssen Sie nichts tun: Sie wird am oben genannten Tag "
     "gelöscht. Öffnen Sie nie verschlüsselte Dateien von Absendern, die Sie nicht kennen; das "
     "Passwort in der Nachricht beweist nichts.",

@@ -3,6 +3,7 @@ may not be: another's mail, an address that is too old, anything but encryption 
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 
 from mailgate.model.decision import ENCRYPTED_KEY, Action
@@ -20,7 +21,10 @@ from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.store.desk import Desk, accepted
 from mailgate.store.rescan import read_content
+from mailgate.tenancy.acting import Acting, on_behalf_of
 from mailgate.tenancy.directory import Directory
+
+REASON = "released by its recipient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,16 @@ def release_own(desk: Desk, standing: Standing, local: str) -> None:
     now = desk.clock()
     if inspection.verdict is Verdict.INFECTED or not _is_only_encrypted(policy, kept, row, inspection, now):
         raise ConflictError("this message is held for more than its encryption: only your administrator can release it")
+    found = {"verdict": str(inspection.verdict), "recipient": row.n}
+    with on_behalf_of(Acting(f"user {standing.account}", secrets.token_hex(8), REASON)):
+        desk.note(standing.tenant, "quarantine.release-own", row.queue_id, found)
     selection = Selection(
         QueueId(row.queue_id), frozenset({State.QUARANTINED}), tenant=standing.tenant, numbers=frozenset({row.n})
     )
 
     def apply(spool: SpoolStore) -> Moved:
         spool.note(kept.envelope, (Event(now, "inspected", inspection_facts(inspection)),))
-        return spool.move(selection, State.QUEUED, now, standing.account, "released by its recipient")
+        return spool.move(selection, State.QUEUED, now, standing.account, REASON)
 
     desk.write(apply)
     desk.wake()

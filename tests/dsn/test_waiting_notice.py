@@ -80,6 +80,7 @@ def test_a_digest_lists_all_and_gives_each_its_address() -> None:
     assert message["Reply-To"] is None
     assert text.count(ADDRESS) == 1
     assert "(a mail server)" in text
+    assert "For a message without such an address ask" in text
     assert "And 3 more." in text
     message, text = read(notice(ONE, is_digest=True, language="de"))
     assert message["Subject"] == "Für Sie in Quarantäne: 1 neu"

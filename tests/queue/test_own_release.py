@@ -73,6 +73,11 @@ def inspector(settings: Settings, answer: Inspection) -> FakeInspector:
     return FakeInspector(settings.inspector_path(0), answer)
 
 
+async def audit(store: Store) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = await store.admin("audit.list", tenant="acme")
+    return entries
+
+
 async def states(store: Store) -> list[str]:
     return [row["forward_path"] for row in (await store.admin("quarantine.list", tenant="acme"))["rows"]]
 
@@ -90,6 +95,8 @@ def test_the_recipient_gets_the_same_bytes_and_nobody_else(settings: Settings, k
             (timeline,) = await store.admin("trace", id=name)
             (released,) = [event for event in timeline["events"] if event["kind"] == "released"]
             assert (released["recipient"], released["facts"]["by"]) == (BOB, BOB)
+            (audited,) = [each for each in await audit(store) if each["action"] == "quarantine.release-own"]
+            assert (audited["actor"], audited["object"]) == (f"user {BOB}", name)
             with pytest.raises(NotFoundError):
                 await store.call(ReleaseOwn(BOB, local_of(name, key)))
 
