@@ -13,7 +13,7 @@ from mailgate.model.dns import Resolver
 from mailgate.model.level import TransportLevel
 from mailgate.policy.schema import InboundProtocol, InboundRoute
 from mailgate.route import addresses
-from mailgate.route.mx import host_of
+from mailgate.route.mx import host_of, is_socket
 from mailgate.settings import Listen
 from mailgate.transport.context import client_context, failure_of
 from mailgate.transport.ladder import Bounds, Failure, Offer, Step, first_step, next_step
@@ -41,7 +41,7 @@ class Callout:
     @classmethod
     async def open(cls, route: InboundRoute, resolver: Resolver, hostname: str) -> Callout:
         """As private as the route asks for, or more; `hostname` is our own name. CalloutError where that can't be."""
-        listen = Listen.parse(route.server)
+        listen = route.endpoint
         found = await addresses.find(resolver, host_of(listen.host), True, lambda address: False)
         cause = found.failure or f"{listen.host} has no address"
         for address in found.found:
@@ -84,14 +84,11 @@ class Callout:
 
 
 async def _connect(route: InboundRoute, listen: Listen, address: str, hostname: str) -> SMTP:
-    """Down the ladder of TLS steps as far as the route allows."""
+    """Down the ladder of TLS steps as far as the route allows; a socket of this machine needs none."""
     bounds = Bounds(route.minimum, route.minimum is TransportLevel.AUTHENTICATED)
-    step = first_step(bounds)
+    step = Step(Offer.PLAINTEXT) if is_socket(address) else first_step(bounds)
     while True:
-        client_of = LmtpGreeting if route.protocol is InboundProtocol.LMTP else SMTP
-        client = client_of(
-            hostname=address, port=listen.port, local_hostname=hostname, start_tls=False, timeout=STEP_SECONDS
-        )
+        client = _client(route, listen, address, hostname)
         try:
             await client.connect()
             await client.ehlo()
@@ -108,6 +105,13 @@ async def _connect(route: InboundRoute, listen: Listen, address: str, hostname: 
         except BaseException:
             client.close()
             raise
+
+
+def _client(route: InboundRoute, listen: Listen, address: str, hostname: str) -> SMTP:
+    client_of = LmtpGreeting if route.protocol is InboundProtocol.LMTP else SMTP
+    if is_socket(address):
+        return client_of(socket_path=address, local_hostname=hostname, start_tls=False, timeout=STEP_SECONDS)
+    return client_of(hostname=address, port=listen.port, local_hostname=hostname, start_tls=False, timeout=STEP_SECONDS)
 
 
 async def _start_tls(client: SMTP, name: str, step: Step) -> None:

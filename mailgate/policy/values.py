@@ -155,6 +155,12 @@ DomainPatterns = Annotated[DomainSet, Field(min_length=1)]
 HostPort = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=262)
 ]
+HostPortOrSocket = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}|unix:/[^\x00-\x1f\x7f]{1,106})$", max_length=262
+    ),
+]
 IpAddress = Annotated[str, AfterValidator(_address), Field(examples=["192.0.2.25"])]
 Fingerprint = Annotated[str, StringConstraints(max_length=128), AfterValidator(_fingerprint)]
 _Network = Annotated[str, AfterValidator(_network), Field(examples=["192.0.2.0/24"])]

@@ -1,4 +1,4 @@
-"""A TCP connection to one of a host's addresses: each gets a short head start, then the next is tried beside it
+"""A connection to one of a host's addresses: each gets a short head start, then the next is tried beside it
 (RFC 8305), so that a dead address family costs a moment and no time-out."""
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind
+from mailgate.route.mx import is_socket
 
 
 class ConnectError(Exception):
@@ -50,6 +51,8 @@ async def connect(addresses: Sequence[str], port: int, source: str, timeouts: Ti
 
 
 async def _connect(address: str, port: int, source: str) -> socket.socket:
+    if is_socket(address):
+        return await _connect_socket(address)
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -57,6 +60,17 @@ async def _connect(address: str, port: int, source: str) -> socket.socket:
         if source and (":" in source) == (":" in address):
             sock.bind((source, 0))
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _connect_socket(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, path)
     except BaseException:
         sock.close()
         raise
@@ -74,7 +88,8 @@ async def _abandon(running: dict[asyncio.Task[socket.socket], str]) -> None:
 def _fault(address: str, port: int, error: BaseException) -> Fault:
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ECONNREFUSED:
-        return Fault(FaultKind.REFUSED, "connect", f"{address} port {port} refuses connections")
+        where = address if is_socket(address) else f"{address} port {port}"
+        return Fault(FaultKind.REFUSED, "connect", f"{where} refuses connections")
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     kind = FaultKind.TIMEOUT if number == errno.ETIMEDOUT else FaultKind.UNREACHABLE
     return Fault(kind, "connect", f"{address} can't be reached: {reason}")

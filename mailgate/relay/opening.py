@@ -18,6 +18,7 @@ from mailgate.relay.pipeline import GarbageError, LmtpClient, PipelinedClient
 from mailgate.relay.smtp_session import Facts, SmtpSession, fault_of
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind, reply_of
+from mailgate.route.mx import is_socket
 from mailgate.transport import certificate, dane
 from mailgate.transport.context import agreed, client_context, failure_of
 from mailgate.transport.floor import Floor
@@ -53,6 +54,11 @@ class Target:
     @property
     def bounds(self) -> Bounds:
         return Bounds(self.floor.level, bool(self.webpki) and self.dane is None)
+
+    @property
+    def is_local(self) -> bool:
+        """A socket of this machine: TLS would hide nothing from anybody."""
+        return is_socket(self.host)
 
     @property
     def lacks_proof(self) -> bool:
@@ -95,7 +101,7 @@ class Opener:
         began = time.monotonic()
         facts = Facts(target.host, target.addresses[0], target.port, values=self._first_facts(target))
         lesson = self._memory.lesson(target.host, target.port)
-        step = first_step(target.bounds, lesson.offer if lesson else None)
+        step = Step(Offer.PLAINTEXT) if target.is_local else first_step(target.bounds, lesson.offer if lesson else None)
         steps_down: list[str] = facts.values["steps_down"]
         if lesson is not None and step.offer is lesson.offer:
             steps_down.append(f"{lesson.reason} (learned before)")
@@ -118,7 +124,7 @@ class Opener:
                     client.close()
                     client = None
                 continue
-            if not (step.offer is Offer.PLAINTEXT and not facts.values["starttls_offered"]):
+            if not target.is_local and not (step.offer is Offer.PLAINTEXT and not facts.values["starttls_offered"]):
                 self._memory.learn(target.host, target.port, step.offer, "; ".join(steps_down))
             facts.values["seconds"] = round(time.monotonic() - began, 3)
             return session

@@ -14,7 +14,8 @@ from mailgate.transport.floor import Demand
 
 @dataclass(frozen=True, slots=True)
 class Smarthost:
-    """A host that takes the mail whatever DNS says: a provider's, or a tenant's own server."""
+    """A host that takes the mail whatever DNS says: a provider's, or a tenant's own server; `host` may be the path of a
+    Unix socket."""
 
     host: str
     port: int
@@ -63,7 +64,7 @@ def inbound_way(policy: EffectivePolicy, destination: str) -> Way | None:
     rule = policy.inbound_route(destination)
     if rule is None:
         return None
-    listen = Listen.parse(rule.server)
+    listen = rule.endpoint
     server = Smarthost(listen.host, listen.port, is_lmtp=rule.protocol is InboundProtocol.LMTP)
     demand = Demand(rule.minimum, f"the inbound route of {', '.join(rule.domains)} in the policy")
     source = policy.transport.egress_address

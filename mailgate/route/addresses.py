@@ -9,15 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailgate.model.dns import Resolver, Status
-from mailgate.route.mx import MxHost
+from mailgate.route.mx import MxHost, is_socket
 
 MOST_ADDRESSES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """In the order in which they are tried. `refused` says why addresses were left out, `failure` why the lookup
-    failed (mail waits); `is_secure`: validated by DNSSEC. `name` is the host's after CNAMEs."""
+    """In the order in which they are tried; the path of a Unix socket is one too. `refused` says why addresses were
+    left out, `failure` why the lookup failed (mail waits); `is_secure`: validated by DNSSEC. `name` is the host's after
+    CNAMEs."""
 
     found: tuple[str, ...]
     refused: tuple[str, ...] = ()
@@ -41,6 +42,8 @@ def refusal(address: str, allows_private: bool, is_ours: Callable[[str], bool]) 
 
 async def find(resolver: Resolver, host: MxHost, allows_private: bool, is_ours: Callable[[str], bool]) -> Addresses:
     """IPv6 and IPv4 are asked for at the same time; one family is enough."""
+    if is_socket(host.name):
+        return Addresses((host.name,), name=host.name)
     if host.is_literal:
         listed: list[str] = [host.name]
         failure, is_secure, name = "", False, host.name

@@ -17,7 +17,8 @@ MOST_HOSTS = 16
 
 @dataclass(frozen=True, slots=True)
 class MxHost:
-    """`is_secure`: DNSSEC says that this host serves the domain. `is_literal`: `name` is an IP address."""
+    """`is_secure`: DNSSEC says that this host serves the domain. `is_literal`: `name` is an IP address, or the path of
+    a Unix socket."""
 
     name: str
     preference: int = 0
@@ -25,8 +26,15 @@ class MxHost:
     is_literal: bool = False
 
 
+def is_socket(name: str) -> bool:
+    """Whether `name` is the path of a Unix socket; no host and no address begins like one."""
+    return name.startswith("/")
+
+
 def host_of(name: str) -> MxHost:
-    """A host that a person named: by name or by address."""
+    """A host that a person named: by name, by address or by the path of its socket."""
+    if is_socket(name):
+        return MxHost(name, is_literal=True)
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +10,7 @@ from tests.support import maildir, messages
 from tests.support.clamd import Clamd
 from tests.support.clock import eventually
 from tests.support.gateway import Gateway
-from tests.support.scripted_hop import ScriptedHop, Transaction
+from tests.support.scripted_hop import ScriptedHop, Transaction, in_a_thread
 from tests.support.smtp import SmtpClient
 
 pytestmark = pytest.mark.component("clamd")
@@ -23,16 +21,10 @@ OUTSIDE = "someone@far.example"
 @pytest.fixture
 def server() -> Iterator[ScriptedHop]:
     """The tenant's LMTP server, and the smarthost for all that leaves."""
-    hop, loop = ScriptedHop(), asyncio.new_event_loop()
+    hop = ScriptedHop()
     hop.script = {"RCPT nobody": "550 5.1.1 no such user", "end full": "552 5.2.2 mailbox full"}
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(hop.listen(), loop).result(10)
-    yield hop
-    asyncio.run_coroutine_threadsafe(hop.__aexit__(None, None, None), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with in_a_thread(hop):
+        yield hop
 
 
 @pytest.fixture

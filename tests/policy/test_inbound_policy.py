@@ -29,6 +29,13 @@ def test_the_first_route_that_fits_is_taken_the_tenants_first() -> None:
     assert found.inbound_route("other.example") is None
 
 
+def test_a_server_at_a_socket_of_this_machine() -> None:
+    found = policy("", '[[inbound]]\ndomain = "acme.example"\nserver = "unix:/run/dovecot/lmtp"\nprotocol = "lmtp"')
+    route = found.inbound_route("acme.example")
+    assert route is not None
+    assert (route.endpoint.host, route.endpoint.port) == ("/run/dovecot/lmtp", 0)
+
+
 @pytest.mark.parametrize(
     ("address", "tenants"),
     [
@@ -71,6 +78,21 @@ def test_who_sends_with_a_certificate() -> None:
         ("tenants/acme.toml", '[sending]\nnetworks = ["::/8"]', "takes in too much"),
         ("tenants/acme.toml", ROUTE.format("*", "own"), "inbound[1].domain[1]"),
         ("tenants/acme.toml", '[[inbound]]\ndomain = "acme.example"', "server is missing; add it"),
+        (
+            "tenants/acme.toml",
+            '[[inbound]]\ndomain = "acme.example"\nserver = "unix:/run/lmtp"',
+            'speaks LMTP; add protocol = "lmtp"',
+        ),
+        (
+            "tenants/acme.toml",
+            '[[inbound]]\ndomain = "acme.example"\nserver = "unix:/run/lmtp"\nprotocol = "lmtp"\nminimum = "encrypted"',
+            "minimum has no meaning for a Unix socket",
+        ),
+        (
+            "tenants/acme.toml",
+            '[[inbound]]\ndomain = "acme.example"\nserver = "unix:lmtp"\nprotocol = "lmtp"',
+            "inbound[1].server",
+        ),
         ("tenants/acme.toml", '[inbound]\ndomain = "acme.example"', "begin each rule with a line [[inbound]]"),
         ("gateway.toml", '[sending]\nnetworks = ["192.0.2.1"]', "sending: belongs in a tenant's file"),
         ("gateway.toml", PIN.format(f'sha256 = "{FINGERPRINT}"'), "sending: belongs in a tenant's file"),

@@ -17,6 +17,7 @@ from mailgate.ipc.calls import (
     Hello,
     Lease,
     Leased,
+    Push,
     Record,
     RelayWork,
     Request,
@@ -147,9 +148,12 @@ class FakeStore:
         for n, recipient in enumerate(listed):
             domain = recipient.forward_path.rpartition("@")[2]
             self.works.append(Work(number, n, n, 1, domain, time.time() + 1e6, made, len(message), message))
-        for peer in self._peers:
-            peer.push(RelayWork())
+        self.push(RelayWork())
         return [(number, n) for n in range(len(listed))]
+
+    def push(self, news: Push) -> None:
+        for peer in self._peers:
+            peer.push(news)
 
     async def outcome(self, key: tuple[int, int], seconds: float = 20.0) -> Ended:
         async with asyncio.timeout(seconds), self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mailgate.ipc.calls import Ended
 from mailgate.model.outcome import State
 from mailgate.settings import Listen
 from tests.relay.harness import MESSAGE, relay
+from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.scripted_hop import ALL, Fault, ScriptedHop
 
@@ -69,6 +71,35 @@ def test_lmtp_gives_a_status_for_each_recipient(tmp_path: Path, extensions: list
     ]
     assert again[0].outcome.state is State.RELAYED
     assert server.connections == 1
+
+
+def at_a_socket(folder: Path, path: Path, server: ScriptedHop, listens_at: Path) -> Ended:
+    async def run() -> Ended:
+        await server.listen_at(listens_at)
+        policy = {"inbound": [{"domain": "acme.example", "server": f"unix:{path}", "protocol": "lmtp"}]}
+        async with server, relay(folder, free_port(), policy, routed={"acme.example": "acme"}) as running:
+            [ended] = await running.send(BOB)
+            return ended
+
+    return asyncio.run(run())
+
+
+def test_a_socket_of_this_machine_needs_no_tls(tmp_path: Path, authority: Authority) -> None:
+    issued = authority.issue("lmtp.acme.example", label="socket")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.chain, issued.key)
+    server = ScriptedHop(tls=context)
+    path = tmp_path / "lmtp.sock"
+    ended = at_a_socket(tmp_path, path, server, path)
+    assert (ended.outcome.state, ended.facts["level"]) == (State.RELAYED, "plaintext"), ended.outcome.text
+    assert (ended.facts["address"], ended.facts["steps_down"]) == (str(path), [])
+    assert server.transactions[0].message == MESSAGE
+
+
+def test_a_socket_where_nobody_listens(tmp_path: Path) -> None:
+    ended = at_a_socket(tmp_path, tmp_path / "nothing.sock", ScriptedHop(), tmp_path / "elsewhere.sock")
+    assert ended.outcome.state is State.QUEUED
+    assert f"{tmp_path}/nothing.sock can't be reached: No such file or directory" in ended.outcome.text
 
 
 def test_lmtp_that_ends_between_two_replies(tmp_path: Path) -> None:

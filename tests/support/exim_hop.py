@@ -71,8 +71,9 @@ class EximHop:
     """Needs root. `offered`, `required`, `none` and `deferring` are ports on 127.0.0.1; what it takes for `domains`
     lies in one Maildir. `size_limit` in bytes is what SIZE declares; `nobody@` is not known."""
 
-    def __init__(self, root: Path, identity: Issued, domains: str, size_limit: int = 50_000_000) -> None:
+    def __init__(self, root: Path, identity: Issued, domains: str, size_limit: int = 2_000_000) -> None:
         self.root = root
+        self.size_limit = size_limit
         self.offered, self.required, self.none, self.deferring = (free_port() for _ in range(4))
         owner = pwd.getpwnam("Debian-exim")
         for folder in ("spool", "box"):

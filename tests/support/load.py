@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from tests.support import messages
 from tests.support.clock import eventually
-from tests.support.smtp import Address, SmtpClient
+from tests.support.smtp import SmtpClient
 
 SIZES = (1_500, 4_000, 30_000, 80_000, 300_000, 1_500_000)
 WEIGHTS = (30, 30, 15, 15, 8, 2)
@@ -19,12 +20,14 @@ WEIGHTS = (30, 30, 15, 15, 8, 2)
 
 @dataclass(slots=True)
 class Load:
-    """Runs `clients` threads from `with` on. `accepted` maps each token that was answered 250 to its queue id.
+    """Runs `clients` threads from `with` on, each on connections that `connect` makes ready for MAIL. `accepted` maps
+    each token that was answered 250 to its queue id.
 
     `uncertain` holds those whose sender must try again: no answer came, or 4yz (the gateway may have kept the message
     just before the process that knew it was killed). `replies` counts all answers but 250."""
 
-    address: Address
+    connect: Callable[[], SmtpClient]
+    sender: str
     recipients: tuple[str, ...]
     seed: int
     clients: int = 4
@@ -54,8 +57,7 @@ class Load:
     def _run(self, rng: random.Random) -> None:
         while not self._stop.is_set():
             try:
-                with SmtpClient(self.address, timeout=30) as client:
-                    client.hello()
+                with self.connect() as client:
                     for _ in range(rng.randrange(1, 8)):
                         self._send(client, rng)
             except (OSError, AssertionError):
@@ -70,7 +72,7 @@ class Load:
         (size,) = rng.choices(SIZES, WEIGHTS)
         message = messages.of_size(name, size, rng.randrange(1 << 30))
         self.uncertain.add(name)
-        answer = client.attempt("a@sender.example", rng.choice(self.recipients), message)
+        answer = client.attempt(self.sender, rng.choice(self.recipients), message)
         if answer.code == 250:
             self.accepted[name] = answer.queue_id
         if answer.code == 250 or answer.code >= 500:

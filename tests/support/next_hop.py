@@ -37,6 +37,7 @@ virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
 smtpd_relay_restrictions = permit_auth_destination, reject
+smtpd_recipient_restrictions = check_recipient_access inline:{{{{nobody@hop.example = 550 5.1.1 no such user}}}}
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = {chain}
 smtpd_tls_key_file = {key}
@@ -76,7 +77,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 class PostfixHop:
     """Needs root. `offered`, `required`, `none` and `deferring` are ports on `address`; what it takes for `domains`
-    lies in one Maildir. `more` is added to main.cf."""
+    lies in one Maildir. `nobody@hop.example` is not known. `more` is added to main.cf."""
 
     def __init__(self, root: Path, identity: Issued, domains: str, address: str = "127.0.0.1", more: str = "") -> None:
         self.root = root

@@ -7,8 +7,10 @@ import contextlib
 import enum
 import re
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -49,13 +51,16 @@ _DEFAULTS = {
 class ScriptedHop:
     """`script` maps a step (`greeting`, a verb, `end`) to a reply, a Fault, or a list that is used up from its front.
     A key such as `RCPT bob` counts for recipients that hold the word,
-    `end bob` for their replies to the message in LMTP. `tls` makes it offer STARTTLS."""
+    `end bob` for their replies to the message in LMTP. `tls` makes it offer STARTTLS. While `gate` is not set, whole
+    messages wait for their replies."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, extensions: Sequence[str] = ALL) -> None:
         self.script: dict[str, str | Fault | list[str | Fault]] = {}
         self.tls = tls
         self.extensions = list(extensions)
         self.transactions: list[Transaction] = []
+        self.gate: asyncio.Event | None = None
+        self.reached_gate = asyncio.Event()
         self.connections = 0
         self.open = 0
         self.most_open = 0
@@ -65,6 +70,11 @@ class ScriptedHop:
     async def listen(self, address: str = "127.0.0.1", port: int = 0) -> Self:
         self._server = await asyncio.start_server(self._serve, address, port)
         self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def listen_at(self, path: Path) -> Self:
+        """On a Unix socket."""
+        self._server = await asyncio.start_unix_server(self._serve, path)
         return self
 
     async def __aenter__(self) -> Self:
@@ -105,6 +115,22 @@ class ScriptedHop:
         if isinstance(chosen, list):
             return chosen.pop(0) if chosen else _DEFAULTS.get(step, "250 ok")
         return chosen
+
+
+@contextlib.contextmanager
+def in_a_thread(hop: ScriptedHop) -> Iterator[ScriptedHop]:
+    """`hop` on a port of 127.0.0.1, beside a test that has no event loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(hop.listen(), loop).result(10)
+    try:
+        yield hop
+    finally:
+        asyncio.run_coroutine_threadsafe(hop.__aexit__(None, None, None), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 class _Ended(Exception):
@@ -270,6 +296,9 @@ class _Session:
         transaction.message = message
         self._hop.transactions.append(transaction)
         self._transaction = None
+        if self._hop.gate is not None:
+            self._hop.reached_gate.set()
+            await self._hop.gate.wait()
         for recipient in self._taken if self._is_lmtp else [""]:
             await self._say("end", recipient)
 

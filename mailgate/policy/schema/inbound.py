@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from mailgate.model.level import TransportLevel
 from mailgate.policy.schema.section import Section
-from mailgate.policy.values import Flag, HostPort, OwnDomains
+from mailgate.policy.values import Flag, HostPortOrSocket, OwnDomains
+from mailgate.settings import Listen
 
 
 class InboundProtocol(enum.StrEnum):
@@ -26,8 +29,9 @@ class InboundRoute(Section):
     domains: OwnDomains = Field(
         alias="domain", description="A domain of the tenant, or several; `*.` stands for all names below."
     )
-    server: HostPort = Field(
-        description="`host:port` of the server, e.g. `mail.acme.example:25`. It may have a private address."
+    server: HostPortOrSocket = Field(
+        description="`host:port` of the server, e.g. `mail.acme.example:25`; it may have a private address. Or, for "
+        "LMTP, `unix:/PATH` of a socket of this machine, which the gateway's account must be allowed to open."
     )
     protocol: InboundProtocol = Field(
         default=InboundProtocol.SMTP, description="What the server speaks there: `smtp` or `lmtp`."
@@ -42,3 +46,17 @@ class InboundRoute(Section):
         description="The least private level on the way to the server, as in `transport.minimum`, which does not "
         "count here.",
     )
+
+    @property
+    def endpoint(self) -> Listen:
+        """Where the server listens; a socket of this machine has its path as the host, and port 0."""
+        path = self.server.removeprefix("unix:")
+        return Listen.parse(self.server) if path == self.server else Listen(path, 0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.server.startswith("unix:") and self.protocol is not InboundProtocol.LMTP:
+            raise PydanticCustomError("socket", 'a server at a Unix socket speaks LMTP; add protocol = "lmtp"')
+        if self.server.startswith("unix:") and self.minimum is not TransportLevel.PLAINTEXT:
+            raise PydanticCustomError("socket", "minimum has no meaning for a Unix socket, which no network sees")
+        return self
