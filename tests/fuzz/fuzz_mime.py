@@ -21,7 +21,7 @@ from tests.inspect_mime.messages_of_parts import HEAD
 
 CORPUS = Path(__file__).parent / "corpus" / "mime"
 _LEAVES, _MULTIPARTS, _MESSAGES = (list(tricks.values()) for tricks in (LEAVES, MULTIPARTS, MESSAGES))
-LIMITS = ParseLimits(depth=8, parts=60, decoded_bytes=1 << 20)
+LIMITS = ParseLimits(depth=6, parts=40, decoded_bytes=1 << 20)
 SLOW_SECONDS = 2.0
 TOKENS = [
     b"\r\n",
@@ -86,7 +86,7 @@ def evasion(rng: random.Random) -> bytes:
 
 def mutate(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
     """One mutant: a few random edits of a seed or of combined evasion tricks, sometimes spliced with another."""
-    data = bytearray(rng.choice(seeds) if rng.random() < 0.6 else evasion(rng))
+    data = bytearray(rng.choice(seeds) if rng.random() < 0.85 else evasion(rng))
     if rng.random() < 0.2:
         other = rng.choice(seeds)
         data[rng.randint(0, len(data)) :] = other[rng.randint(0, len(other)) :]
@@ -128,6 +128,16 @@ def check(data: bytes, found: Views) -> None:
         assert found.raw_spans == ((0, len(data)),), "an ambiguous message not scanned raw in full"
 
 
+def is_slow(data: bytes) -> bool:
+    """In processor time, which costs too much to be asked of every execution."""
+    start = time.process_time()
+    views(data, LIMITS)
+    seconds = time.process_time() - start
+    if seconds > SLOW_SECONDS:
+        print(f"slow: {seconds:.1f} s", file=sys.stderr)
+    return seconds > SLOW_SECONDS
+
+
 def run(seed: int, executions: int, seconds: float, seeds: Sequence[bytes]) -> tuple[int, bytes | None]:
     """Executions done, and the input that broke a promise, if any."""
     rng = random.Random(seed)
@@ -135,14 +145,13 @@ def run(seed: int, executions: int, seconds: float, seeds: Sequence[bytes]) -> t
     done = 0
     while done < executions and time.monotonic() < deadline:
         data = mutate(rng, seeds)
-        start = time.process_time()
+        start = time.perf_counter()
         try:
             check(data, views(data, LIMITS))
         except Exception:
             traceback.print_exc()
             return done, data
-        if time.process_time() - start > SLOW_SECONDS:
-            print(f"slow: {time.process_time() - start:.1f} s", file=sys.stderr)
+        if time.perf_counter() - start > SLOW_SECONDS and is_slow(data):
             return done, data
         done += 1
     return done, None
