@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +24,7 @@ from mailgate.settings import Listen
 
 CHUNK = 64 << 10
 WINDOW = 8  # requests under way at once: one message must not fill clamd's queue (MaxQueue 100)
+_PIECES = 512  # in one call of writev: the kernel takes 1024
 _LENGTH = struct.Struct("!I")
 
 Buffer = bytes | memoryview
@@ -218,13 +219,19 @@ class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
     def _submit(self, sample: Sample) -> None:
         memory = os.memfd_create("sample", os.MFD_CLOEXEC)
         try:
-            for piece in sample.pieces:
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(memory, view) :]
+            for at in range(0, len(sample.pieces), _PIECES):
+                _write(memory, sample.pieces[at : at + _PIECES])
             socket.send_fds(self._socket, [b"zFILDES\0\0"], [memory])
         finally:
             os.close(memory)
+
+
+def _write(descriptor: int, pieces: Sequence[Buffer]) -> None:
+    written = os.writev(descriptor, pieces)
+    if written < sum(map(len, pieces)):
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def client(endpoint: str) -> TcpClient | UnixClient:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from hashlib import sha256
-from typing import Protocol
 
 from mailgate.inspect import filetype, mime
-from mailgate.inspect.clamd import Sample
 from mailgate.inspect.containers import Lister, container_reports, is_container
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import ScanResult, unscanned
-from mailgate.inspect.scanners import ScanBatch
+from mailgate.inspect.samples import Item, Scanner, item, scan_message
 from mailgate.ipc.calls import InspectLimits
 from mailgate.model.part_class import PartClass
 from mailgate.model.placement import Placement
 from mailgate.model.verdict import WHOLE_MESSAGE, Inspection, PartReport, Unscanned, Verdict
 
 _ANSWER_SECONDS = 2.0  # left of the wall time for folding and answering once the scanner's share is used up
-_AS_MAIL = b"Received: from localhost\r\n"  # clamd takes nothing for mail that does not begin like this
-
-
-class Scanner(Protocol):
-    """Whoever scans samples: one result each, in their order; trouble with the scanner is a result, not an error.
-    `deadline` as time.monotonic()."""
-
-    def scan(self, samples: Sequence[Sample], deadline: float) -> ScanBatch: ...
 
 
 Parser = Callable[[bytes, ParseLimits], Views]
@@ -40,17 +29,14 @@ def inspect(
     Members of containers are reported after their container, with its verdict."""
     started = time.monotonic()
     views = parse(raw, ParseLimits(depth=limits.depth, parts=limits.parts))
-    scanned = [part for part in views.parts if len(part.data) <= limits.part_bytes]
-    digests = [sha256(part.data).hexdigest() for part in scanned]
-    samples = [Sample((part.data,), digest) for part, digest in zip(scanned, digests, strict=True)]
-    samples.append(_raw_sample(raw, views.raw_spans))
-    batch = scanner.scan(samples, started + limits.wall_seconds - _ANSWER_SECONDS)
-    reports = [_report(*each) for each in zip(scanned, digests, batch.results, strict=False)]
-    reports = _with_members(reports, scanned, list_containers)
+    items = [item(part, is_ambiguous=views.is_ambiguous) for part in views.parts if len(part.data) <= limits.part_bytes]
+    scanned = scan_message(raw, views.raw_spans, items, scanner, started + limits.wall_seconds - _ANSWER_SECONDS)
+    reports = [_report(*each) for each in zip(items, scanned.results, strict=True)]
+    reports = _with_members(reports, items, list_containers)
     reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
     reports += [_beyond(limit) for limit in views.exceeded]
-    reports += _raw_reports(len(raw), batch.results[-1], reports)
-    engine = batch.engine
+    reports += _raw_reports(len(raw), scanned.whole, reports)
+    engine = scanned.engine
     return Inspection(
         parts=tuple(reports),
         defects=views.defects,
@@ -58,17 +44,12 @@ def inspect(
         signatures=engine.version.signatures if engine else "",
         scanner=engine.scanner if engine else "",
         wall_seconds=time.monotonic() - started,
-        scanner_seconds=batch.seconds,
+        scanner_seconds=scanned.seconds,
     )
 
 
-def _raw_sample(raw: bytes, spans: Sequence[tuple[int, int]]) -> Sample:
-    view = memoryview(raw)
-    return Sample((_AS_MAIL, *(view[begin:end] for begin, end in spans)))
-
-
-def _report(part: Part, digest: str, result: ScanResult) -> PartReport:
-    kind = filetype.detect(part.data, part.name)
+def _report(item: Item, result: ScanResult) -> PartReport:
+    part, kind = item.part, item.kind
     classes = kind.classes
     if result.macro and PartClass.MACRO not in classes:
         classes = (*classes, PartClass.MACRO)
@@ -80,7 +61,7 @@ def _report(part: Part, digest: str, result: ScanResult) -> PartReport:
         declared_type=part.declared_type,
         detected_type=kind.mime,
         size=len(part.data),
-        digest=digest,
+        digest=item.digest,
         verdict=result.verdict,
         signature=result.signature,
         reason=result.reason,
@@ -99,12 +80,10 @@ def _placements(part: Part, detected_type: str) -> tuple[Placement, ...]:
     return (own,) * part.is_own + (Placement.MESSAGE,) * part.is_forwarded
 
 
-def _with_members(reports: list[PartReport], parts: Sequence[Part], list_containers: Lister) -> list[PartReport]:
+def _with_members(reports: list[PartReport], items: Sequence[Item], list_containers: Lister) -> list[PartReport]:
     """The reports, each container followed by what is inside; an infected one too, since an exception from the verdict
     of the scanner is none from the rules."""
-    containers = {
-        report.digest: part.data for report, part in zip(reports, parts, strict=True) if is_container(part.data)
-    }
+    containers = {item.digest: item.part.data for item in items if is_container(item.part.data)}
     if not containers:
         return reports
     listings = list_containers(containers)
@@ -117,7 +96,7 @@ def _with_members(reports: list[PartReport], parts: Sequence[Part], list_contain
 
 def _too_large(part: Part) -> PartReport:
     result = unscanned(Unscanned.LIMIT, "larger than the limit for one part")
-    return _report(part, "", result)
+    return _report(Item(part, "", filetype.detect(part.data, part.name), is_shown=False), result)
 
 
 def _beyond(limit: str) -> PartReport:

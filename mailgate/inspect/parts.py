@@ -34,7 +34,7 @@ class Part:
     (`2.1~base64`). `names` holds every reading of the file name, `name` the best. `data` is decoded. `span` is where
     its encoded bytes lie in the raw message. `is_strict`: part of the strict reading, read without ambiguity.
     `places` are all places with the same content; `is_own`: one is in the message itself, `is_forwarded`: one is inside
-    an attached message."""
+    an attached message. `enclosing` are the types of the multiparts around it, the outermost first."""
 
     place: str
     name: str
@@ -48,6 +48,7 @@ class Part:
     places: tuple[str, ...] = ()
     is_own: bool = True
     is_forwarded: bool = False
+    enclosing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class Union:
         spans: list[tuple[int, int]] = []
         start = 0
         if not self.is_ambiguous and not self._exceeded:
-            for begin, end in sorted(p.span for p in self._parts if p.is_strict and _is_large(p)):
+            for begin, end in sorted(p.span for p in self._parts if p.is_strict and is_large(p)):
                 if begin >= start:
                     spans.append((start, begin))
                     start = end
@@ -179,6 +180,6 @@ class Union:
         return tuple(span for span in spans if span[0] < span[1])
 
 
-def _is_large(part: Part) -> bool:
+def is_large(part: Part) -> bool:
     begin, end = part.span
     return end - begin > (LARGE_TEXT if part.declared_type.startswith("text/") else LARGE_PART)

@@ -18,15 +18,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1. `enclosing`: type of
-    the multipart around it, empty for what stands for itself. `is_attached`: inside an attached message."""
+    """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1. `enclosing`: types
+    of the multiparts around it within its message, the outermost first. `is_attached`: inside an attached message."""
 
     place: str
     depth: int = 0
     default_type: str = "text/plain"
     is_message: bool = False
     is_strict: bool = True
-    enclosing: str = ""
+    enclosing: tuple[str, ...] = ()
     is_attached: bool = False
 
     # Positional, not replace(): these run for every reading, and replace() took a quarter of the parser's time.
@@ -42,7 +42,8 @@ class At:
             self.place, self.depth, self.default_type, self.is_message, is_strict, self.enclosing, self.is_attached
         )
 
-    def within(self, enclosing: str) -> At:
+    def within(self, multipart: str) -> At:
+        enclosing = (*self.enclosing, multipart)
         return At(
             self.place, self.depth, self.default_type, self.is_message, self.is_strict, enclosing, self.is_attached
         )

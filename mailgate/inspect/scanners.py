@@ -141,7 +141,7 @@ class Endpoint:
 
 
 class ScannerPool:
-    """Implements `inspection.Scanner`: the first endpoint that is well scans; what it can't answer goes to the next."""
+    """Implements `samples.Scanner`: the first endpoint that is well scans; what it can't answer goes to the next."""
 
     def __init__(self, clients: Sequence[Client], clock: Clock = time.monotonic) -> None:
         self._endpoints = [Endpoint(client, clock) for client in clients]

@@ -60,7 +60,7 @@ class VerdictCache:
 
 
 class CachingScanner:
-    """Implements `inspection.Scanner` on a pool: samples with a digest are looked up before they are scanned."""
+    """Implements `samples.Scanner` on a pool: samples with a digest are looked up before they are scanned."""
 
     def __init__(self, pool: ScannerPool, cache: VerdictCache) -> None:
         self._pool = pool

@@ -109,7 +109,7 @@ class Walk:
             depth=at.depth + 1,
             default_type="text/plain",
             is_message=True,
-            enclosing="",
+            enclosing=(),
             is_attached=True,
         )
         self.entity(text, start, end, inner)
@@ -193,7 +193,7 @@ class Walk:
 
     def _leaf(self, text: Text, start: int, end: int, content_type: str, meaning: Meaning, at: At) -> None:
         """One leaf in every encoding it may have."""
-        elsewhere = _lies_elsewhere(content_type, at.enclosing)
+        elsewhere = _lies_elsewhere(content_type, at.enclosing[-1] if at.enclosing else "")
         if elsewhere:
             self.union.defect(elsewhere, at.leaf_place)
         raw = text.data[start:end]
@@ -252,6 +252,7 @@ class Walk:
             places=(at.place,),
             is_own=not at.is_attached,
             is_forwarded=at.is_attached,
+            enclosing=at.enclosing,
         )
         if self.union.add(part):
             self._inside(data, origin, at.deeper(), content_type, meaning)
@@ -267,7 +268,7 @@ class Walk:
         if looks_like_message(data):
             if content_type not in _HEADER_TYPES:
                 self.union.defect("embedded-message", at.place)
-            inner = replace(at.loosely("message"), is_message=True, enclosing="", is_attached=True)
+            inner = replace(at.loosely("message"), is_message=True, enclosing=(), is_attached=True)
             self.entity(Text(data, origin), 0, len(data), inner)
         charsets = meaning.charsets if meaning and content_type.startswith("text/") else ()
         for content in in_plain_charset(data, charsets):
