@@ -21,7 +21,7 @@ from tests.inspect_mime.messages_of_parts import HEAD
 
 CORPUS = Path(__file__).parent / "corpus" / "mime"
 _LEAVES, _MULTIPARTS, _MESSAGES = (list(tricks.values()) for tricks in (LEAVES, MULTIPARTS, MESSAGES))
-LIMITS = ParseLimits(depth=6, parts=40, decoded_bytes=1 << 20)
+LIMITS = ParseLimits(depth=5, parts=16, decoded_bytes=1 << 20)
 SLOW_SECONDS = 2.0
 TOKENS = [
     b"\r\n",
