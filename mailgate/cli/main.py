@@ -10,6 +10,7 @@ import typer
 import mailgate
 from mailgate.cli import (
     alias,
+    app_password,
     audit,
     dkim,
     dns,
@@ -45,6 +46,8 @@ for _command in (serve, reload, doctor, scan, trace):
     app.command(name=_command.__name__.rpartition(".")[2])(_command.run)
 for _group in (tenant, user, group, mailbox, alias, dkim, audit, policy, queue, quarantine, inspection, transport, dns):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
+
+app.add_typer(app_password.app, name="apppassword")
 
 
 def _version(wanted: bool) -> None:

@@ -62,6 +62,32 @@ def enable(login: Login) -> None:
     output.done(f"user {admin().call('user.enable', login=login)} enabled")
 
 
+@app.command("unlock")
+def unlock(login: Login) -> None:
+    """Let a user try again at once who failed to log in too often."""
+    output.done(f"user {admin().call('user.unlock', login=login)} may log in again")
+
+
+@app.command("logins")
+def logins(
+    login: Login,
+    limit: Annotated[int, typer.Option(help="How many lines.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List when, how and from where somebody logged in as the user, or tried; the latest first."""
+    lines = admin().call("user.logins", login=login, limit=limit)
+    if as_json:
+        output.emit_json(lines)
+        return
+    columns = ("last", "protocol", "address", "result", "app password", "times", "since")
+    names = ("protocol", "address", "result", "app_password", "times")
+    rows = [
+        (output.moment(line["last_at"]), *(line[name] for name in names), output.moment(line["first_at"]))
+        for line in lines
+    ]
+    output.table(columns, rows)
+
+
 @app.command("role")
 def role(login: Login, role: Annotated[str, typer.Argument(help="user or administrator.")]) -> None:
     """Make a user an administrator of the own tenant, or an ordinary user again."""

@@ -12,6 +12,8 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome
 from mailgate.model.verdict import Inspection
 
+Protocol = Literal["smtp", "imap", "command"]
+
 
 class Hello(Struct, tag=True, frozen=True):
     """First call on a connection; answered by Welcome. `role` names the process, e.g. `edge`."""
@@ -44,22 +46,34 @@ class Resolved(Struct, tag=True, frozen=True):
 
 
 class Authenticate(Struct, tag=True, frozen=True):
-    """`login` is `user@domain`; `peer` the client's address for back-off."""
+    """`login` is `user@domain`, `tenant/user` or `tenant/user@domain`; `peer` the client's address for back-off;
+    `protocol` what the password is to open (`command`: the administrative socket)."""
 
     login: str
     password: bytes
     peer: str
+    protocol: Protocol = "smtp"
 
 
 class Authenticated(Struct, tag=True, frozen=True):
     """`ok` false carries nothing else but `retry_after` seconds (0: at once). `send_as` holds the canonical addresses
-    that the account may use as reverse-path."""
+    that the account may use as reverse-path. `ticket` is for Renew."""
 
     ok: bool
     tenant: TenantName = TenantName("")
     account: str = ""
     send_as: tuple[str, ...] = ()
     retry_after: float = 0.0
+    ticket: str = ""
+
+
+class Renew(Struct, tag=True, frozen=True):
+    """Something changed in the tenant's directory: does the login that got this `ticket` still hold, and for what?
+    Answered by Authenticated."""
+
+    account: str
+    ticket: str
+    protocol: Protocol = "smtp"
 
 
 class NewEntry(Struct, frozen=True):
@@ -241,6 +255,7 @@ Request = (
     Hello
     | Resolve
     | Authenticate
+    | Renew
     | Commit
     | Note
     | Lease

@@ -29,6 +29,7 @@ from mailgate.policy.schema import (
     InboundRoute,
     Limits,
     MtaSts,
+    Passwords,
     Quarantine,
     Retention,
     RouteRule,
@@ -36,6 +37,7 @@ from mailgate.policy.schema import (
     SenderException,
     Sending,
     Signing,
+    Submission,
     TenantPolicy,
     Transport,
     TransportClass,
@@ -78,6 +80,8 @@ class EffectivePolicy:
     mta_sts: MtaSts
     signing: Signing
     quarantine: Quarantine
+    passwords: Passwords
+    submission: Submission
     retention: Retention
     sources: Mapping[str, str]
 
@@ -142,6 +146,8 @@ def effective_policy(
         mta_sts=_overlaid([policy.mta_sts for policy in policies]),
         signing=_overlaid([policy.signing for policy in policies]),
         quarantine=_overlaid([policy.quarantine for policy in policies]),
+        passwords=_overlaid([policy.passwords for policy in policies]),
+        submission=_overlaid([policy.submission for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )

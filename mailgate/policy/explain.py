@@ -65,14 +65,19 @@ def _exemption(exemption: Exemption) -> dict[str, Any]:
     return {"exception": exemption.label, **exemption.settings.model_dump(mode="json", exclude_unset=True)}
 
 
+_SECTIONS = (
+    *("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "quarantine"),
+    *("passwords", "submission", "retention"),
+)
+
+
 def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
     yield "language", policy.language
     for name, value in policy.limits:
         yield f"limits.{name}", value
     yield "scanning.infected", policy.infected.value
     yield "scanning.scanner_down", policy.scanner_down.value
-    names = ("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "quarantine", "retention")
-    for section in names:
+    for section in _SECTIONS:
         for name, value in getattr(policy, section):
             if not isinstance(value, dict) and name != "certificates":
                 yield f"{section}.{name}", _plain(value)

@@ -19,6 +19,7 @@ from mailgate.policy.schema import (
     InboundRoute,
     Limits,
     MtaSts,
+    Passwords,
     Quarantine,
     Retention,
     RouteRule,
@@ -29,6 +30,7 @@ from mailgate.policy.schema import (
     Sending,
     SendingCertificate,
     Signing,
+    Submission,
     TenantPolicy,
     Transport,
     UnscannedActions,
@@ -53,6 +55,8 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[mta_sts]", MtaSts),
     ("[signing]", Signing),
     ("[quarantine]", Quarantine),
+    ("[passwords]", Passwords),
+    ("[submission]", Submission),
     ("[retention]", Retention),
 )
 

@@ -8,12 +8,25 @@ import pwd
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mailgate.model.errors import UserError
+from mailgate.policy import loader
+from mailgate.policy.effective import GATEWAY_FILE
+from mailgate.policy.schema import GatewayPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
-from mailgate.store import admin_audit, admin_groups, admin_mailboxes, admin_tenancy, dkim_keys, spool_commands
+from mailgate.store import (
+    admin_audit,
+    admin_groups,
+    admin_mailboxes,
+    admin_people,
+    admin_tenancy,
+    dkim_keys,
+    spool_commands,
+)
+from mailgate.store.admin_people import PeopleDesk
 from mailgate.store.desk import Desk
 from mailgate.store.opening import open_spool
 from mailgate.store.policies import Policies
@@ -39,7 +52,7 @@ def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> An
     try:
         if command in spool_commands.NAMES:
             return _run_on_spool(settings, directory, command, arguments, actor)
-        handler = on_directory(directory).get(command)
+        handler = on_directory(directory, partial(_policy_at_rest, settings)).get(command)
         if handler is None:
             raise UserError(f"there is no command {command!r}")
         return run(handler, command, arguments, actor)
@@ -57,11 +70,20 @@ def account_name(uid: int | None) -> str:
         return f"account {uid}"
 
 
-def on_directory(directory: Directory) -> dict[str, Callable[..., Any]]:
+def _policy_at_rest(settings: Settings) -> Snapshot:
+    """Of the policy folder; what is built in where there is none yet, since tenants may be made before it."""
+    size_limit = settings.message_size_limit
+    if (settings.policy_dir / GATEWAY_FILE).exists():
+        return loader.load(settings.policy_dir, size_limit)
+    return Snapshot(built_in=built_in(size_limit), gateway=GatewayPolicy(), tenants={})
+
+
+def on_directory(directory: Directory, policy: Callable[[], Snapshot]) -> dict[str, Callable[..., Any]]:
     """Command name -> handler, of all commands on tenants and what is theirs."""
-    on_people = admin_tenancy.handlers(directory) | admin_groups.handlers(directory)
-    on_mailboxes = admin_mailboxes.handlers(directory)
-    return on_people | on_mailboxes | dkim_keys.handlers(directory) | admin_audit.handlers(directory)
+    people = PeopleDesk(directory, lambda tenant: policy().for_tenant(tenant).passwords)
+    on_people = admin_people.handlers(people) | admin_groups.handlers(directory)
+    on_mail = admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
+    return admin_tenancy.handlers(directory) | on_people | on_mail | admin_audit.handlers(directory)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:

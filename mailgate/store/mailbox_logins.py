@@ -101,7 +101,7 @@ class MailboxLogins:
 
     async def _log_in(self, question: Question) -> Reply:
         password = question.password.encode("utf-8", "surrogatepass")
-        granted = await self._authenticate(Authenticate(question.login, password, question.peer))
+        granted = await self._authenticate(Authenticate(question.login, password, question.peer, "imap"))
         if not granted.ok:
             return Reply("refused")
         found = await self._open_session(granted.account)

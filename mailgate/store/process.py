@@ -102,7 +102,7 @@ class StoreProcess:
             )
             rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
             desk = _desk(around, service, rescan, loop)
-            service.take_commands(spool_commands.handlers(desk), admin.on_directory(directory))
+            service.take_commands(spool_commands.handlers(desk), admin.on_directory(directory, around.policy))
             service.take_own_releases(partial(release_own, desk))
             self._service = service
             work = (
@@ -110,6 +110,7 @@ class StoreProcess:
                 Retries(writer, delivery, holder, clock, changed).run(),
                 Notices(around, owed).run(),
                 WaitingMail(around, service.ask_directory).run(),
+                service.login_records.run(),
                 _sweep(service, desk),
             )
             await self._serve(service, work, ready, stop)
@@ -136,6 +137,7 @@ class StoreProcess:
         logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_maildir)
         if self._settings.login_socket is not None:
             await logins.listen(self._settings.login_socket)
+        await service.login_records.restore()
         ready()
         await stop.wait()
         for server in servers:
@@ -145,6 +147,7 @@ class StoreProcess:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await service.login_records.flush()
         service.close()
 
     def _mail_sessions(self, service: Service) -> MailSessions:

@@ -32,6 +32,7 @@ from mailgate.ipc.calls import (
     PolicyChanged,
     Record,
     ReleaseOwn,
+    Renew,
     Request,
     Resolve,
     Resolved,
@@ -50,6 +51,7 @@ from mailgate.spool.rows import rows_of
 from mailgate.spool.schedule import DAY
 from mailgate.store import admin, dkim_keys
 from mailgate.store.delivery import Delivery
+from mailgate.store.login_records import LoginRecords
 from mailgate.store.logins import Logins
 from mailgate.store.own_release import Standing, standing_of
 from mailgate.store.policies import Policies
@@ -57,7 +59,8 @@ from mailgate.store.relay_work import RelayWork
 from mailgate.store.retries import LEASE_SECONDS
 from mailgate.store.room import Room
 from mailgate.store.writer import Writer
-from mailgate.tenancy.directory import Account, Directory
+from mailgate.tenancy.account_book import AccountBook
+from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.mail_access import MailAccess
 
 RELAY_ROLE = "relay"
@@ -98,7 +101,15 @@ class Service:
         self.admin_thread = ThreadPoolExecutor(1, "admin")
         self._content_pool = ThreadPoolExecutor(4, "content")
         self._hashing = ThreadPoolExecutor(2, "hashing")
-        self._logins = Logins(self._find_account, self._hashing, clock)
+        self.login_records = LoginRecords(AccountBook(directory), self._directory_thread, clock)
+        self._logins = Logins(
+            AccountBook(directory),
+            self.login_records,
+            self._directory_thread,
+            self._hashing,
+            clock,
+            lambda tenant: policies.current.for_tenant(tenant).passwords,
+        )
         self._relay_work = RelayWork(writer, contents, clock, delivery.clear)
         self._running = 0
         self._is_quiet = asyncio.Event()
@@ -107,6 +118,7 @@ class Service:
         self._commands: dict[str, tuple[ThreadPoolExecutor, Callable[..., Any]]] = {}
         self.on_directory_changed: Callable[[TenantName], None] = lambda tenant: None
         directory.on_change(self._directory_told)
+        directory.on_forgiven(self._directory_forgave)
 
     async def handle(self, request: Request, peer: Peer) -> Answer:
         """Answers every call; what goes wrong inside is logged and told as such, never swallowed."""
@@ -138,6 +150,8 @@ class Service:
                 return await self.resolve(local, domain)
             case Authenticate():
                 return await self.authenticate(request)
+            case Renew():
+                return await self._logins.renew(request)
             case Note(envelope=envelope, events=events):
                 await self._writer.do(lambda spool: spool.note(envelope, events), durable=False)
                 return Done()
@@ -250,11 +264,11 @@ class Service:
     async def mailbox_maildir(self, address: str) -> Path:
         return await self._loop.run_in_executor(self._directory_thread, self._directory.mailbox_maildir, address)
 
-    def _find_account(self, login: str) -> asyncio.Future[Account]:
-        return self._loop.run_in_executor(self._directory_thread, self._directory.account, login)
-
     def _directory_told(self, tenant: TenantName) -> None:
         self._loop.call_soon_threadsafe(self._directory_changed, tenant)
+
+    def _directory_forgave(self, login: str) -> None:
+        self._loop.call_soon_threadsafe(self._logins.forgive, login)
 
     def _directory_changed(self, tenant: TenantName) -> None:
         self._logins.forget(tenant)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mailgate.tenancy.failed_logins import Failures
+
 MOST_KEYS = 100_000
-
-
-@dataclass(slots=True)
-class _Record:
-    failures: int
-    last_at: float
-    blocked_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +45,43 @@ class Throttle:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: OrderedDict[bytes, Failures] = OrderedDict()
+        self._changed: dict[bytes, Failures | None] = {}
 
-    def wait(self, key: str, now: float) -> float:
+    def restore(self, records: Mapping[bytes, Failures]) -> None:
+        """What was kept before a restart, the oldest first."""
+        self._records = OrderedDict(records)
+
+    def take_changes(self) -> dict[bytes, Failures | None]:
+        """What has changed since the last call; None for what was forgiven."""
+        taken, self._changed = self._changed, {}
+        return taken
+
+    def wait(self, key: bytes, now: float) -> float:
         """Seconds until the next try is listened to; 0 for at once."""
         record = self._records.get(key)
         return 0.0 if record is None else max(0.0, record.blocked_until - now)
 
-    def failed(self, key: str, now: float) -> None:
+    def failed(self, key: bytes, now: float) -> int:
+        """How many failures in a row this was."""
         limits = self._limits
         record = self._records.get(key)
         if record is None or now - record.last_at > limits.memory:
-            record = self._records[key] = _Record(0, now, 0.0)
-        record.failures += 1
-        record.last_at = now
-        if record.failures > limits.free:
-            doublings = min(record.failures - limits.free - 1, 32)
-            record.blocked_until = now + min(limits.first * 2.0**doublings, limits.longest)
+            record = Failures(0, now, 0.0)
+        count, blocked_until = record.count + 1, record.blocked_until
+        if count > limits.free:
+            doublings = min(count - limits.free - 1, 32)
+            blocked_until = now + min(limits.first * 2.0**doublings, limits.longest)
+        self._records[key] = self._changed[key] = Failures(count, now, blocked_until)
         self._records.move_to_end(key)
         while len(self._records) > MOST_KEYS:
-            self._records.popitem(last=False)
+            dropped, _ = self._records.popitem(last=False)
+            self._changed[dropped] = None
+        return count
 
-    def succeeded(self, key: str) -> None:
-        self._records.pop(key, None)
+    def succeeded(self, key: bytes) -> None:
+        if self._records.pop(key, None) is not None:
+            self._changed[key] = None
 
     def __len__(self) -> int:
         return len(self._records)

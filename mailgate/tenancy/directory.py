@@ -1,6 +1,6 @@
 """Who exists here: recipients, accounts and mailboxes, of all tenants. The one door to registry and tenant databases.
 
-Everything but `Account.answer` is called from one thread. Answers for recipients come from memory; a tenant's addresses
+Everything is called from one thread. Answers for recipients come from memory; a tenant's addresses
 are read when the first of them is asked for, and again after a change."""
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from mailgate.ipc.calls import Authenticated, Resolved
+from mailgate.ipc.calls import Resolved
 from mailgate.model.address import AddressError
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
@@ -28,8 +27,8 @@ from mailgate.tenancy import (
     aliases,
     assignments,
     audit_log,
+    failed_logins,
     mailboxes,
-    passwords,
     people,
 )
 from mailgate.tenancy.address_map import AddressMap
@@ -40,7 +39,7 @@ from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.ids import TenantId, new_tenant_id, tenant_of_mailbox
 from mailgate.tenancy.keys import KeyRing
 from mailgate.tenancy.mail_access import MailAccess, access_of
-from mailgate.tenancy.models import TenantState, UserState
+from mailgate.tenancy.models import TenantState
 from mailgate.tenancy.registry import Registry, Tenant
 from mailgate.tenancy.schema import REGISTRY
 from mailgate.tenancy.work import Work
@@ -49,24 +48,8 @@ ADDRESSES_IN_MEMORY = 200_000  # some 80 MB; tenants unused for longest are drop
 RETRY_SECONDS = 30.0  # before a tenant database that could not be read is opened again
 
 FOREIGN = Resolved("foreign")
-REFUSED = Authenticated(ok=False)
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What was found for a login: the hash to check, and what a right password is worth (`ok` false where nothing)."""
-
-    password_hash: str
-    granted: Authenticated
-
-    def answer(self, password: bytes) -> Authenticated:
-        """Pure; one hash computation whatever comes out. May be called from any thread."""
-        return self.granted if passwords.verify(self.password_hash, password) else REFUSED
-
-
-NO_ACCOUNT = Account(passwords.NOBODY, REFUSED)
 
 
 class Directory:
@@ -90,6 +73,7 @@ class Directory:
         self._addresses_held = 0
         self._failed_until: dict[TenantId, float] = {}
         self._listeners: list[Callable[[TenantName], None]] = []
+        self._forgiven_listeners: list[Callable[[str], None]] = []
 
     # Questions of the edge
 
@@ -123,29 +107,9 @@ class Directory:
                     return found
         return Resolved("unavailable")
 
-    def account(self, login: str) -> Account:
-        """The account behind a login, or one that no password opens. Raises UnavailableError where its tenant's
-        database can't be read."""
-        try:
-            address = addresses.canonical(login)
-        except AddressError:
-            return NO_ACCOUNT
-        tenant = self._registry.hosting(address.rpartition("@")[2])
-        if tenant is None:
-            return NO_ACCOUNT
-        with self._looking_up(tenant) as work:
-            try:
-                user = people.find_user(work, address)
-            except NotFoundError:
-                return NO_ACCOUNT
-            if not tenant.is_active or user.state is not UserState.ACTIVE:
-                return Account(user.password_hash, REFUSED)
-            granted = Authenticated(True, tenant.name, user.login, assignments.send_as(work, user.id))
-            return Account(user.password_hash, granted)
-
-    def authenticate(self, login: str, password: bytes) -> Authenticated:
-        """Look-up and check in one; the check takes some 20 ms of processor time."""
-        return self.account(login).answer(password)
+    def tenant_at(self, domain: str) -> Tenant | None:
+        """Who hosts it? `domain` as A-label in lower case."""
+        return self._registry.hosting(domain)
 
     def maildir(self, mailbox: MailboxId) -> Path:
         """Needs no database. Raises NotFoundError for what is no mailbox id."""
@@ -158,25 +122,25 @@ class Directory:
         tenant = next((tenant for tenant in self._registry if tenant.id == owner), None)
         if tenant is None or not tenant.is_active:
             return ""
-        with self._looking_up(tenant) as work:
+        with self.looking_up(tenant) as work:
             return mailboxes.active_address(work, mailbox)
 
     def mailboxes_of(self, login: str) -> tuple[TenantName, frozenset[MailboxId]]:
         """The tenant of a user, and the mailboxes that it may put mail into. Raises NotFoundError, UnavailableError."""
         tenant = self.tenant(self.tenant_of(login))
-        with self._looking_up(tenant) as work:
+        with self.looking_up(tenant) as work:
             user = people.find_user(work, login)
             return tenant.name, assignments.writable(work, user.id)
 
     def mail_access(self, login: str) -> MailAccess:
         """What an IMAP session of the user gets. Raises NotFoundError where there is nothing that it may have,
         UnavailableError where the database can't be read."""
-        with self._looking_up(self.tenant(self.tenant_of(login))) as work:
+        with self.looking_up(self.tenant(self.tenant_of(login))) as work:
             return access_of(work, login)
 
     def mailbox_maildir(self, address: str) -> Path:
         """Where mail for the address lies if it leads to one mailbox; raises like `mail_access`, or UserError."""
-        with self._looking_up(self.tenant(self.tenant_of(address))) as work:
+        with self.looking_up(self.tenant(self.tenant_of(address))) as work:
             return self.maildir(mailboxes.find_mailbox(work, address).id)
 
     # Changes
@@ -185,6 +149,20 @@ class Directory:
         """`listener` is called after each committed change with the tenant's name, or with an empty one where domains
         came or went (what was foreign may not be so any more)."""
         self._listeners.append(listener)
+
+    @property
+    def registry_database(self) -> Database:
+        """For what belongs to no tenant."""
+        return self._registry_database
+
+    def on_forgiven(self, listener: Callable[[str], None]) -> None:
+        """`listener` is called with a canonical login whose failed logins count no more."""
+        self._forgiven_listeners.append(listener)
+
+    def forgive(self, login: str) -> None:
+        failed_logins.forgive(self._registry_database, failed_logins.account_key(login))
+        for listener in self._forgiven_listeners:
+            listener(login)
 
     @property
     def tenants(self) -> Iterable[Tenant]:
@@ -318,7 +296,7 @@ class Directory:
         if found is not None:
             self._maps.move_to_end(tenant.id)
             return found
-        with self._looking_up(tenant) as work:
+        with self.looking_up(tenant) as work:
             targets = aliases.all_targets(work)
             found = address_map.build(tenant.name, targets, mailboxes.postmaster_mailbox(work))
         self._maps[tenant.id] = found
@@ -328,8 +306,9 @@ class Directory:
         return found
 
     @contextmanager
-    def _looking_up(self, tenant: Tenant) -> Iterator[Work]:
-        """A damaged database is reported once and left alone for a while; the other tenants go on."""
+    def looking_up(self, tenant: Tenant) -> Iterator[Work]:
+        """Like `reading`, for what the other processes ask. A damaged database is reported once and left alone for a
+        while; the other tenants go on."""
         now = self._clock()
         if now < self._failed_until.get(tenant.id, now):
             raise UnavailableError(f"tenant {tenant.name}: its database can't be read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from argon2 import PasswordHasher
@@ -11,6 +12,7 @@ from mailgate.model.errors import UserError
 
 SHORTEST = 10  # characters
 LONGEST = 256  # characters
+SCORED = 64  # characters: estimating takes longer than linear time, and nobody guesses that many
 
 # OWASP's smallest setting of argon2id: 19 MiB and 2 passes, on one core, so that a pool of N uses N cores and 19 N MiB.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16)
@@ -39,9 +41,26 @@ def check_strength(password: str, login: str) -> None:
         raise UserError("password refused: it repeats fewer than 4 different characters")
 
 
-def hashed(password: str, login: str) -> str:
-    """The encoded hash of a new password of `login`; raises UserError where it is refused."""
+def check_score(password: str, login: str, tenant: str, minimum: int) -> None:
+    """Raises UserError where the password is easier to guess than `minimum` (0 to 4, as zxcvbn counts), given the names
+    that anybody knows."""
+    from zxcvbn import zxcvbn  # imported here: its word lists take 14 MB, and most processes set no password
+
+    known = [login, *re.split(r"[@.]", login), tenant]
+    found = zxcvbn(password[:SCORED], user_inputs=known)
+    if found["score"] < minimum:
+        feedback = found["feedback"]
+        advice = " ".join(text for text in (feedback["warning"], *feedback["suggestions"]) if text)
+        raise UserError(
+            f"password refused: too easy to guess (strength {found['score']} of 4, at least {minimum} is needed). "
+            + (advice or "Add another word or two.")
+        )
+
+
+def hashed(password: str, login: str, tenant: str = "", minimum_score: int = 0) -> str:
+    """The encoded hash of a new password of `login`; raises UserError with the reason where it is refused."""
     check_strength(password, login)
+    check_score(password, login, tenant, minimum_score)
     return HASHER.hash(prepared(password))
 
 

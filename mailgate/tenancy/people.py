@@ -13,15 +13,16 @@ from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState, User, Us
 from mailgate.tenancy.work import Work
 
 
-def add_user(work: Work, login: str, password: str) -> User:
-    """A user with a personal mailbox whose address is the login; raises UserError or ConflictError."""
+def add_user(work: Work, login: str, password: str, minimum_score: int = 0) -> User:
+    """A user with a personal mailbox whose address is the login; raises UserError or ConflictError. `minimum_score` as
+    in `passwords.check_score`."""
     found = work.new_address(login)
     if _user(work, found) is not None:
         raise ConflictError(f"user {found} exists already")
     user = User(
         id=new_user_id(),
         login=found,
-        password_hash=passwords.hashed(password, found),
+        password_hash=passwords.hashed(password, found, work.tenant.name, minimum_score),
         state=UserState.ACTIVE,
         password_changed_at=work.now,
         created_at=work.now,
@@ -44,9 +45,9 @@ def _user(work: Work, login: str) -> User | None:
     return work.session.scalar(select(User).where(User.login == login))
 
 
-def set_password(work: Work, login: str, password: str) -> User:
+def set_password(work: Work, login: str, password: str, minimum_score: int = 0) -> User:
     user = find_user(work, login)
-    user.password_hash = passwords.hashed(password, user.login)
+    user.password_hash = passwords.hashed(password, user.login, work.tenant.name, minimum_score)
     user.password_changed_at = work.now
     return user
 
@@ -56,6 +57,17 @@ def set_state(work: Work, login: str, state: UserState) -> User:
     if user.state is state:
         raise ConflictError(f"user {user.login} is {state} already")
     user.state = state
+    user.locked_until = None
+    return user
+
+
+def unlock(work: Work, login: str) -> User:
+    """ConflictError for a user who is disabled: that was somebody's decision."""
+    user = find_user(work, login)
+    if user.state is UserState.DISABLED:
+        raise ConflictError(f"user {user.login} is disabled, not locked; see: mailgate user enable")
+    user.state = UserState.ACTIVE
+    user.locked_until = None
     return user
 
 

@@ -59,7 +59,12 @@ def test_tenant_gives_single_keys_of_a_table() -> None:
         '[unscanned]\nlimit = "quarantine"\n[retention]\ntimeline_days = 8',
     )
     assert found.unscanned.model_dump() == {"limit": "quarantine", "encrypted": "quarantine", "worker": "reject"}
-    assert found.retention.model_dump() == {"quarantine_days": 30, "timeline_days": 8, "audit_days": 7}
+    assert found.retention.model_dump() == {
+        "quarantine_days": 30,
+        "timeline_days": 8,
+        "login_days": 90,
+        "audit_days": 7,
+    }
     assert found.source("unscanned.limit") == "tenants/acme.toml"
     assert found.source("unscanned.worker") == "gateway.toml"
     assert found.source("unscanned.encrypted") == "built-in"

@@ -1,93 +1,144 @@
-"""Logins: the hash is spared for those who were right a moment ago, and guessing gets slow."""
+"""Logins: the hash is spared for those who were right a moment ago, guessing gets slow, and what came of it is kept."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from mailgate.ipc.calls import Authenticate, Authenticated
+from mailgate.ipc.calls import Authenticate, Authenticated, Protocol, Renew
 from mailgate.model.envelope import TenantName
-from mailgate.store.logins import GOOD_SECONDS, Logins
+from mailgate.policy.schema import Passwords
+from mailgate.store.login_records import LoginRecords
+from mailgate.store.logins import FAILURE_TICK, GOOD_SECONDS, Logins
+from mailgate.tenancy import app_passwords, passwords
+from mailgate.tenancy.accounts import NO_ACCOUNT, Account, Result
+from mailgate.tenancy.app_passwords import AppKey
+from mailgate.tenancy.failed_logins import Failures
+from mailgate.tenancy.ids import AppPasswordId, TenantId, UserId
+from mailgate.tenancy.login_history import LoginTry
 from tests.support.clock import ManualClock
 
-GRANTED = Authenticated(True, TenantName("acme"), "bob@acme.example", ("bob@acme.example",))
+BOB = "bob@acme.example"
+GRANTED = Authenticated(True, TenantName("acme"), BOB, (BOB,))
+PHONE = "abcde-fghij-kmnpq-rstuv-wxyz2"
 
 
-class FakeAccount:
-    def __init__(self, directory: FakeDirectory) -> None:
-        self.directory = directory
+class Book:
+    """One account, bob's; counts hashes, and keeps what is written down."""
 
-    def answer(self, password: bytes) -> Authenticated:
-        self.directory.hashed += 1
-        return GRANTED if password == self.directory.password else Authenticated(ok=False)
-
-
-class FakeDirectory:
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.password = b"right"
         self.hashed = 0
+        self.tries: list[LoginTry] = []
+        self.locked: list[float | None] = []
+        self.kept: dict[bytes, Failures] = {}
+        key = AppKey(AppPasswordId("phone"), "phone", app_passwords.digest(PHONE.encode()), frozenset({"imap"}), None)
+        self.bob = Account(BOB, TenantId("t"), UserId("b"), "bob's", GRANTED, password_changed_at=clock(), keys=(key,))
 
-    async def find(self, login: str) -> FakeAccount:
-        return FakeAccount(self)
+    def account(self, login: str) -> Account:
+        return self.bob if login.casefold() in (BOB, "acme/bob") else NO_ACCOUNT
+
+    def verify(self, password_hash: str, password: bytes) -> bool:
+        self.hashed += 1
+        return password_hash == "bob's" and password == self.password
+
+    def record(self, tries: Sequence[LoginTry]) -> None:
+        self.tries += tries
+
+    def lock(self, account: Account, until: float | None) -> None:
+        self.locked.append(until)
+
+    def failures(self, since: float) -> dict[bytes, Failures]:
+        return {key: found for key, found in self.kept.items() if found.last_at > since}
+
+    def save_failures(self, changed: Mapping[bytes, Failures | None], since: float) -> None:
+        for key, found in changed.items():
+            self.kept.pop(key, None)
+            if found is not None:
+                self.kept[key] = found
 
 
 class Desk:
-    def __init__(self) -> None:
-        self.directory = FakeDirectory()
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = ManualClock()
+        self.book = Book(self.clock)
+        self.rules = Passwords()
         self.pool = ThreadPoolExecutor(1)
-        self.logins = Logins(self.directory.find, self.pool, self.clock)  # type: ignore[arg-type]
+        monkeypatch.setattr(passwords, "verify", self.book.verify)
+        self.start()
 
-    def ask(self, password: str = "right", peer: str = "192.0.2.1", login: str = "bob@acme.example") -> Authenticated:
-        return asyncio.run(self.logins.answer(Authenticate(login, password.encode(), peer)))
+    def start(self, tick: float = 0.0) -> None:
+        self.records = LoginRecords(self.book, self.pool, self.clock)  # type: ignore[arg-type]
+        rules = lambda tenant: self.rules  # noqa: E731
+        self.logins = Logins(self.book, self.records, self.pool, self.pool, self.clock, rules, tick)  # type: ignore[arg-type]
+
+    def ask(
+        self, password: str = "right", peer: str = "192.0.2.1", login: str = BOB, protocol: Protocol = "smtp"
+    ) -> Authenticated:
+        return asyncio.run(self.logins.answer(Authenticate(login, password.encode(), peer, protocol)))
+
+    def restart(self) -> None:
+        asyncio.run(self.records.flush())
+        self.start()
+        asyncio.run(self.records.restore())
+
+    def results(self) -> list[Result]:
+        asyncio.run(self.records.flush())
+        return [each.result for each in self.book.tries]
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(monkeypatch)
 
 
 def test_a_good_login_is_hashed_once_a_minute(desk: Desk) -> None:
-    assert desk.ask() == GRANTED
-    assert desk.ask(peer="198.51.100.1") == GRANTED
-    assert desk.directory.hashed == 1
+    assert desk.ask().account == BOB
+    assert desk.ask(peer="198.51.100.1").ok
+    assert desk.book.hashed == 1
     desk.clock.advance(GOOD_SECONDS)
-    assert desk.ask() == GRANTED
-    assert desk.directory.hashed == 2
+    assert desk.ask().ok
+    assert desk.book.hashed == 2
 
 
 def test_only_the_very_same_login_is_known(desk: Desk) -> None:
     desk.ask()
     assert not desk.ask("righ").ok
     assert not desk.ask("rightright").ok
-    assert not desk.ask("ht", login="bob@acme.examplerig").ok
-    assert desk.directory.hashed == 4
+    assert not desk.ask("ht", login=f"{BOB}rig").ok
+    assert desk.ask(protocol="imap").ok
+    assert desk.book.hashed == 5
 
 
 def test_a_bad_login_is_never_remembered(desk: Desk) -> None:
     desk.ask("wrong")
     desk.ask("wrong")
-    assert desk.directory.hashed == 2
+    assert desk.book.hashed == 2
 
 
 @pytest.mark.parametrize(("tenant", "known"), [("acme", False), ("", False), ("globex", True)])
 def test_changes_in_the_directory_forget(desk: Desk, tenant: str, known: bool) -> None:
     desk.ask()
     desk.logins.forget(TenantName(tenant))
-    desk.directory.password = b"new"
+    desk.book.password = b"new"
     assert desk.ask().ok == known
 
 
 def test_a_change_while_hashing_is_not_outlived(desk: Desk) -> None:
-    async def find(login: str) -> FakeAccount:
-        desk.logins.forget(TenantName("acme"))
-        return FakeAccount(desk.directory)
+    find = desk.book.account
 
-    desk.logins._find = find  # type: ignore[assignment]
-    assert desk.ask() == GRANTED
-    desk.directory.password = b"new"
+    def account(login: str) -> Account:
+        desk.logins.forget(TenantName("acme"))
+        return find(login)
+
+    desk.book.account = account  # type: ignore[method-assign]
+    assert desk.ask().ok
+    desk.book.password = b"new"
     assert not desk.ask().ok
 
 
@@ -95,14 +146,21 @@ def test_guessing_from_one_address_gets_slow(desk: Desk) -> None:
     answers = [desk.ask("guess", login=f"user{n}@acme.example") for n in range(12)]
     assert [answer.retry_after for answer in answers[:11]] == [0.0] * 11
     assert answers[11].retry_after > 0
-    assert desk.directory.hashed == 11
+    assert desk.book.hashed == 11
     assert desk.ask(peer="198.51.100.1").ok, "another address is not held up"
 
 
-def test_guessing_one_account_from_many_addresses_gets_slow(desk: Desk) -> None:
+@pytest.mark.parametrize("login", ["BOB@acme.example", "acme/bob"])
+def test_guessing_one_account_from_many_addresses_gets_slow_in_every_spelling(desk: Desk, login: str) -> None:
     answers = [desk.ask("guess", peer=f"192.0.2.{n}") for n in range(12)]
     assert answers[11].retry_after > 0
-    assert desk.ask("guess", peer="198.51.100.9", login="BOB@acme.example").retry_after > 0
+    assert desk.ask("guess", peer="198.51.100.9", login=login).retry_after > 0
+    assert desk.ask("guess", peer="198.51.100.9", login=login, protocol="imap").retry_after > 0, "IMAP as well"
+
+
+def test_who_does_not_exist_has_to_wait_like_anybody(desk: Desk) -> None:
+    waits = [desk.ask("guess", peer=f"192.0.2.{n}", login="Nobody@acme.example").retry_after for n in range(12)]
+    assert waits == [0.0] * 11 + [pytest.approx(1.0)]
 
 
 def test_who_was_right_before_is_not_kept_out_by_guessers(desk: Desk) -> None:
@@ -117,3 +175,118 @@ def test_the_wait_ends(desk: Desk) -> None:
         wait = desk.ask("guess").retry_after
     desk.clock.advance(wait)
     assert desk.ask().ok
+
+
+def test_a_restart_gives_no_fresh_start(desk: Desk) -> None:
+    for n in range(11):
+        desk.ask("guess", peer=f"192.0.2.{n}")
+    desk.restart()
+    assert desk.ask("guess", peer="198.51.100.9").retry_after > 0
+    desk.logins.forgive(BOB)
+    assert desk.ask(peer="198.51.100.9").ok
+    desk.restart()
+    assert desk.ask(peer="198.51.100.9").ok, "what is forgiven stays forgiven"
+
+
+def test_the_address_has_to_wait_after_a_restart_too(desk: Desk) -> None:
+    for n in range(11):
+        desk.ask("guess", login=f"user{n}@acme.example")
+    desk.restart()
+    assert desk.ask().retry_after > 0
+
+
+def test_an_app_password_opens_what_it_is_for_without_the_costly_hash(desk: Desk) -> None:
+    assert desk.ask(PHONE, protocol="imap").ok
+    assert desk.ask(PHONE.upper().replace("-", " "), protocol="imap").ok
+    assert desk.book.hashed == 0
+    assert not desk.ask(PHONE, protocol="smtp").ok
+    assert not desk.ask(PHONE, protocol="command").ok
+    assert desk.book.hashed == 2, "the refusals cost what every refusal costs"
+    assert desk.results() == [Result.OK, Result.OK, Result.NOT_FOR_THIS, Result.NOT_FOR_THIS]
+
+
+def test_a_program_that_asks_again_and_again_gives_guessers_no_new_tries(desk: Desk) -> None:
+    waits = []
+    for n in range(12):
+        waits.append(desk.ask("guess", peer=f"192.0.2.{n}").retry_after)
+        desk.clock.advance(1.0)
+        if n < 10:
+            assert desk.ask(PHONE, protocol="imap", peer="198.51.100.1").ok
+    assert waits[11] == pytest.approx(0.0)
+    assert desk.ask("guess", peer="192.0.2.99").retry_after > 0
+
+
+def test_an_app_password_ends_at_its_time_though_it_was_right_a_moment_ago(desk: Desk) -> None:
+    ends = desk.clock() + 10.0
+    desk.book.bob = replace(desk.book.bob, keys=tuple(replace(key, expires_at=ends) for key in desk.book.bob.keys))
+    assert desk.ask(PHONE, protocol="imap").ok
+    desk.clock.advance(10.0)
+    assert not desk.ask(PHONE, protocol="imap").ok
+
+
+def test_an_old_password_is_refused_where_the_tenant_wants_it(desk: Desk) -> None:
+    desk.clock.advance(31 * 86_400.0)
+    assert desk.ask().ok
+    desk.logins.forget(TenantName("acme"))
+    desk.rules = Passwords(largest_age_days=30)
+    assert desk.ask() == Authenticated(ok=False)
+    assert desk.ask(PHONE, protocol="imap").ok, "an app password has an end of its own"
+    assert desk.results() == [Result.OK, Result.EXPIRED, Result.OK]
+
+
+def test_many_failures_in_a_row_lock_the_account(desk: Desk) -> None:
+    desk.rules = Passwords(lock_after=3, lock_minutes=5)
+    for n in range(3):
+        desk.ask("guess", peer=f"192.0.2.{n}")
+    desk.results()
+    assert desk.book.locked == [desk.clock() + 300.0]
+    desk.rules = Passwords(lock_after=4, lock_minutes=0)
+    desk.ask("guess", peer="192.0.2.4")
+    desk.results()
+    assert desk.book.locked[1:] == [None]
+
+
+def test_nobody_who_does_not_exist_is_locked(desk: Desk) -> None:
+    desk.rules = Passwords(lock_after=1)
+    desk.ask("guess", login="nobody@acme.example")
+    desk.results()
+    assert desk.book.locked == []
+
+
+def test_what_came_of_each_try_is_written_down(desk: Desk) -> None:
+    desk.ask()
+    desk.ask()
+    desk.ask("wrong", peer="192.0.2.9", protocol="imap")
+    desk.ask("wrong", login="nobody@acme.example")
+    assert desk.results() == [Result.OK, Result.OK, Result.WRONG]
+    assert (desk.book.tries[2].address, desk.book.tries[2].protocol) == ("192.0.2.9", "imap")
+
+
+def test_whatever_the_reason_a_refusal_comes_with_the_tick(desk: Desk) -> None:
+    desk.start(FAILURE_TICK)
+    kinds = [(BOB, "wrong"), ("nobody@acme.example", "right"), ("nobody@nowhere.example", "right"), ("", "")]
+    for login, password in kinds:
+        begun = time.monotonic()
+        assert not desk.ask(password, login=login).ok
+        assert time.monotonic() - begun >= FAILURE_TICK * 0.99
+
+
+@pytest.mark.parametrize("login", ["caf\u00e9\ud800", "x" * 5000, "\0", "/", "acme/", "/bob", "a/b/c", "@", "bob@"])
+def test_odd_names_are_refused_like_any(desk: Desk, login: str) -> None:
+    assert desk.ask(login=login) == Authenticated(ok=False)
+
+
+def test_renewing_asks_for_the_login_that_was_granted(desk: Desk) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def renew(*arguments: object) -> Authenticated:
+        asked.append(arguments)
+        return GRANTED
+
+    desk.book.renew = renew  # type: ignore[attr-defined]
+    granted_at = desk.clock()
+    ticket = desk.ask(PHONE, protocol="imap").ticket
+    desk.clock.advance(60.0)
+    answer = asyncio.run(desk.logins.renew(Renew(BOB, ticket, "imap")))
+    assert answer.ticket == ticket
+    assert asked == [(BOB, "phone", granted_at, "imap", desk.clock())]

@@ -29,7 +29,7 @@ def test_what_counts_as_one_client(address: str, network: str) -> None:
 def failing(times: int, now: float = 0.0) -> Throttle:
     made = Throttle(LIMITS)
     for _ in range(times):
-        made.failed("k", now)
+        made.failed(b"k", now)
     return made
 
 
@@ -37,29 +37,29 @@ def failing(times: int, now: float = 0.0) -> Throttle:
     ("failures", "wait"), [(0, 0), (1, 0), (3, 0), (4, 1), (5, 2), (6, 4), (9, 32), (10, 60), (1000, 60)]
 )
 def test_waits_double_after_the_free_ones(failures: int, wait: float) -> None:
-    assert failing(failures).wait("k", 0.0) == wait
+    assert failing(failures).wait(b"k", 0.0) == wait
 
 
 def test_the_wait_runs_out() -> None:
     made = failing(6)
-    assert made.wait("k", 3.0) == 1.0
-    assert made.wait("k", 4.0) == 0.0
+    assert made.wait(b"k", 3.0) == 1.0
+    assert made.wait(b"k", 4.0) == 0.0
 
 
 def test_others_do_not_wait() -> None:
-    assert failing(50).wait("other", 0.0) == 0.0
+    assert failing(50).wait(b"other", 0.0) == 0.0
 
 
 def test_success_forgets() -> None:
     made = failing(50)
-    made.succeeded("k")
-    assert made.wait("k", 0.0) == 0.0
+    made.succeeded(b"k")
+    assert made.wait(b"k", 0.0) == 0.0
 
 
 def test_time_forgets() -> None:
     made = failing(50)
-    made.failed("k", 601.0)
-    assert made.wait("k", 601.0) == 0.0
+    made.failed(b"k", 601.0)
+    assert made.wait(b"k", 601.0) == 0.0
 
 
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=60))
@@ -67,13 +67,26 @@ def test_no_wait_is_longer_than_the_longest(pauses: list[float]) -> None:
     made, now = Throttle(LIMITS), 0.0
     for pause in pauses:
         now += pause
-        made.failed("k", now)
-        assert 0.0 <= made.wait("k", now) <= LIMITS.longest + 1e-6
+        made.failed(b"k", now)
+        assert 0.0 <= made.wait(b"k", now) <= LIMITS.longest + 1e-6
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "MOST_KEYS", 10)
     made = Throttle(LIMITS)
     for n in range(100):
-        made.failed(str(n), float(n))
+        made.failed(str(n).encode(), float(n))
     assert len(made) == 10
+
+
+def test_what_changed_is_told_once_and_restores() -> None:
+    made = failing(6)
+    made.failed(b"forgiven", 0.0)
+    made.succeeded(b"forgiven")
+    changes = made.take_changes()
+    assert changes[b"forgiven"] is None
+    assert made.take_changes() == {}
+    again = Throttle(LIMITS)
+    again.restore({key: record for key, record in changes.items() if record is not None})
+    assert again.wait(b"k", 3.0) == made.wait(b"k", 3.0) == 1.0
+    assert again.failed(b"k", 4.0) == 7

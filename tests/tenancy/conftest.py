@@ -9,19 +9,24 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
+from mailgate.ipc.calls import Authenticated
+from mailgate.policy.schema import GatewayPolicy, built_in
+from mailgate.policy.snapshot import Snapshot
 from mailgate.store.admin import on_directory
 from mailgate.tenancy import passwords
+from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.directory import Directory
 from tests.support.clock import ManualClock
 
 PASSWORD = "correct-horse-7"
+BUILT_IN = Snapshot(built_in=built_in(1 << 20), gateway=GatewayPolicy(), tenants={})
 
 
 class Commands:
     """The administrative commands as the command line calls them: `run("user.add", tenant=..., ...)`."""
 
     def __init__(self, directory: Directory) -> None:
-        self._handlers: dict[str, Callable[..., Any]] = on_directory(directory)
+        self._handlers: dict[str, Callable[..., Any]] = on_directory(directory, lambda: BUILT_IN)
 
     def __call__(self, command: str, **arguments: Any) -> Any:
         return self._handlers[command](**arguments)
@@ -29,6 +34,11 @@ class Commands:
     @property
     def names(self) -> set[str]:
         return set(self._handlers)
+
+
+def authenticate(directory: Directory, login: str, password: bytes) -> Authenticated:
+    """What the login is worth for SMTP, whatever its age and the back-off."""
+    return AccountBook(directory).account(login).check(password, "smtp", 0.0, 0).granted
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ import pytest
 from mailgate.ipc.calls import Authenticated
 from mailgate.model.envelope import TenantName
 from mailgate.tenancy import passwords, people
-from mailgate.tenancy.directory import REFUSED, Directory
+from mailgate.tenancy.account_book import AccountBook
+from mailgate.tenancy.accounts import REFUSED
+from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import UserState
-from tests.tenancy.conftest import PASSWORD, Commands
+from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
 RIGHT = PASSWORD.encode()
 
@@ -40,37 +42,37 @@ def test_a_right_password_says_what_the_account_may_send_as(
     directory: Directory, two_tenants: Commands, login: str
 ) -> None:
     two_tenants("alias.add", tenant="acme", address="info@acme.example", targets=["team@acme.example"])
-    assert directory.authenticate(login, RIGHT) == Authenticated(
+    assert authenticate(directory, login, RIGHT) == Authenticated(
         True,
         TenantName("acme"),
         "bob@acme.example",
         ("bob@acme.example", "info@acme.example", "team@acme.example"),
     )
-    assert directory.authenticate("alice@acme.example", RIGHT).send_as == ("alice@acme.example",)
+    assert authenticate(directory, "alice@acme.example", RIGHT).send_as == ("alice@acme.example",)
 
 
 def test_what_is_taken_away_or_switched_off_is_no_sender_any_more(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("mailbox.unassign", mailbox="team@acme.example", user="bob@acme.example")
-    assert directory.authenticate("bob@acme.example", RIGHT).send_as == ("bob@acme.example",)
+    assert authenticate(directory, "bob@acme.example", RIGHT).send_as == ("bob@acme.example",)
     two_tenants("mailbox.disable", mailbox="bob@acme.example")
-    assert directory.authenticate("bob@acme.example", RIGHT).send_as == ()
+    assert authenticate(directory, "bob@acme.example", RIGHT).send_as == ()
 
 
 def test_a_new_password_takes_the_place_of_the_old_one(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("user.passwd", login="bob@acme.example", password="battery-staple-8")
-    assert directory.authenticate("bob@acme.example", RIGHT) == REFUSED
-    assert directory.authenticate("bob@acme.example", b"battery-staple-8").ok
+    assert authenticate(directory, "bob@acme.example", RIGHT) == REFUSED
+    assert authenticate(directory, "bob@acme.example", b"battery-staple-8").ok
 
 
 def test_disabled_and_locked_are_refused_until_enabled(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("user.disable", login="bob@acme.example")
-    assert directory.authenticate("bob@acme.example", RIGHT) == REFUSED
+    assert authenticate(directory, "bob@acme.example", RIGHT) == REFUSED
     two_tenants("user.enable", login="bob@acme.example")
     with directory.changing("acme") as work:
         people.set_state(work, "bob@acme.example", UserState.LOCKED)
-    assert directory.authenticate("bob@acme.example", RIGHT) == REFUSED
+    assert authenticate(directory, "bob@acme.example", RIGHT) == REFUSED
     two_tenants("user.enable", login="bob@acme.example")
-    assert directory.authenticate("bob@acme.example", RIGHT).ok
+    assert authenticate(directory, "bob@acme.example", RIGHT).ok
 
 
 @pytest.mark.parametrize(
@@ -100,17 +102,17 @@ def test_every_failure_is_one_answer_and_one_hash_computation(
 ) -> None:
     two_tenants("user.disable", login="alice@acme.example")
     two_tenants("tenant.disable", name="bcme")
-    assert directory.authenticate("bob@acme.example", RIGHT).ok
+    assert authenticate(directory, "bob@acme.example", RIGHT).ok
     assert hasher.computed == 1
-    assert directory.authenticate(login, password) == REFUSED
+    assert authenticate(directory, login, password) == REFUSED
     assert hasher.computed == 2
 
 
 def test_the_hash_can_be_checked_in_another_thread(directory: Directory, two_tenants: Commands) -> None:
-    account = directory.account("bob@acme.example")
+    account = AccountBook(directory).account("bob@acme.example")
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(account.answer, RIGHT).result().ok
-        assert pool.submit(account.answer, b"wrong-password").result() == REFUSED
+        assert pool.submit(account.check, RIGHT, "smtp", 0.0, 0).result().granted.ok
+        assert pool.submit(account.check, b"wrong-password", "smtp", 0.0, 0).result().granted == REFUSED
 
 
 def test_the_hash_does_not_leave_with_the_commands_answers(two_tenants: Commands) -> None:

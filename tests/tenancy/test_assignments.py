@@ -7,7 +7,7 @@ import pytest
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
 from mailgate.tenancy import assignments, people
 from mailgate.tenancy.directory import Directory
-from tests.tenancy.conftest import PASSWORD, Commands
+from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
 BOB, ALICE, TEAM = "bob@acme.example", "alice@acme.example", "team@acme.example"
 
@@ -31,7 +31,7 @@ def test_an_assignment_has_rights_and_the_own_mailbox_has_all(directory: Directo
 
 def test_only_the_right_to_send_as_lets_one_send(directory: Directory, two_tenants: Commands) -> None:
     def may_send() -> bool:
-        return TEAM in directory.authenticate(ALICE, PASSWORD.encode()).send_as
+        return TEAM in authenticate(directory, ALICE, PASSWORD.encode()).send_as
 
     assert not may_send()
     two_tenants("mailbox.assign", mailbox=TEAM, user=ALICE, rights="read,write,delete,administer")
@@ -49,7 +49,7 @@ def test_without_assignee_the_mailbox_takes_mail_and_exists_for_nobody(
     assert directory.resolve("team", "acme.example").kind == "mailbox"
     for login in (BOB, ALICE):
         assert TEAM not in visible_to(directory, login)
-        assert TEAM not in directory.authenticate(login, PASSWORD.encode()).send_as
+        assert TEAM not in authenticate(directory, login, PASSWORD.encode()).send_as
     two_tenants("user.add", tenant="acme", login="new@acme.example", password=PASSWORD)
     assert TEAM not in visible_to(directory, "new@acme.example")
 

@@ -13,7 +13,7 @@ from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.tenancy import directory as module
 from mailgate.tenancy.directory import RETRY_SECONDS, Directory
 from tests.support.clock import ManualClock
-from tests.tenancy.conftest import PASSWORD, Commands
+from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
 
 def mailbox_id(run: Commands, tenant: str, address: str) -> MailboxId:
@@ -137,8 +137,8 @@ def test_a_damaged_tenant_is_unavailable_and_the_other_goes_on(
     assert reopened.resolve("bob", "acme.example") == Resolved("unavailable", TenantName("acme"))
     assert reopened.resolve("eve", "bcme.example").kind == "mailbox"
     with pytest.raises(UnavailableError):
-        reopened.authenticate("bob@acme.example", PASSWORD.encode())
-    assert reopened.authenticate("eve@bcme.example", PASSWORD.encode()).ok
+        authenticate(reopened, "bob@acme.example", PASSWORD.encode())
+    assert authenticate(reopened, "eve@bcme.example", PASSWORD.encode()).ok
     shown = Commands(reopened)("tenant.show", name="acme")
     assert "tenant.db" in shown["database"]
     assert shown["key"] == "ok"

@@ -41,7 +41,8 @@ CROSSINGS = [
 ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | {
     f"{what}.{verb}"
     for what, verbs in {
-        "user": ("list", "passwd", "disable", "enable", "role", "remove"),
+        "user": ("list", "passwd", "disable", "enable", "unlock", "role", "remove", "logins"),
+        "apppassword": ("add", "list", "revoke"),
         "group": ("list", "remove"),
         "dkim": ("create", "rotate", "list", "seen"),
         "mailbox": ("list", "show", "path", "enable", "disable", "remove"),

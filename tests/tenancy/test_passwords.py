@@ -64,3 +64,24 @@ def test_nobody_costs_as_much_as_anybody() -> None:
 def test_a_damaged_hash_opens_for_nothing() -> None:
     assert not passwords.verify("$argon2id$damaged", b"correct-horse-7")
     assert not passwords.verify("", b"correct-horse-7")
+
+
+@pytest.mark.parametrize(
+    ("password", "minimum"), [("password1234", 2), ("qwertyuiop12", 2), ("bartholomew.acme", 3), ("Tr0ub4dour&3", 3)]
+)
+def test_what_is_easy_to_guess_is_refused_with_the_score(password: str, minimum: int) -> None:
+    with pytest.raises(UserError, match=rf"strength [0-3] of 4, at least {minimum} is needed") as refused:
+        passwords.hashed(password, "bartholomew@acme.example", "acme", minimum)
+    assert password not in str(refused.value)
+
+
+def test_names_that_anybody_knows_make_no_password() -> None:
+    passwords.check_score("winterbourne7", "bob@acme.example", "acme", 2)
+    with pytest.raises(UserError, match="too easy"):
+        passwords.check_score("winterbourne7", "winterbourne@acme.example", "acme", 2)
+    with pytest.raises(UserError, match="too easy"):
+        passwords.check_score("winterbourne7", "bob@acme.example", "winterbourne", 2)
+
+
+def test_a_long_one_is_judged_in_good_time() -> None:
+    passwords.check_score("correct horse battery staple " * 8, LOGIN, "acme", 4)

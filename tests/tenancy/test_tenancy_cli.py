@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mailgate.cli import alias, mailbox, tenant, user
 from mailgate.model.errors import ConflictError, UserError
-from tests.tenancy.conftest import PASSWORD, Commands
+from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
 GROUPS = {"tenant": tenant, "user": user, "mailbox": mailbox, "alias": alias}
 
@@ -57,7 +57,7 @@ def acme(line: Line) -> Line:
 
 
 def test_the_first_user_can_log_in_and_has_a_maildir(acme: Line, directory: Any) -> None:
-    assert directory.authenticate("bob@acme.example", PASSWORD.encode()).ok
+    assert authenticate(directory, "bob@acme.example", PASSWORD.encode()).ok
     printed = acme("mailbox", "path", "bob@acme.example")
     assert printed == f"{directory.maildir(directory.resolve('bob', 'acme.example').mailboxes[0])}\n"
 
@@ -65,7 +65,7 @@ def test_the_first_user_can_log_in_and_has_a_maildir(acme: Line, directory: Any)
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nsecond line\n"])
 def test_the_password_is_the_first_line_without_its_end(acme: Line, directory: Any, ending: str) -> None:
     acme("user", "passwd", "bob@acme.example", "--password-stdin", stdin=f" battery staple {ending}")
-    assert directory.authenticate("bob@acme.example", b" battery staple ").ok
+    assert authenticate(directory, "bob@acme.example", b" battery staple ").ok
 
 
 def test_without_a_terminal_the_password_must_be_announced(acme: Line) -> None:

@@ -17,6 +17,7 @@ from mailgate.policy.schema.files import LISTS, GatewayPolicy, TenantPolicy, bui
 from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.mta_sts import MtaSts
+from mailgate.policy.schema.people import Passwords, Submission
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -39,6 +40,7 @@ __all__ = [
     "Limits",
     "MtaSts",
     "PartException",
+    "Passwords",
     "Quarantine",
     "Retention",
     "RouteRule",
@@ -50,6 +52,7 @@ __all__ = [
     "Sending",
     "SendingCertificate",
     "Signing",
+    "Submission",
     "TenantPolicy",
     "Transport",
     "TransportClass",

@@ -13,6 +13,7 @@ from mailgate.policy.schema.exceptions import AttachmentException, ScannerExcept
 from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.mta_sts import MtaSts
+from mailgate.policy.schema.people import Passwords, Submission
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -53,6 +54,8 @@ class TenantPolicy(Section):
     mta_sts: MtaSts = Field(default_factory=MtaSts)
     signing: Signing = Field(default_factory=Signing)
     quarantine: Quarantine = Field(default_factory=Quarantine)
+    passwords: Passwords = Field(default_factory=Passwords)
+    submission: Submission = Field(default_factory=Submission)
     retention: Retention = Field(default_factory=Retention)
 
 

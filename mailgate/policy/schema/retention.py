@@ -13,4 +13,5 @@ class Retention(Section):
 
     quarantine_days: Days = Field(default=30, description="Messages in quarantine.")
     timeline_days: Days = Field(default=90, description="Timelines of messages (`mailgate trace`).")
+    login_days: Days = Field(default=90, description="Logins of each user (`mailgate user logins`).")
     audit_days: Days = Field(default=365, description="The log of what administrators did.")

@@ -1,0 +1,80 @@
+"""What was found for a login name, and what a password is worth there. Pure; may be used from any thread."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from mailgate.ipc.calls import Authenticated
+from mailgate.tenancy import app_passwords, passwords
+from mailgate.tenancy.app_passwords import AppKey
+from mailgate.tenancy.ids import TenantId, UserId
+from mailgate.tenancy.models import UserState
+
+DAY = 86_400.0
+REFUSED = Authenticated(ok=False)
+_NO_TENANT, _NO_USER = TenantId(""), UserId("")
+
+
+class Result(enum.StrEnum):
+    """What became of a try to log in. Only the user and the administrators read it; the client hears yes or no."""
+
+    OK = "ok"
+    WRONG = "wrong password"
+    UNKNOWN = "no such user"
+    SWITCHED_OFF = "disabled"
+    LOCKED = "locked"
+    EXPIRED = "password expired"
+    NOT_FOR_THIS = "app password expired, or not for this"
+    WAITING = "too many tries"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`granted.ok` exactly where `result` is OK. `app` is the app password that was given, also one that is refused."""
+
+    result: Result
+    granted: Authenticated = REFUSED
+    app: AppKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`granted` is what a right password is worth. `login` is canonical, empty where there is no account; then `hash`
+    opens for nothing. Times in seconds since 1970; `locked_until` None: for good."""
+
+    login: str = ""
+    tenant: TenantId = _NO_TENANT
+    user: UserId = _NO_USER
+    password_hash: str = passwords.NOBODY
+    granted: Authenticated = REFUSED
+    state: UserState = UserState.ACTIVE
+    locked_until: float | None = None
+    password_changed_at: float = 0.0
+    keys: tuple[AppKey, ...] = ()
+
+    def check(self, password: bytes, protocol: str, now: float, largest_age_days: int) -> Checked:
+        """Whoever is refused has cost one argon2 computation, for whatever reason; some 20 ms of one core."""
+        app = app_passwords.matching(self.keys, password)
+        if app is not None and app.opens(protocol, now) and self.closed(now) is None:
+            return Checked(Result.OK, self.granted, app)
+        is_right = passwords.verify(self.password_hash, password)
+        if app is not None:
+            return Checked(self.closed(now) or Result.NOT_FOR_THIS, app=app)
+        if not is_right:
+            return Checked(Result.WRONG if self.login else Result.UNKNOWN)
+        if (closed := self.closed(now)) is not None:
+            return Checked(closed)
+        if largest_age_days and now > self.password_changed_at + largest_age_days * DAY:
+            return Checked(Result.EXPIRED)
+        return Checked(Result.OK, self.granted)
+
+    def closed(self, now: float) -> Result | None:
+        """Why nobody can log in here whatever the password; None where somebody can."""
+        if self.state is UserState.LOCKED:
+            is_over = self.locked_until is not None and self.locked_until <= now
+            return None if is_over and self.granted.ok else Result.LOCKED
+        return None if self.granted.ok else Result.SWITCHED_OFF
+
+
+NO_ACCOUNT = Account()

@@ -1,0 +1,94 @@
+"""Who logged in when and from where, and who tried: each user can see the own logins. Tries that are alike become one
+line an hour, so that a program that asks every minute hides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select
+
+from mailgate.tenancy import app_passwords
+from mailgate.tenancy.accounts import Result
+from mailgate.tenancy.app_passwords import AppKey
+from mailgate.tenancy.ids import TenantId, UserId
+from mailgate.tenancy.models import Login, User
+from mailgate.tenancy.work import Work
+
+LINE_SECONDS = 3600.0
+MOST_LINES = 1000  # of one user: guessers must not fill the disk
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTry:
+    """One try on an account that exists. `at`: seconds since 1970."""
+
+    tenant: TenantId
+    user: UserId
+    protocol: str
+    address: str
+    result: Result
+    at: float
+    app: AppKey | None = None
+
+
+def record(work: Work, tries: Sequence[LoginTry]) -> None:
+    """Those of users who are gone are dropped."""
+    known = set(work.session.scalars(select(User.id).where(User.id.in_({each.user for each in tries}))))
+    for each in tries:
+        if each.user in known:
+            _record(work, each)
+            if each.result is Result.OK and each.app is not None:
+                app_passwords.used(work, each.app.id, each.at)
+    for user in known:
+        _drop_surplus(work, user)
+
+
+def _record(work: Work, given: LoginTry) -> None:
+    name = given.app.name if given.app is not None else ""
+    line = work.session.scalar(
+        select(Login).where(
+            Login.user_id == given.user,
+            Login.last_at > given.at - LINE_SECONDS,
+            Login.first_at > given.at - LINE_SECONDS,
+            Login.protocol == given.protocol,
+            Login.address == given.address,
+            Login.result == given.result,
+            Login.app_password == name,
+        )
+    )
+    if line is not None:
+        line.times += 1
+        line.last_at = max(line.last_at, given.at)
+        return
+    work.session.add(
+        Login(
+            user_id=given.user,
+            protocol=given.protocol,
+            address=given.address,
+            result=str(given.result),
+            app_password=name,
+            first_at=given.at,
+            last_at=given.at,
+            times=1,
+        )
+    )
+    work.session.flush()
+
+
+def _drop_surplus(work: Work, user: UserId) -> None:
+    count = work.session.scalar(select(func.count()).select_from(Login).where(Login.user_id == user)) or 0
+    if count > MOST_LINES:
+        oldest = select(Login.id).where(Login.user_id == user).order_by(Login.last_at).limit(count - MOST_LINES)
+        work.session.execute(delete(Login).where(Login.id.in_(oldest)))
+
+
+def logins_of(work: Work, user: UserId, limit: int) -> Sequence[Login]:
+    """The latest first."""
+    chosen = select(Login).where(Login.user_id == user)
+    return work.session.scalars(chosen.order_by(Login.last_at.desc(), Login.id.desc()).limit(limit)).all()
+
+
+def forget_before(work: Work, before: float) -> None:
+    """Retention. `before`: seconds since 1970."""
+    work.session.execute(delete(Login).where(Login.last_at < before))
