@@ -16,7 +16,7 @@ from mailgate.cli import dkim
 from mailgate.ipc.calls import SigningKey
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.senderauth import signing_key
-from mailgate.store import admin
+from mailgate.store import dkim_keys
 from mailgate.store.dkim_keys import KEPT_SECONDS, keys_of
 from mailgate.tenancy.directory import Directory
 from tests.senderauth.zones import Zone
@@ -34,7 +34,7 @@ class Desk:
         self.directory.add_tenant("bcme", ["bcme.example"])
 
     def call(self, command: str, **arguments: Any) -> Any:
-        return json.loads(json.dumps(admin.on_directory(self.directory)[command](**arguments)))
+        return json.loads(json.dumps(dkim_keys.handlers(self.directory)[command](**arguments)))
 
     def signing(self, tenant: str = "acme", domain: str = "acme.example") -> tuple[SigningKey, ...]:
         return keys_of(self.directory, tenant, domain).keys

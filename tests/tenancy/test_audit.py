@@ -15,7 +15,7 @@ from mailgate.model.errors import ConflictError, UnavailableError, UserError
 from mailgate.store import admin
 from mailgate.tenancy.directory import Directory
 from tests.support.clock import ManualClock
-from tests.tenancy.conftest import PASSWORD, Commands
+from tests.tenancy.conftest import BUILT_IN, PASSWORD, Commands
 
 BOB, TEAM = "bob@acme.example", "team@acme.example"
 SECRET = "a-secret-of-bob's-9"
@@ -31,7 +31,10 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("user.passwd", {"login": BOB, "password": SECRET}),
     ("user.disable", {"login": BOB}),
     ("user.enable", {"login": BOB}),
+    ("user.unlock", {"login": BOB}),
     ("user.role", {"login": BOB, "role": "administrator"}),
+    ("apppassword.add", {"login": BOB, "name": "phone"}),
+    ("apppassword.revoke", {"login": BOB}),
     ("group.add", {"tenant": "acme", "name": "sales", "users": [BOB]}),
     ("group.member.add", {"tenant": "acme", "name": "sales", "user": "alice@acme.example"}),
     ("group.member.remove", {"tenant": "acme", "name": "sales", "user": BOB}),
@@ -54,6 +57,8 @@ READING = {
     "tenant.list",
     "tenant.show",
     "user.list",
+    "user.logins",
+    "apppassword.list",
     "mailbox.list",
     "mailbox.path",
     "mailbox.show",
@@ -68,12 +73,14 @@ READING = {
 @pytest.fixture
 def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Callable[..., Any]:
     """As the gateway runs a command of the account `root`."""
-    handlers = admin.on_directory(directory)
+    handlers = admin.on_directory(directory, lambda: BUILT_IN)
 
     def run(command: str, **arguments: Any) -> Any:
         clock.advance(1)
         if command == "dkim.seen":
             arguments["selectors"] = [key["selector"] for key in run("dkim.list", domain=arguments["domain"])]
+        if command == "apppassword.revoke":
+            arguments["id"] = run("apppassword.list", login=arguments["login"])[0]["id"]
         return admin.run(handlers[command], command, arguments, "account root")
 
     return run
@@ -98,7 +105,7 @@ def tamper(path: Path, *statements: str) -> None:
 
 
 def test_every_command_is_known_to_change_something_or_not(directory: Directory) -> None:
-    assert {name for name, _ in CHANGES} | READING == set(admin.on_directory(directory))
+    assert {name for name, _ in CHANGES} | READING == set(admin.on_directory(directory, lambda: BUILT_IN))
     assert not {name for name, _ in CHANGES} & READING
 
 
