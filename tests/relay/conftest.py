@@ -13,6 +13,7 @@ from tests.support.dns_server import DnsServer
 from tests.support.exim_hop import EximHop
 from tests.support.gateway import short_folder
 from tests.support.next_hop import PostfixHop
+from tests.support.stunnel_hop import StunnelHop
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,14 @@ def exim_hop(authority: Authority) -> Iterator[EximHop]:
     hop.start()
     yield hop
     hop.stop()
+
+
+@pytest.fixture(scope="session")
+def old_peer(authority: Authority) -> Iterator[StunnelHop]:
+    """A port where only AES128-GCM-SHA256 of TLS 1.2 is spoken."""
+    root = short_folder("mg-stunnel-")
+    hop = StunnelHop(root, authority.issue("mx.hop.example", label="stunnel", is_rsa=True))
+    hop.start()
+    yield hop
+    hop.stop()
+    shutil.rmtree(root, ignore_errors=True)

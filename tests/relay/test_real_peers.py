@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,28 +12,9 @@ from mailgate.model.outcome import State
 from tests.relay.harness import FakeNames, relay
 from tests.relay.test_transport_table import FLOORS, WAITS
 from tests.support import messages
-from tests.support.certificates import Authority
-from tests.support.clock import eventually
-from tests.support.components import program
 from tests.support.exim_hop import EximHop
-from tests.support.gateway import short_folder
 from tests.support.next_hop import PostfixHop
-from tests.support.ports import free_port
-
-_STUNNEL = """\
-foreground = yes
-pid =
-output = {root}/stunnel.log
-debug = info
-[smtp]
-accept = 127.0.0.1:{port}
-connect = 127.0.0.1:{behind}
-protocol = smtp
-cert = {chain}
-key = {key}
-sslVersionMax = TLSv1.2
-ciphers = AES128-GCM-SHA256
-"""
+from tests.support.stunnel_hop import StunnelHop
 
 
 def delivered(folder: Path, port: int, floor: str, message: bytes) -> Ended:
@@ -90,39 +68,15 @@ def test_exim(tmp_path: Path, exim_hop: EximHop, way: str, floor: str) -> None:
     check_cell(tmp_path, exim_hop, way, floor)
 
 
-@pytest.fixture(scope="module")
-def old_peer(authority: Authority) -> Iterator[tuple[int, Path]]:
-    """A port where only AES128-GCM-SHA256 of TLS 1.2 is spoken, and stunnel's log."""
-    root = short_folder("mg-stunnel-")
-    issued = authority.issue("mx.hop.example", label="stunnel", is_rsa=True)
-    port, behind = free_port(), free_port()
-    (root / "stunnel.conf").write_text(
-        _STUNNEL.format(root=root, port=port, behind=behind, chain=issued.chain, key=issued.key)
-    )
-    commands = [
-        [program("smtp-sink") or "smtp-sink", "-u", "nobody", f"127.0.0.1:{behind}", "100"],
-        [program("stunnel") or "stunnel", str(root / "stunnel.conf")],
-    ]
-    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
-    log = root / "stunnel.log"
-    eventually(lambda: log.exists() and "Configuration successful" in log.read_text(), "stunnel")
-    yield port, log
-    for process in running:
-        process.terminate()
-        process.wait()
-    shutil.rmtree(root, ignore_errors=True)
-
-
 @pytest.mark.component("postfix", "stunnel", "root")
 @pytest.mark.parametrize("floor", FLOORS)
-def test_static_rsa_only(tmp_path: Path, old_peer: tuple[int, Path], floor: str) -> None:
-    port, log = old_peer
-    ended = delivered(tmp_path, port, floor, messages.clean(messages.token()))
+def test_static_rsa_only(tmp_path: Path, old_peer: StunnelHop, floor: str) -> None:
+    ended = delivered(tmp_path, old_peer.port, floor, messages.clean(messages.token()))
     if floor in ("plaintext", "encrypted"):
         assert (ended.outcome.state, ended.facts["level"]) == (State.RELAYED, "encrypted"), ended.outcome.text
         assert ended.facts["cipher"] == "AES128-GCM-SHA256"
         assert "handshake failed" in ended.facts["steps_down"][0]
-        assert "AES128-GCM-SHA256" in log.read_text()
+        assert "AES128-GCM-SHA256" in old_peer.log()
         return
     assert ended.outcome.state is State.QUEUED
     assert floor in ended.outcome.text

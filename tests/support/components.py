@@ -63,6 +63,7 @@ COMPONENTS: dict[str, Callable[[], str]] = {
     "unbound": _installed("unbound", "unbound"),
     "systemd": _installed("systemd-socket-activate", "systemd"),
     "stunnel": _installed("stunnel", "stunnel4"),
+    "tcpdump": _installed("tcpdump", "tcpdump"),
     "gcc": _installed("gcc", "gcc libc6-dev"),
     "shared": _shared,
     "root": lambda: "" if os.geteuid() == 0 else "this test must run as root",
