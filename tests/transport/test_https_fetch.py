@@ -22,12 +22,12 @@ GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: Text/Plain; charset=utf-8\r\nContent-L
 class Site:
     """Answers every request with `answer`; None leaves the connection open without a word."""
 
-    def __init__(self, issued: Issued) -> None:
+    def __init__(self, issued: Issued, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.answer: bytes | None = GOOD
         self.requests: list[bytes] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(issued.chain, issued.key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(address)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
