@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mailgate.ipc.calls import NewEntry
@@ -66,8 +66,8 @@ maximal_queue_lifetime = 1d
 class Sink:
     """The process that takes the mail."""
 
-    def __init__(self, issued: Issued, tls: bool) -> None:
-        command = [sys.executable, "-m", "bench.sink", "--cert", str(issued.chain), "--key", str(issued.key)]
+    def __init__(self, issued: Issued, tls: bool, *more: str) -> None:
+        command = [sys.executable, "-m", "bench.sink", "--cert", str(issued.chain), "--key", str(issued.key), *more]
         self._process = subprocess.Popen(
             command if tls else [*command, "--plain"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -107,7 +107,7 @@ def mailgate(sink: Sink, messages: int) -> float:
         (gateway.policy_dir / "gateway.toml").write_text(
             f'[[routes]]\ndomain = "*"\nsmarthost = "127.0.0.1:{sink.port}"\n'
         )
-        _fill(gateway.data_dir, messages)
+        fill(gateway.data_dir, ["someone@hop.example"] * messages)
         taken = sink.taken
         gateway.launch()
         return sink.rate(messages, taken)
@@ -115,18 +115,19 @@ def mailgate(sink: Sink, messages: int) -> float:
         gateway.remove()
 
 
-def _fill(data_dir: Path, messages: int) -> None:
+def fill(data_dir: Path, recipients: Sequence[str]) -> None:
+    """A queue with one message for each of these, in this order."""
     spool = open_spool(Settings(data_dir=data_dir))
     body = b"Subject: bench\r\n\r\n" + (b"x" * 70 + b"\r\n") * (SIZE // 72)
     spool.store.begin()
     now = time.time()
-    for number in range(messages):
+    for number, recipient in enumerate(recipients):
         envelope = Envelope(
             queue_id=queue_id(now, number),
             tenant=TenantName("acme"),
             direction=Direction.OUTBOUND,
             reverse_path="bob@acme.example",
-            recipients=(Recipient("someone@hop.example"),),
+            recipients=(Recipient(recipient),),
             client=Client("127.0.0.1"),
             received_at=now,
         )

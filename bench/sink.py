@@ -1,6 +1,6 @@
 """A next hop that takes everything and keeps nothing, as fast as Python can: both relays of a benchmark meet the same.
 
-    python -m bench.sink --cert CHAIN --key KEY [--plain]
+    python -m bench.sink --cert CHAIN --key KEY [--plain] [--everywhere] [--hang PREFIX]
 
 Prints its port, then for each line on standard input the number of messages taken so far."""
 
@@ -21,6 +21,7 @@ class Sink(asyncio.Protocol):
     """`taken` counts for all connections."""
 
     taken = 0
+    hang = ""  # addresses of ours that begin so accept connections and say nothing, ever
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
@@ -31,6 +32,8 @@ class Sink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self.hang and self._transport.get_extra_info("sockname")[0].startswith(self.hang):
+            return
         self._transport.write(b"220 sink.example ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
@@ -103,9 +106,9 @@ class Sink(asyncio.Protocol):
         self._is_encrypted = True
 
 
-async def serve(context: ssl.SSLContext | None) -> None:
+async def serve(context: ssl.SSLContext | None, address: str) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Sink(context), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Sink(context), address, 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     asked = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
@@ -118,10 +121,13 @@ def main() -> None:
     parser.add_argument("--cert", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--plain", action="store_true", help="do not offer STARTTLS")
+    parser.add_argument("--everywhere", action="store_true", help="on every address of the machine, not only 127.0.0.1")
+    parser.add_argument("--hang", default="", help="say nothing on addresses that begin so")
     options = parser.parse_args()
+    Sink.hang = options.hang
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.cert, options.key)
-    uvloop.run(serve(None if options.plain else context))
+    uvloop.run(serve(None if options.plain else context, "0.0.0.0" if options.everywhere else "127.0.0.1"))
 
 
 if __name__ == "__main__":
