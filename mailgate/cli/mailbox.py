@@ -16,6 +16,7 @@ app = typer.Typer(help="Mailboxes and the users that they are assigned to.", no_
 Tenant = Annotated[str, typer.Argument(help="The tenant's name.")]
 Address = Annotated[str, typer.Argument(help="An address that leads to the mailbox, for example team@acme.example.")]
 User = Annotated[str, typer.Argument(help="The user's login name.")]
+Group = Annotated[str, typer.Option(help="A group, instead of a user.")]
 RIGHTS = "A list of read, write, delete, send-as, administer; or letters of RFC 4314."
 
 
@@ -27,7 +28,7 @@ def add(
 ) -> None:
     """Add a shared mailbox (a personal one comes with `mailgate user add`)."""
     mailbox = admin().call("mailbox.add", tenant=tenant, address=address, users=user or [])
-    output.done(f"mailbox {mailbox['address']} added to tenant {tenant}, {_assigned(mailbox['users'])}")
+    output.done(f"mailbox {mailbox['address']} added to tenant {tenant}, {_assigned(mailbox)}")
 
 
 @app.command("list")
@@ -37,8 +38,8 @@ def list_(tenant: Tenant, as_json: Annotated[bool, typer.Option("--json", help="
     if as_json:
         output.emit_json(mailboxes)
         return
-    rows = [(m["address"], m["kind"], m["state"], " ".join(m["users"]), " ".join(m["addresses"])) for m in mailboxes]
-    output.table(("mailbox", "kind", "state", "users", "addresses"), rows)
+    rows = [(m["address"], m["kind"], m["state"], _held(m), " ".join(m["addresses"])) for m in mailboxes]
+    output.table(("mailbox", "kind", "state", "assigned to", "addresses"), rows)
 
 
 @app.command("show")
@@ -61,31 +62,34 @@ def path(address: Address) -> None:
 
 
 @app.command("assign")
-def assign(address: Address, user: User, rights: Annotated[str, typer.Option(help=RIGHTS)] = "") -> None:
-    """Let a user read the mailbox and send from its addresses, or what --rights says."""
-    mailbox = admin().call("mailbox.assign", mailbox=address, user=user, rights=rights)
-    output.done(f"mailbox {mailbox['address']} is {_assigned(mailbox['users'])}")
+def assign(
+    address: Address, user: User = "", group: Group = "", rights: Annotated[str, typer.Option(help=RIGHTS)] = ""
+) -> None:
+    """Let a user or a group read the mailbox and send from its addresses, or what --rights says."""
+    mailbox = admin().call("mailbox.assign", mailbox=address, user=user, group=group, rights=rights)
+    output.done(f"mailbox {mailbox['address']} is {_assigned(mailbox)}")
 
 
 @app.command("unassign")
-def unassign(address: Address, user: User) -> None:
-    """Take the mailbox away from a user. Without any user it goes on taking mail, and nobody reads it."""
-    mailbox = admin().call("mailbox.unassign", mailbox=address, user=user)
-    output.done(f"mailbox {mailbox['address']} is {_assigned(mailbox['users'])}")
+def unassign(address: Address, user: User = "", group: Group = "") -> None:
+    """Take the mailbox away from a user or a group. Assigned to nobody it goes on taking mail, and nobody reads it."""
+    mailbox = admin().call("mailbox.unassign", mailbox=address, user=user, group=group)
+    output.done(f"mailbox {mailbox['address']} is {_assigned(mailbox)}")
 
 
 @app.command("rights")
 def rights(
     address: Address,
-    user: Annotated[str, typer.Argument(help="The user whose rights change; without one all are shown.")] = "",
-    granted: Annotated[str, typer.Argument(metavar="[RIGHTS]", help=RIGHTS)] = "",
+    granted: Annotated[str, typer.Option("--set", metavar="RIGHTS", help=RIGHTS)] = "",
+    user: User = "",
+    group: Group = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show who may do what in the mailbox, or change the rights of one user."""
-    if user and not granted:
-        raise UserError(f"say which rights {user} is to have: {RIGHTS}")
-    if user:
-        mailbox = admin().call("mailbox.rights", mailbox=address, user=user, rights=granted)
+    """Show who may do what in the mailbox, or change the rights of one user or group."""
+    if bool(user or group) != bool(granted):
+        raise UserError("to change rights, name a user (or --group NAME) and give --set RIGHTS")
+    if granted:
+        mailbox = admin().call("mailbox.rights", mailbox=address, user=user, group=group, rights=granted)
     else:
         mailbox = admin().call("mailbox.show", mailbox=address)
     if as_json:
@@ -112,10 +116,17 @@ def remove(address: Address) -> None:
     output.done(f"mailbox {admin().call('mailbox.remove', mailbox=address)} removed")
 
 
-def _assigned(users: list[str]) -> str:
-    return f"assigned to {', '.join(users)}" if users else "assigned to nobody"
+def _assigned(mailbox: dict[str, Any]) -> str:
+    return f"assigned to {_held(mailbox) or 'nobody'}"
+
+
+def _held(mailbox: dict[str, Any]) -> str:
+    return ", ".join([*mailbox["users"], *(f"group {name}" for name in mailbox["groups"])])
 
 
 def _show_rights(mailbox: dict[str, Any]) -> None:
-    rows = [(held["user"], " ".join(held["rights"]), held["letters"]) for held in mailbox["assignments"]]
-    output.table(("user", "rights", "letters"), rows)
+    rows = [
+        (held["user"] if "user" in held else f"group {held['group']}", " ".join(held["rights"]), held["letters"])
+        for held in mailbox["assignments"]
+    ]
+    output.table(("assigned to", "rights", "letters"), rows)

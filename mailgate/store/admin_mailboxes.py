@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mailgate.tenancy import assignments, mailboxes, people
+from mailgate.model.errors import UserError
+from mailgate.tenancy import assignments, groups, mailboxes, people
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState
 from mailgate.tenancy.rights import DEFAULT, Rights, parse_rights
@@ -44,35 +45,41 @@ def _path(directory: Directory, mailbox: str) -> str:
         return str(directory.maildir(mailboxes.find_mailbox(work, mailbox).id))
 
 
-def _assign(directory: Directory, mailbox: str, user: str, rights: str = "") -> Json:
-    """`rights`: names or letters; where empty, everything but handing the mailbox on."""
+def _assign(directory: Directory, mailbox: str, user: str = "", group: str = "", rights: str = "") -> Json:
+    """To a user or a group. `rights`: names or letters; where empty, everything but handing the mailbox on."""
     granted = parse_rights(rights) if rights else DEFAULT
     with directory.changing(directory.tenant_of(mailbox)) as work:
         found = mailboxes.find_mailbox(work, mailbox)
         before = _holders(work, found)
-        assignments.assign(work, found, people.find_user(work, user), granted)
+        assignments.assign(work, found, _holder(work, user, group), granted)
         work.audit("mailbox.assign", found.address, before, _holders(work, found))
         return _facts(work, found)
 
 
-def _unassign(directory: Directory, mailbox: str, user: str) -> Json:
+def _unassign(directory: Directory, mailbox: str, user: str = "", group: str = "") -> Json:
     with directory.changing(directory.tenant_of(mailbox)) as work:
         found = mailboxes.find_mailbox(work, mailbox)
         before = _holders(work, found)
-        assignments.unassign(work, found, people.find_user(work, user))
+        assignments.unassign(work, found, _holder(work, user, group))
         work.audit("mailbox.unassign", found.address, before, _holders(work, found))
         return _facts(work, found)
 
 
-def _rights(directory: Directory, mailbox: str, user: str, rights: str) -> Json:
+def _rights(directory: Directory, mailbox: str, rights: str, user: str = "", group: str = "") -> Json:
     """The rights of one assignment, instead of those it had."""
     granted = parse_rights(rights)
     with directory.changing(directory.tenant_of(mailbox)) as work:
         found = mailboxes.find_mailbox(work, mailbox)
         before = _holders(work, found)
-        assignments.set_rights(work, found, people.find_user(work, user), granted)
+        assignments.set_rights(work, found, _holder(work, user, group), granted)
         work.audit("mailbox.rights", found.address, before, _holders(work, found))
         return _facts(work, found)
+
+
+def _holder(work: Work, user: str, group: str) -> assignments.Holder:
+    if bool(user) == bool(group):
+        raise UserError("name a user or a group")
+    return groups.find_group(work, group) if group else people.find_user(work, user)
 
 
 def _state(state: MailboxState, directory: Directory, mailbox: str) -> str:
@@ -93,14 +100,16 @@ def _remove(directory: Directory, mailbox: str) -> str:
 
 
 def _facts(work: Work, mailbox: Mailbox) -> Json:
-    held = assignments.holders(work, mailbox.id)
+    users, through = assignments.holders(work, mailbox.id), assignments.holding_groups(work, mailbox.id)
     return {
         "address": mailbox.address,
         "id": mailbox.id,
         "kind": str(mailbox.kind),
         "state": str(mailbox.state),
-        "users": [login for login, _ in held],
-        "assignments": [{"user": login} | _rights_facts(rights) for login, rights in held],
+        "users": [login for login, _ in users],
+        "groups": [name for name, _ in through],
+        "assignments": [{"user": login} | _rights_facts(rights) for login, rights in users]
+        + [{"group": name} | _rights_facts(rights) for name, rights in through],
         "addresses": mailboxes.addresses_of(work, mailbox.id),
         "path": str(work.folders.maildir(mailbox.id)),
         "created_at": mailbox.created_at,
@@ -109,7 +118,8 @@ def _facts(work: Work, mailbox: Mailbox) -> Json:
 
 def _holders(work: Work, mailbox: Mailbox) -> Json:
     """For the audit log: who may do what."""
-    return {"holders": {login: rights.letters for login, rights in assignments.holders(work, mailbox.id)}}
+    users, through = assignments.holders(work, mailbox.id), assignments.holding_groups(work, mailbox.id)
+    return {"holders": {name: rights.letters for name, rights in users + through}}
 
 
 def _rights_facts(rights: Rights) -> Json:

@@ -224,7 +224,8 @@ class Brake(TenantBase):
 
 
 class Mailbox(TenantBase):
-    """`address` is the one that people know it by, canonical; more lead to it through `targets`."""
+    """`address` is the one that people know it by, canonical; more lead to it through `targets`. `quota` in bytes; None
+    for the policy's, 0 for none."""
 
     __tablename__ = "mailboxes"
 
@@ -233,6 +234,7 @@ class Mailbox(TenantBase):
     kind: Mapped[MailboxKind] = mapped_column(_stored(MailboxKind))
     state: Mapped[MailboxState] = mapped_column(_stored(MailboxState))
     created_at: Mapped[float]
+    quota: Mapped[int | None]
 
 
 class Assignment(TenantBase):
@@ -243,6 +245,17 @@ class Assignment(TenantBase):
 
     mailbox_id: Mapped[MailboxId] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    rights: Mapped[str]
+    created_at: Mapped[float]
+
+
+class GroupAssignment(TenantBase):
+    """What every member of the group may do in the mailbox, besides what is assigned to them."""
+
+    __tablename__ = "group_assignments"
+
+    mailbox_id: Mapped[MailboxId] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True)
+    group_id: Mapped[GroupId] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True, index=True)
     rights: Mapped[str]
     created_at: Mapped[float]
 

@@ -86,10 +86,10 @@ def parse_rights(text: str) -> Rights:
     return found
 
 
-def effective(direct: Rights | None, through_groups: Iterable[Rights]) -> Rights:
-    """What a user may do: the union of the own assignment and those of the user's groups (RFC 4314 section 2: rights
-    of all identifiers that apply are added up). Empty: for this user the mailbox does not exist."""
-    found = direct or Rights()
-    for granted in through_groups:
-        found |= granted
+def effective(granted: Iterable[Rights]) -> Rights:
+    """What a user may do by the own assignment and those of the user's groups together: their union (RFC 4314 section
+    2 adds up the rights of all identifiers that apply). Empty: for this user the mailbox does not exist."""
+    found = Rights()
+    for rights in granted:
+        found |= rights
     return found

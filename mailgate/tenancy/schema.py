@@ -76,4 +76,4 @@ def _escaped(path: Path) -> str:
 
 
 REGISTRY = Schema("registry", RegistryBase.metadata, "0003", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0005", MIGRATIONS / "tenant")
+TENANT = Schema("tenant", TenantBase.metadata, "0006", MIGRATIONS / "tenant")

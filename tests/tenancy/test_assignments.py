@@ -61,3 +61,45 @@ def test_rights_change_only_where_the_mailbox_is_assigned(two_tenants: Commands)
         two_tenants("mailbox.assign", mailbox=TEAM, user=ALICE, rights="everything")
     with pytest.raises(ConflictError, match="mailgate mailbox rights team@acme"):
         two_tenants("mailbox.assign", mailbox=TEAM, user=BOB, rights="read")
+
+
+def test_a_group_gives_its_members_what_it_has_as_long_as_they_are_members(
+    directory: Directory, two_tenants: Commands
+) -> None:
+    two_tenants("group.add", tenant="acme", name="sales", users=[ALICE])
+    two_tenants("mailbox.assign", mailbox=TEAM, group="sales", rights="read")
+    assert visible_to(directory, ALICE)[TEAM] == "lrs"
+    two_tenants("mailbox.assign", mailbox=TEAM, user=ALICE, rights="send-as")
+    assert visible_to(directory, ALICE)[TEAM] == "lrsp", "rights add up"
+    assert visible_to(directory, BOB)[TEAM] == "lrswipkxte"
+    two_tenants("mailbox.unassign", mailbox=TEAM, user=ALICE)
+    two_tenants("mailbox.rights", mailbox=TEAM, group="sales", rights="read,write")
+    assert visible_to(directory, ALICE)[TEAM] == "lrswik"
+    two_tenants("group.member.remove", tenant="acme", name="sales", user=ALICE)
+    assert TEAM not in visible_to(directory, ALICE)
+
+
+def test_without_the_group_and_any_user_the_mailbox_exists_for_nobody(
+    directory: Directory, two_tenants: Commands
+) -> None:
+    two_tenants("group.add", tenant="acme", name="sales", users=[ALICE, BOB])
+    two_tenants("mailbox.assign", mailbox=TEAM, group="sales")
+    two_tenants("mailbox.unassign", mailbox=TEAM, user=BOB)
+    assert [TEAM in visible_to(directory, login) for login in (ALICE, BOB)] == [True, True]
+    two_tenants("group.remove", tenant="acme", name="sales")
+    assert [TEAM in visible_to(directory, login) for login in (ALICE, BOB)] == [False, False]
+    shown = two_tenants("mailbox.show", mailbox=TEAM)
+    assert (shown["users"], shown["groups"], shown["state"]) == ([], [], "active")
+
+
+def test_a_mailbox_of_a_group_stays_on_when_its_owner_leaves(directory: Directory, two_tenants: Commands) -> None:
+    two_tenants("group.add", tenant="acme", name="sales", users=[ALICE])
+    two_tenants("mailbox.assign", mailbox=BOB, group="sales", rights="read")
+    assert two_tenants("user.remove", login=BOB)["kept"] == []
+    assert directory.resolve("bob", "acme.example").kind == "mailbox"
+
+
+@pytest.mark.parametrize("holder", [{}, {"user": BOB, "group": "sales"}])
+def test_one_holder_is_named(two_tenants: Commands, holder: dict[str, str]) -> None:
+    with pytest.raises(UserError, match="name a user or a group"):
+        two_tenants("mailbox.assign", mailbox=TEAM, **holder)

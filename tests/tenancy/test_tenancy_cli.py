@@ -101,7 +101,10 @@ def test_what_changes_says_what_it_did(acme: Line) -> None:
     acme("mailbox", "add", "acme", "team@acme.example")
     for words, said in (
         (("mailbox", "assign", "team@acme.example", "bob@acme.example"), "assigned to bob@acme.example"),
-        (("mailbox", "rights", "team@acme.example", "bob@acme.example", "read"), "bob@acme.example\tread\tlrs"),
+        (
+            ("mailbox", "rights", "team@acme.example", "bob@acme.example", "--set", "read"),
+            "bob@acme.example\tread\tlrs",
+        ),
         (("mailbox", "rights", "team@acme.example"), "bob@acme.example\tread\tlrs"),
         (("mailbox", "show", "team@acme.example"), "bob@acme.example\tread\tlrs"),
         (("mailbox", "unassign", "team@acme.example", "bob@acme.example"), "assigned to nobody"),
