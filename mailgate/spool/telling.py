@@ -21,7 +21,7 @@ _OF_MAILBOX = f"{_UNTOLD} AND r.tenant = ?2 AND r.mailbox = ?3 ORDER BY r.messag
 _MAILBOXES = """SELECT DISTINCT tenant, mailbox FROM recipient
     WHERE untold > 0 AND untold = 1 AND state = 'quarantined'
     AND NOT EXISTS (SELECT 1 FROM digest WHERE digest.mailbox = recipient.mailbox AND day >= ?)"""
-_TOLD = "UPDATE recipient SET untold = ? WHERE message = ? AND n = ? AND state = 'quarantined'"
+_TOLD = "UPDATE recipient SET untold = ? WHERE message = ? AND n = ? AND state = 'quarantined' AND untold > 0"
 
 _decision = msgspec.json.Decoder(Decision).decode
 
