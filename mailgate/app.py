@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailgate.inspect.verdict_cache import shared_memory
 from mailgate.model.errors import UserError
 from mailgate.ops import layout, listeners, tls
 from mailgate.ops.child import ChildSpec, environment
@@ -101,10 +102,11 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
     counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
     store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
     public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
+    verdicts = shared_memory()
     return [
         [_spec("store", "_store", store, held, counting)],
         [
-            _spec(f"inspector-{number}", "_inspector", {"inspector": [sock.fileno()]}, None, {})
+            _spec(f"inspector-{number}", "_inspector", {"inspector": [sock.fileno()], "verdicts": [verdicts]}, None, {})
             for number, sock in enumerate(bound.inspectors)
         ],
         [_spec("relay", "_relay", {}, held, counting)],

@@ -196,10 +196,17 @@ async def inspect(tx: Transaction) -> None:
         raise Refusal(replies.BUSY, str(error)) from None
     except InspectionFailedError as error:
         raise Refusal(replies.TRY_AGAIN, str(error)) from None
-    for part in tx.inspection.parts:
+    _count_verdicts(tx.inspection)
+
+
+def _count_verdicts(inspection: Inspection) -> None:
+    for part in inspection.parts:
         metrics.VERDICTS.labels(part.verdict, part.reason or "").inc()
-    metrics.INSPECTION_SECONDS.observe(tx.inspection.wall_seconds)
-    metrics.SCANNER_SECONDS.observe(tx.inspection.scanner_seconds)
+    contents = sum(bool(part.digest) for part in inspection.parts)
+    metrics.VERDICT_SOURCES.labels("memory").inc(inspection.remembered)
+    metrics.VERDICT_SOURCES.labels("scan").inc(contents - inspection.remembered)
+    metrics.INSPECTION_SECONDS.observe(inspection.wall_seconds)
+    metrics.SCANNER_SECONDS.observe(inspection.scanner_seconds)
 
 
 async def identify(tx: Transaction) -> None:

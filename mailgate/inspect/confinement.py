@@ -44,10 +44,13 @@ def confine(user: str, memory_bytes: int, parent: int, *, needs_network: bool) -
         raise SystemExit("the supervisor is gone")
 
 
-def close_inherited(keep: int) -> None:
-    """Close every descriptor but the standard ones and `keep`."""
-    os.closerange(3, keep)
-    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+def close_inherited(*keep: int) -> None:
+    """Close every descriptor but the standard ones and those to `keep`."""
+    start = 3
+    for descriptor in sorted(keep):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 
 
 @contextmanager

@@ -45,6 +45,7 @@ def inspect(
         scanner=engine.scanner if engine else "",
         wall_seconds=time.monotonic() - started,
         scanner_seconds=scanned.seconds,
+        remembered=scanned.remembered,
     )
 
 

@@ -44,12 +44,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """`results` in the order of the items, `whole` for the message as it came; `seconds` spent waiting."""
+    """`results` in the order of the items, `whole` for the message as it came; `seconds` spent waiting;
+    `remembered` verdicts of parts that no scanner was asked for."""
 
     results: tuple[ScanResult, ...]
     whole: ScanResult
     engine: Engine | None
     seconds: float
+    remembered: int
 
 
 def item(part: Part, *, is_ambiguous: bool) -> Item:
@@ -75,14 +77,15 @@ def scan_message(
     whole = first.results[-1]
     results = dict(zip(apart, first.results, strict=False))
     shown = [number for number in range(len(items)) if number not in results]
-    seconds = first.seconds
+    seconds, remembered = first.seconds, first.remembered
     if whole == CLEAN:
         results |= dict.fromkeys(shown, CLEAN)
     elif shown:
         second = scanner.scan([items[number].sample for number in shown], deadline)
         results |= dict(zip(shown, second.results, strict=True))
         seconds += second.seconds
-    return Scanned(tuple(results[number] for number in range(len(items))), whole, first.engine, seconds)
+        remembered += second.remembered
+    return Scanned(tuple(results[number] for number in range(len(items))), whole, first.engine, seconds, remembered)
 
 
 def _whole(raw: bytes, spans: Sequence[tuple[int, int]]) -> Sample:

@@ -42,11 +42,13 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class ScanBatch:
-    """`results` in the order of the samples; `engine` answered last (None: nobody did); `seconds` spent waiting."""
+    """`results` in the order of the samples; `engine` answered last (None: nobody did); `seconds` spent waiting;
+    `remembered` verdicts that no scanner was asked for."""
 
     results: tuple[ScanResult, ...]
     engine: Engine | None = None
     seconds: float = 0.0
+    remembered: int = 0
 
 
 class Endpoint:

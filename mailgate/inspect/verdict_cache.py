@@ -1,85 +1,127 @@
-"""Verdicts remembered by digest, so that an attachment that comes again is not scanned again."""
+"""Verdicts remembered by digest, shared by all inspectors: an attachment that comes again is not scanned again.
+
+They lie in memory that every inspector inherits: it needs no path, no account and no server, and ends with the gateway.
+Whoever scans a content holds a lock named by it; another that meets the same content waits for the verdict.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import mmap
+import os
+import struct
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator
+from hashlib import blake2b
 
-from mailgate.inspect.clamd import Sample
-from mailgate.inspect.replies import ScanResult
-from mailgate.inspect.scanners import Clock, Engine, ScanBatch, ScannerPool
+from mailgate.inspect.replies import CLEAN, ScanResult
+from mailgate.inspect.scanners import Clock, Engine
 from mailgate.model.verdict import Verdict
 
-CAPACITY = 20_000  # verdicts; about 5 MB
+CAPACITY = 16_384  # verdicts; 4 MiB
 UNVERSIONED_LIFETIME = 5.0
+_WAYS = 4  # entries that a verdict may be kept in: the oldest gives way
+_ENTRY = 256
+_HEAD = struct.Struct("<16s32sd??H")  # check, key, when, infected, macro, length of the text
+_LOCKS = 1 << 62  # bytes that may be locked: far more than the memory has, so that hardly two contents share one
+_PATIENCE = (0.001, 0.002, 0.005, 0.01, 0.02)
+
+
+def shared_memory(capacity: int = CAPACITY) -> int:
+    """The descriptor of memory for `capacity` verdicts, to be inherited by every inspector."""
+    memory = os.memfd_create("verdicts")
+    os.ftruncate(memory, capacity * _ENTRY)
+    return memory
 
 
 class VerdictCache:
-    """At most `capacity` verdicts of one engine (endpoint with its limits, software, signatures); another engine
-    empties it. Only CLEAN and INFECTED are kept: what was not scanned is asked again.
+    """Verdicts of one engine (endpoint with its limits, software, signatures): another engine finds none of them. Only
+    CLEAN and INFECTED are kept: what was not scanned is asked again.
 
     Verdicts of a database without a version die after UNVERSIONED_LIFETIME seconds: its reloads can't be noticed."""
 
-    def __init__(self, clock: Clock = time.monotonic, capacity: int = CAPACITY) -> None:
+    def __init__(self, memory: int, clock: Clock = time.monotonic) -> None:
+        """`memory` from `shared_memory`; it stays open as long as the process lives."""
+        self._memory = memory
+        self._entries = mmap.mmap(memory, os.fstat(memory).st_size)
+        self._sets = len(self._entries) // (_ENTRY * _WAYS)
         self._clock = clock
-        self._capacity = capacity
-        self._engine: Engine | None = None
-        self._dies_at = 0.0
-        self._verdicts: OrderedDict[str, ScanResult] = OrderedDict()
-        self.hits = 0
-        self.misses = 0
+        self._engine = b""
+        self._lifetime = 0.0
 
     def begin(self, engine: Engine) -> None:
         """To be called before each message's look-ups with the engine that would answer now."""
-        now = self._clock()
-        if engine != self._engine or (not engine.version.signatures and now >= self._dies_at):
-            self._verdicts.clear()
-            self._engine = engine
-            self._dies_at = now + UNVERSIONED_LIFETIME
+        version = engine.version
+        self._engine = "\0".join((engine.scanner, version.engine, version.signatures)).encode()
+        self._lifetime = float("inf") if version.signatures else UNVERSIONED_LIFETIME
 
     def get(self, digest: str) -> ScanResult | None:
-        found = self._verdicts.get(digest)
-        if found is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._verdicts.move_to_end(digest)
-        return found
+        key = self._key(digest)
+        for at in self._places(key):
+            entry = self._entries[at : at + _ENTRY]
+            check, found, when, infected, macro, length = _HEAD.unpack_from(entry)
+            if found != key:
+                continue
+            if check != _check(entry) or not 0 <= self._clock() - when < self._lifetime:
+                return None  # written by two at once, or too old
+            text = entry[_HEAD.size : _HEAD.size + length].decode("utf-8", "replace")
+            if infected:
+                return ScanResult(Verdict.INFECTED, signature=text)
+            return ScanResult(Verdict.CLEAN, detail=text, macro=macro) if macro or text else CLEAN
+        return None
 
     def put(self, digest: str, result: ScanResult) -> None:
-        if result.verdict is Verdict.NOT_SCANNED:
+        text = (result.signature or result.detail).encode()
+        if result.verdict is Verdict.NOT_SCANNED or len(text) > _ENTRY - _HEAD.size:
             return
-        self._verdicts[digest] = result
-        self._verdicts.move_to_end(digest)
-        if len(self._verdicts) > self._capacity:
-            self._verdicts.popitem(last=False)
+        key = self._key(digest)
+        infected = result.verdict is Verdict.INFECTED
+        body = _HEAD.pack(bytes(16), key, self._clock(), infected, result.macro, len(text)) + text
+        entry = body.ljust(_ENTRY, b"\0")
+        at = min(self._places(key), key=lambda place: self._age(place, key))
+        self._entries[at : at + _ENTRY] = _check(entry) + entry[16:]
+
+    def claim(self, digest: str) -> bool:
+        """True where nobody else scans this content now; it is this process's to scan until `release`."""
+        try:
+            fcntl.lockf(self._memory, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._lock(digest))
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def wait(self, digest: str, deadline: float) -> bool:
+        """Claim the content once whoever scans it is done, or dead; False where that takes until `deadline`
+        (time.monotonic())."""
+        patience = iter(_PATIENCE)
+        pause = next(patience)
+        while not self.claim(digest):
+            if time.monotonic() + pause >= deadline:
+                return False
+            time.sleep(pause)
+            pause = next(patience, pause)
+        return True
+
+    def release(self, digest: str) -> None:
+        fcntl.lockf(self._memory, fcntl.LOCK_UN, 1, self._lock(digest))
+
+    def _key(self, digest: str) -> bytes:
+        return blake2b(digest.encode(), digest_size=32, key=blake2b(self._engine, digest_size=32).digest()).digest()
+
+    def _lock(self, digest: str) -> int:
+        return int.from_bytes(self._key(digest)[8:16], "little") % _LOCKS
+
+    def _places(self, key: bytes) -> Iterator[int]:
+        first = int.from_bytes(key[:8], "little") % self._sets * _WAYS * _ENTRY
+        return iter(range(first, first + _WAYS * _ENTRY, _ENTRY))
+
+    def _age(self, at: int, key: bytes) -> float:
+        """When the entry was written; before all others where it is empty or of the same content."""
+        _, found, when, *_ = _HEAD.unpack_from(self._entries, at)
+        return -1.0 if found == key else float(when)
 
     def __len__(self) -> int:
-        return len(self._verdicts)
+        return sum(_HEAD.unpack_from(self._entries, at)[1] != bytes(32) for at in range(0, len(self._entries), _ENTRY))
 
 
-class CachingScanner:
-    """Implements `samples.Scanner` on a pool: samples with a digest are looked up before they are scanned."""
-
-    def __init__(self, pool: ScannerPool, cache: VerdictCache) -> None:
-        self._pool = pool
-        self._cache = cache
-
-    def scan(self, samples: Sequence[Sample], deadline: float) -> ScanBatch:
-        engine = self._pool.engine(deadline)
-        if engine is None:
-            return self._pool.scan(samples, deadline)
-        self._cache.begin(engine)
-        known = {sample.digest: self._cache.get(sample.digest) for sample in samples if sample.digest}
-        batch = self._pool.scan([sample for sample in samples if known.get(sample.digest) is None], deadline)
-        fresh = iter(batch.results)
-        results = []
-        for sample in samples:
-            result = known.get(sample.digest)
-            if result is None:
-                result = next(fresh)
-                if sample.digest and batch.engine == engine:  # after a failover the answer is another engine's
-                    self._cache.put(sample.digest, result)
-            results.append(result)
-        return ScanBatch(tuple(results), batch.engine or engine, batch.seconds)
+def _check(entry: bytes) -> bytes:
+    return blake2b(entry[16:], digest_size=16).digest()

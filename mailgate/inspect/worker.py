@@ -19,11 +19,12 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 
 from mailgate.inspect import clamd
+from mailgate.inspect.caching_scanner import CachingScanner
 from mailgate.inspect.confinement import close_inherited, confine, timed
 from mailgate.inspect.containers import ContainerLister
 from mailgate.inspect.inspection import inspect
 from mailgate.inspect.scanners import ScannerPool
-from mailgate.inspect.verdict_cache import CachingScanner, VerdictCache
+from mailgate.inspect.verdict_cache import VerdictCache, shared_memory
 from mailgate.ipc.calls import Inspect, InspectAnswer, Inspected, InspectFailed, InspectLimits
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 
@@ -39,13 +40,16 @@ Guard = Callable[[InspectLimits], AbstractContextManager[None]]
 Inspector = Callable[[bytes, InspectLimits], Inspection]
 
 
-def main(listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: int = MEMORY) -> None:
+def main(
+    listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: int = MEMORY, verdicts_fd: int | None = None
+) -> None:
     """Run one inspector on the listening Unix socket `listener_fd` until SIGTERM or the parent's death.
 
     `endpoints` as in settings.clamd; as root it becomes `user`, who needs write permission on clamd's Unix socket
-    (LocalSocketMode 666, or membership in LocalSocketGroup) and none on DATA_DIR."""
+    (LocalSocketMode 666, or membership in LocalSocketGroup) and none on DATA_DIR. `verdicts_fd` is the memory that
+    inspectors share (see verdict_cache); without it this one remembers alone."""
     parent = os.getppid()
-    close_inherited(listener_fd)
+    close_inherited(listener_fd, *([] if verdicts_fd is None else [verdicts_fd]))
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
@@ -53,7 +57,7 @@ def main(listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: in
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     for mortal in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(mortal, signal.SIG_DFL)
-    inspection = inspector(endpoints)
+    inspection = inspector(endpoints, verdicts_fd)
     confine(user, memory_bytes, parent, needs_network=any(each.startswith("tcp:") for each in endpoints))
     gc.freeze()
     with socket.socket(fileno=listener_fd) as listener:
@@ -78,11 +82,12 @@ def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callab
     return end
 
 
-def inspector(endpoints: Sequence[str]) -> Inspector:
+def inspector(endpoints: Sequence[str], verdicts_fd: int | None = None) -> Inspector:
     """The inspection of one worker, with its scanners and memories.
 
     Raises ValueError for an endpoint that is neither unix:/PATH nor tcp:HOST:PORT."""
-    scanner = CachingScanner(ScannerPool([clamd.client(each) for each in endpoints]), VerdictCache())
+    cache = VerdictCache(shared_memory() if verdicts_fd is None else verdicts_fd)
+    scanner = CachingScanner(ScannerPool([clamd.client(each) for each in endpoints]), cache)
     list_containers = ContainerLister()
     return lambda raw, limits: inspect(raw, limits, scanner, list_containers)
 

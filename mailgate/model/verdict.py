@@ -63,7 +63,8 @@ class Defect:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The whole result for one message: parts in order of their places; times in seconds."""
+    """The whole result for one message: parts in order of their places; times in seconds; `remembered` parts
+    whose verdict was known from an earlier scan of the same content."""
 
     parts: tuple[PartReport, ...]
     defects: tuple[Defect, ...] = ()
@@ -72,6 +73,7 @@ class Inspection:
     scanner: str = ""
     wall_seconds: float = 0.0
     scanner_seconds: float = 0.0
+    remembered: int = 0
 
     @property
     def verdict(self) -> Verdict:

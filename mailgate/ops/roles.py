@@ -60,7 +60,8 @@ def _inspector(settings: Settings, descriptors: Descriptors, ready: Ready) -> No
     from mailgate.inspect import worker
 
     ready()  # the socket is bound: what comes from now on waits there; and confinement closes the pipe
-    worker.main(descriptors["inspector"][0], settings.clamd, settings.inspector_user)
+    (verdicts,) = descriptors["verdicts"]
+    worker.main(descriptors["inspector"][0], settings.clamd, settings.inspector_user, verdicts_fd=verdicts)
 
 
 def _relay(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:

@@ -29,6 +29,9 @@ OPEN_CONNECTIONS = Gauge(
 AUTH_FAILURES = Counter("mailgate_auth_failures", "Logins refused.")
 INSPECTION_SECONDS = Histogram("mailgate_inspection_seconds", "From hand-over to verdicts, one message.", buckets=_FAST)
 SCANNER_SECONDS = Histogram("mailgate_scanner_seconds", "Time the scanner took for one message.", buckets=_FAST)
+VERDICT_SOURCES = Counter(
+    "mailgate_verdict_sources", "Parts inspected, by where the verdict came from: scan or memory.", ["source"]
+)
 INSPECTOR_DEATHS = Counter("mailgate_inspector_deaths", "Inspectors that died on a message (limit or crash).")
 COMMIT_SECONDS = Histogram("mailgate_commit_seconds", "Group commits to stable storage.", buckets=_FAST)
 COMMITTED = Counter("mailgate_committed", "Spool entries made durable.")
