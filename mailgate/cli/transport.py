@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from mailgate.relay.probe import Probed, ProbedHost, probe
 
 app = typer.Typer(help="How private mail leaves.", no_args_is_help=True)
 
-_COLUMNS = ("host", "address", "level", "TLS", "cipher", "verification", "floor", "note")
+_COLUMNS = ("host", "level", "at least", "TLS")
 Since = Annotated[str, typer.Option(help="Only what was attempted since, e.g. 24h, 7d.")]
 
 
@@ -41,34 +42,39 @@ def probe_(
     if as_json:
         output.emit_json(asdict(found))
     else:
-        _show(found)
+        show(found)
     if not any(not host.error for host in found.hosts):
         raise typer.Exit(1)
 
 
-def _show(found: Probed) -> None:
+def show(found: Probed) -> None:
+    """A table of the hosts, and below it what does not fit into a table."""
     if found.outcome:
         output.say(f"{found.domain}: {found.outcome}", "red")
         return
     output.say(f"{found.domain} by {found.route}; MTA-STS: {found.mta_sts}")
     output.table(_COLUMNS, [_row(host) for host in found.hosts])
+    for host in found.hosts:
+        for note in _notes(host):
+            output.say(f"{host.host}: {note}")
 
 
 def _row(host: ProbedHost) -> tuple[str, ...]:
     facts = host.facts
-    note = host.error or "; ".join(facts.get("steps_down", ()))
-    floor = str(facts.get("floor", ""))
-    by = ", ".join(facts.get("floor_by", ()))
-    return (
-        host.host,
-        str(facts.get("address", "")),
-        host.level or "none",
-        str(facts.get("tls", "")),
-        str(facts.get("cipher", "")),
-        str(facts.get("verification", "")),
-        f"{floor} ({by})" if by else floor,
-        note,
-    )
+    agreed = f"{facts.get('tls', '')} {facts.get('cipher', '')}".strip()
+    return (host.host, host.level or "none", str(facts.get("floor", "")), agreed)
+
+
+def _notes(host: ProbedHost) -> Iterator[str]:
+    facts = host.facts
+    if host.error:
+        yield f"no mail would leave: {host.error}"
+        return
+    yield f"{facts['address']}" + (f", {facts['verification']}" if facts.get("verification") else "")
+    if facts.get("floor_by"):
+        yield f"at least {facts['floor']}, demanded by {', '.join(facts['floor_by'])}"
+    for step in facts.get("steps_down", ()):
+        yield f"not better since {step}"
 
 
 @app.command()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from mailgate.cli.transport import show
 from mailgate.policy.schema import GatewayPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records.transport_report import AttemptLine, report
-from mailgate.relay.probe import Probed, probe
+from mailgate.relay.probe import Probed, ProbedHost, probe
 from mailgate.settings import Settings
 from mailgate.transport.mta_sts import parse_policy
 from mailgate.transport.published import records, sts_policy
@@ -90,3 +93,16 @@ def test_what_a_domain_publishes_is_what_we_would_accept() -> None:
     assert "rua=mailto:" in listed["_smtp._tls.acme.example"].value
     assert parse_policy(policy).allows("mx.gateway.example")
     assert not [each for each in records("acme.example", "mx.gateway.example", b"key", "") if "mta-sts" in each.name]
+
+
+def test_the_probe_is_told_in_a_table_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    agreed = {"address": "192.0.2.1", "level": "encrypted", "floor": "encrypted", "floor_by": ["the policy"]}
+    agreed |= {"tls": "TLSv1.2", "cipher": "AES128-GCM-SHA256", "verification": "certificate not checked"}
+    good = ProbedHost("mx1.hop.example", 10, "", {**agreed, "steps_down": ["forward-secret: no common suite"]})
+    show(Probed("hop.example", "MX", "none", (good, ProbedHost("mx2.hop.example", 20, "no answer in time"))))
+    told = capsys.readouterr().out
+    assert "mx1.hop.example\tencrypted\tencrypted\tTLSv1.2 AES128-GCM-SHA256" in told
+    for note in ("192.0.2.1, certificate not checked", "at least encrypted, demanded by the policy"):
+        assert f"mx1.hop.example: {note}\n" in told
+    assert "mx1.hop.example: not better since forward-secret: no common suite\n" in told
+    assert "mx2.hop.example\tnone" in told and "mx2.hop.example: no mail would leave: no answer in time\n" in told
