@@ -107,6 +107,27 @@ def remove(login: Login) -> None:
         )
 
 
+@app.command("leave")
+def leave(
+    login: Login,
+    successor: Annotated[str, typer.Option(help="Who gets the personal mailbox.")] = "",
+) -> None:
+    """End all that somebody who leaves could use: sessions, password, app passwords, groups, role and mailboxes."""
+    left = admin().call("user.leave", login=login, successor=successor)
+    output.done(
+        f"user {left['login']} has left: {len(left['mailboxes'])} mailboxes, {len(left['groups'])} groups and "
+        f"{left['app_passwords']} app passwords are theirs no more, open sessions end"
+    )
+    for address in left["passed_on"]:
+        output.say(f"mailbox {address} is assigned to {successor} now")
+    for address in left["switched_off"]:
+        output.say(
+            f"mailbox {address} is kept, takes no new mail and is read by nobody; "
+            f"`mailgate mailbox assign {address} USER` gives it to somebody, `mailgate mailbox enable {address}` "
+            "takes mail again"
+        )
+
+
 def _password(from_stdin: bool) -> str:
     if from_stdin:
         try:

@@ -53,6 +53,8 @@ class Connection(SMTP):
         self.client = Client("")
         self.tenant = TenantName("")
         self.send_as: tuple[str, ...] = ()
+        self.ticket = ""
+        self.login_seen = 0  # the store client's generation when the login was last known to hold
         self.certificate: ClientCertificate | None = None
         self.tx: Transaction | None = None
         self._lines = LineBuffer()

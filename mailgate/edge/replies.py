@@ -52,6 +52,7 @@ AUTH_CANCELLED = Reply(501, "5.0.0", "Authentication cancelled")
 AUTH_BAD_ENCODING = Reply(501, "5.5.2", "Cannot decode the response")
 AUTH_MECHANISM = Reply(504, "5.5.4", "Mechanism not offered")
 AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Authentication is not available now, try again later")
+LOGIN_ENDED = Reply(421, "4.7.0", "Your login has ended, closing")
 AUTH_TOO_MANY = Reply(421, "4.7.0", "Too many failed logins, closing")
 
 # Envelope

@@ -184,6 +184,7 @@ class Session(Dialogue):
 
     async def _finish(self, tx: Transaction) -> None:
         self._counts["idle"] = 0
+        await self._keep_login()
         tx.is_gone = self._is_eof
         try:
             answer = await (release.finish(tx) if tx.release_local else tx.finish())

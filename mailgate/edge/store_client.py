@@ -19,6 +19,7 @@ from mailgate.ipc.calls import (
     PolicyChanged,
     Push,
     ReleaseOwn,
+    Renew,
     Request,
     Resolve,
     Resolved,
@@ -46,6 +47,8 @@ class StoreClient:
         self._cache: dict[tuple[str, str], tuple[float, Resolved]] = {}
         self._notes: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
+        self.generation = 0
+        """Counts what may end a login: changes in the directory, and a store that was away."""
 
     async def keep_connected(self, on_first: Callable[[], None]) -> None:
         """Runs until cancelled; `on_first` is called once, after the first policy has come."""
@@ -69,6 +72,7 @@ class StoreClient:
         if not isinstance(welcome, Welcome):
             raise UnavailableError("the store did not greet")
         self._cache.clear()
+        self.generation += 1
         self._on_policy(welcome.policy)
         self._calls = calls
 
@@ -83,6 +87,7 @@ class StoreClient:
                 self._on_policy(policy)
             case DirectoryChanged():
                 self._cache.clear()
+                self.generation += 1
 
     async def _call(self, request: Request) -> Answer:
         if self._calls is None:
@@ -113,6 +118,13 @@ class StoreClient:
     async def release_own(self, account: str, local: str) -> None:
         """What a release address names, for its recipient. NotFoundError, ConflictError."""
         await self._call(ReleaseOwn(account, local))
+
+    async def renew(self, account: str, ticket: str) -> Authenticated:
+        """Whether a login of before still holds, and what it is worth now."""
+        answer = await self._call(Renew(account, ticket))
+        if not isinstance(answer, Authenticated):
+            raise UnavailableError("unexpected answer")
+        return answer
 
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
         """Returns once all entries are on stable storage."""

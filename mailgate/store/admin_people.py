@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -95,6 +95,16 @@ def _remove(directory: Directory, login: str) -> Json:
         return {"login": user.login, "kept": kept}
 
 
+def _leave(directory: Directory, login: str, successor: str = "") -> Json:
+    """One transaction: either all of it has ended, or nothing. Sessions follow the change that it tells."""
+    with directory.changing(directory.tenant_of(login)) as work:
+        left = asdict(people.leave(work, login, successor))
+        ended = {name: left[name] for name in ("mailboxes", "groups", "app_passwords")}
+        after = {"passed_on": left["passed_on"], "successor": successor, "switched_off": left["switched_off"]}
+        work.audit("user.leave", left["login"], ended, after)
+        return left
+
+
 def _logins(directory: Directory, login: str, limit: int = 100) -> list[Json]:
     """The latest first."""
     if not 1 <= limit <= MOST_LOGINS:
@@ -176,6 +186,7 @@ _ON_DIRECTORY: dict[str, Callable[..., Any]] = {
     "user.unlock": _unlock,
     "user.role": _role,
     "user.remove": _remove,
+    "user.leave": _leave,
     "user.logins": _logins,
     "apppassword.add": _app_password_add,
     "apppassword.list": _app_password_list,

@@ -74,8 +74,10 @@ class Logins:
         """UnavailableError where the directory can't be read."""
         begun = time.monotonic()
         answer = await self._answer(request)
-        if not answer.ok and self._tick:
-            await asyncio.sleep(self._tick - (time.monotonic() - begun) % self._tick)
+        if not answer.ok:
+            AUTH_FAILURES.inc()
+            if self._tick:
+                await asyncio.sleep(self._tick - (time.monotonic() - begun) % self._tick)
         return answer
 
     async def _answer(self, request: Authenticate) -> Authenticated:
@@ -133,7 +135,6 @@ class Logins:
         return self._policy(account.granted.tenant).largest_age_days
 
     def _failed(self, network: bytes, key: bytes, account: Account, now: float) -> None:
-        AUTH_FAILURES.inc()
         self._records.by_address.failed(network, now)
         failures = self._records.by_account.failed(key, now)
         rules = self._policy(account.granted.tenant)

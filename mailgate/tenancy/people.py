@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
-from mailgate.model.errors import ConflictError, NotFoundError
-from mailgate.tenancy import assignments, mailboxes, passwords, rights
+from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy import app_passwords, assignments, groups, mailboxes, passwords, rights
 from mailgate.tenancy.ids import new_user_id
-from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState, User, UserRole, UserState
+from mailgate.tenancy.models import (
+    AppPassword,
+    Assignment,
+    Brake,
+    GroupMember,
+    Mailbox,
+    MailboxKind,
+    MailboxState,
+    SentHour,
+    User,
+    UserRole,
+    UserState,
+)
 from mailgate.tenancy.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What ended when somebody left, and where the mailboxes are that only they had."""
+
+    login: str
+    mailboxes: tuple[str, ...]
+    groups: tuple[str, ...]
+    app_passwords: int
+    passed_on: tuple[str, ...]
+    switched_off: tuple[str, ...]
 
 
 def add_user(work: Work, login: str, password: str, minimum_score: int = 0) -> User:
@@ -90,13 +115,51 @@ def remove_user(work: Work, login: str) -> tuple[User, list[str]]:
     and their addresses are returned."""
     user = find_user(work, login)
     kept = []
-    for mailbox in assignments.assigned_to(work, user.id):
-        if mailbox.kind is MailboxKind.PERSONAL and assignments.users_of(work, mailbox.id) == [user.login]:
-            mailbox.state = MailboxState.DISABLED
-            kept.append(mailbox.address)
+    for mailbox in _only_theirs(work, user):
+        mailbox.state = MailboxState.DISABLED
+        kept.append(mailbox.address)
     work.session.flush()
     work.session.delete(user)
     return user, kept
+
+
+def leave(work: Work, login: str, successor: str) -> Left:
+    """The user's access ends: password, app passwords, groups, role and every assignment. The personal mailboxes that
+    nobody else uses stay as private as they were: they go to `successor` with all rights, or (empty) are switched off
+    and read by nobody. The name stays taken, so that nobody gets it by chance."""
+    user = find_user(work, login)
+    heir = find_user(work, successor) if successor else None
+    if heir is user:
+        raise UserError(f"{user.login} can't be the own successor")
+    own = _only_theirs(work, user)
+    left = Left(
+        login=user.login,
+        mailboxes=tuple(mailbox.address for mailbox in assignments.assigned_to(work, user.id)),
+        groups=tuple(groups.groups_of(work, user.id)),
+        app_passwords=len(app_passwords.list_of(work, user.id)),
+        passed_on=tuple(mailbox.address for mailbox in own if heir is not None),
+        switched_off=tuple(mailbox.address for mailbox in own if heir is None),
+    )
+    for table in (AppPassword, GroupMember, Assignment, Brake, SentHour):
+        work.session.execute(delete(table).where(table.user_id == user.id))
+    for mailbox in own:
+        if heir is None:
+            mailbox.state = MailboxState.DISABLED
+        else:
+            assignments.assign(work, mailbox, heir, rights.ALL)
+    user.state, user.locked_until, user.role = UserState.DISABLED, None, UserRole.USER
+    user.password_hash, user.password_changed_at = passwords.NOBODY, work.now
+    work.session.flush()
+    return left
+
+
+def _only_theirs(work: Work, user: User) -> list[Mailbox]:
+    """The personal mailboxes that would be left without anybody."""
+    return [
+        mailbox
+        for mailbox in assignments.assigned_to(work, user.id)
+        if mailbox.kind is MailboxKind.PERSONAL and assignments.users_of(work, mailbox.id) == [user.login]
+    ]
 
 
 def list_users(work: Work) -> Sequence[User]:

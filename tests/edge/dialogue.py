@@ -53,6 +53,16 @@ class FakeStore:
     released: list[tuple[str, str]] = field(default_factory=list)
     fault: Exception | None = None
     commit_gate: asyncio.Event | None = None
+    generation: int = 0
+    ended: set[str] = field(default_factory=set)
+
+    async def renew(self, account: str, ticket: str) -> Authenticated:
+        """`ended` are those whose login holds no more."""
+        if self.fault:
+            raise self.fault
+        if account in self.ended:
+            return Authenticated(False)
+        return Authenticated(True, TenantName(PEOPLE[account][0]), account, (account,), ticket=ticket)
 
     async def resolve(self, address: Address) -> Resolved:
         if self.fault:

@@ -48,6 +48,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("mailbox.remove", {"mailbox": "info@acme.example"}),
     ("alias.add", {"tenant": "acme", "address": "x@acme.example", "targets": [BOB]}),
     ("alias.remove", {"address": "x@acme.example"}),
+    ("user.leave", {"login": "alice@acme.example", "successor": BOB}),
     ("user.remove", {"login": "carol@acme.example"}),
     ("dkim.create", {"domain": "acme.example"}),
     ("dkim.rotate", {"domain": "acme.example"}),

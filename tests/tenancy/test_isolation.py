@@ -32,6 +32,7 @@ CROSSINGS = [
     ("alias.add", {"tenant": "acme", "address": "new@acme.example", "targets": ["sales@bcme.example"]}),
     ("alias.add", {"tenant": "acme", "address": "new@bcme.example", "targets": ["bob@acme.example"]}),
     ("tenant.add", {"name": "ccme", "domains": ["bcme.example"]}),
+    ("user.leave", {"login": "bob@acme.example", "successor": "eve@bcme.example"}),
     ("group.add", {"tenant": "acme", "name": "new", "users": ["eve@bcme.example"]}),
     ("group.member.add", {"tenant": "acme", "name": "staff", "user": "eve@bcme.example"}),
     ("group.member.remove", {"tenant": "acme", "name": "staff", "user": "eve@bcme.example"}),
