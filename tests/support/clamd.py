@@ -72,6 +72,11 @@ class Clamd:
     def endpoint(self) -> str:
         return f"unix:{self.socket}"
 
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None, "clamd is not running"
+        return self._process.pid
+
     def start(self) -> None:
         binary = program("clamd")
         assert binary, "clamd is not installed"
