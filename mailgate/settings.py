@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     admin_socket: Path | None = Field(
         None, description="Where the command line reaches the gateway; default DATA_DIR/run/admin.sock."
     )
+    operator_key: Path | None = Field(
+        None, description="The command line logs in as an operator by this Ed25519 private key."
+    )
+    password_file: Path | None = Field(
+        None, description="The password for `mailgate --as LOGIN`; asked for where not given."
+    )
     login_socket: Path | None = Field(
         None, description="Where an IMAP server asks who may log in and where the mail lies; none where not given."
     )

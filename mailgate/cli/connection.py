@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import time
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, Protocol
 
-from mailgate.ipc.calls import Admin, Result
-from mailgate.ipc.frames import call_once
-from mailgate.model.errors import UnavailableError
+from mailgate.ipc.calls import Admin, Answer, Challenge, GetChallenge, LogIn, Prove, Result
+from mailgate.ipc.frames import Calls, converse
+from mailgate.model.errors import UnavailableError, UserError
 from mailgate.ops import layout
 from mailgate.settings import Settings, load
+from mailgate.tenancy import operator_keys
 
 PATIENCE = 5.0
 """Seconds to wait for a gateway that is starting, or for another command."""
+
+
+_acting_as = ""
 
 
 class Gateway(Protocol):
@@ -39,6 +46,26 @@ def is_running(settings: Settings) -> bool:
     return True
 
 
+def act_as(login: str) -> None:
+    """Every command from now on is given by this user, who has a password."""
+    global _acting_as
+    _acting_as = login
+
+
+@cache
+def _password(settings: Settings) -> bytes:
+    if settings.password_file is not None:
+        return _read(settings.password_file).split(b"\n", 1)[0].removesuffix(b"\r")
+    return getpass.getpass(f"Password of {_acting_as}: ").encode("utf-8", "surrogatepass")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+
+
 class _Commands:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -47,8 +74,10 @@ class _Commands:
         deadline = time.monotonic() + PATIENCE
         while True:
             if is_running(self._settings):
-                answer = call_once(self._settings.admin_path, Admin(command, arguments))
+                answer = converse(self._settings.admin_path, partial(self._talk, Admin(command, arguments)))
                 return answer.value if isinstance(answer, Result) else None
+            if _acting_as:
+                raise UnavailableError("no gateway runs, and --as needs one; the owner of its files works without it")
             layout.prepare(self._settings)
             try:
                 held = layout.lock(self._settings.data_dir, patience=0)
@@ -61,6 +90,16 @@ class _Commands:
                 return self._directly(command, arguments)
             finally:
                 os.close(held)
+
+    async def _talk(self, request: Admin, calls: Calls) -> Answer:
+        """Logs in, then gives the command."""
+        if _acting_as:
+            await calls.call(LogIn(_acting_as, _password(self._settings)))
+        elif self._settings.operator_key is not None:
+            challenge = await calls.call(GetChallenge())
+            assert isinstance(challenge, Challenge)
+            await calls.call(Prove(operator_keys.sign(_read(self._settings.operator_key), challenge.nonce)))
+        return await calls.call(request)
 
     def _directly(self, command: str, arguments: dict[str, Any]) -> Any:
         # imported late: a command that goes through the socket has no use for the databases

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,12 +14,15 @@ from mailgate.cli import (
     alias,
     app_password,
     audit,
+    breakglass,
+    connection,
     dkim,
     dns,
     doctor,
     group,
     inspection,
     mailbox,
+    operator,
     policy,
     quarantine,
     queue,
@@ -44,7 +49,9 @@ app = typer.Typer(
 
 for _command in (serve, reload, doctor, scan, trace):
     app.command(name=_command.__name__.rpartition(".")[2])(_command.run)
-for _group in (tenant, user, group, mailbox, alias, dkim, audit, policy, queue, quarantine, inspection, transport, dns):
+_ON_PEOPLE = (tenant, user, group, mailbox, alias, breakglass, operator, audit)
+_ON_MAIL = (queue, quarantine, inspection, policy, dkim, transport, dns)
+for _group in (*_ON_PEOPLE, *_ON_MAIL):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 
 app.add_typer(app_password.app, name="apppassword")
@@ -61,8 +68,17 @@ def _main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    login: Annotated[
+        str, typer.Option("--as", metavar="LOGIN", help="Give the command as this user, with the user's password.")
+    ] = "",
+    operator_key: Annotated[
+        Path | None, typer.Option(help="Give it as the operator whose Ed25519 private key this is.")
+    ] = None,
 ) -> None:
     """Settings come from MAILGATE_* in the environment, then from mailgate.toml in the working directory."""
+    connection.act_as(login)
+    if operator_key is not None:
+        os.environ["MAILGATE_OPERATOR_KEY"] = str(operator_key)
 
 
 def exit_code(error: MailgateError) -> int:

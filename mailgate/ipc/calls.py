@@ -186,6 +186,27 @@ class ReleaseOwn(Struct, tag=True, frozen=True):
     local: str
 
 
+class LogIn(Struct, tag=True, frozen=True):
+    """On the admin socket: the commands that follow are given by this user. Answered by Done."""
+
+    login: str
+    password: bytes
+
+
+class GetChallenge(Struct, tag=True, frozen=True):
+    """On the admin socket, from an operator; answered by Challenge."""
+
+
+class Challenge(Struct, tag=True, frozen=True):
+    nonce: bytes
+
+
+class Prove(Struct, tag=True, frozen=True):
+    """The signature of the challenge by an operator's key (Ed25519); answered by Done."""
+
+    signature: bytes
+
+
 class Admin(Struct, tag=True, frozen=True):
     """One administrative command, e.g. `tenant.add` with {"name": "acme", "domains": ["acme.example"]}."""
 
@@ -251,6 +272,7 @@ class RelayWork(Struct, tag=True, frozen=True):
     """Pushed to a connection whose role is `relay` when something for it became due: lease now."""
 
 
+AdminRequest = LogIn | GetChallenge | Prove | Admin
 Request = (
     Hello
     | Resolve
@@ -264,9 +286,9 @@ Request = (
     | GetNewKeys
     | KeysShown
     | ReleaseOwn
-    | Admin
+    | AdminRequest
 )
-Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | NewKeys | Result | Done | Failed
+Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | NewKeys | Challenge | Result | Done | Failed
 Push = PolicyChanged | DirectoryChanged | RelayWork
 
 

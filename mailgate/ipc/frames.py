@@ -6,9 +6,8 @@ import asyncio
 import itertools
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -190,13 +189,18 @@ async def connect(path: Path, on_push: Callable[[Push], None], on_lost: Callable
     return calls
 
 
-def call_once(path: Path, request: Request) -> Any:
-    """Blocking: one call on a connection of its own (for the command line)."""
+def call_once(path: Path, request: Request) -> Answer:
+    """Blocking: one call on a connection of its own."""
+    return converse(path, lambda calls: calls.call(request))
+
+
+def converse(path: Path, talk: Callable[[Calls], Coroutine[None, None, Answer]]) -> Answer:
+    """Blocking: some calls, one after the other, on a connection of their own (for the command line)."""
 
     async def run() -> Answer:
         calls = await connect(path, lambda push: None, lambda: None)
         try:
-            return await calls.call(request)
+            return await talk(calls)
         finally:
             calls.close()
 

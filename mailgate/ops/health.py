@@ -39,7 +39,7 @@ class Health:
 
     def _spool(self) -> Check:
         try:
-            answer = call_once(self._settings.admin_path, Admin("queue.summary"))
+            answer = call_once(self._settings.store_path, Admin("queue.summary"))
         except MailgateError as error:
             return fail("spool", f"the store does not answer: {error}", "see the log")
         return spool(answer.value if isinstance(answer, Result) else {}, self._clock())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import pwd
-import secrets
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from mailgate.model.errors import UserError
 from mailgate.policy import loader
 from mailgate.policy.effective import GATEWAY_FILE
 from mailgate.policy.schema import GatewayPolicy, built_in
@@ -19,55 +15,41 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
 from mailgate.store import (
     admin_audit,
+    admin_break_glass,
     admin_groups,
     admin_mailboxes,
+    admin_operators,
     admin_people,
     admin_tenancy,
     dkim_keys,
+    permissions,
     spool_commands,
 )
+from mailgate.store.admin_break_glass import Tell, nobody_to_tell
 from mailgate.store.admin_people import PeopleDesk
+from mailgate.store.callers import by_account
+from mailgate.store.commands import run
 from mailgate.store.desk import Desk
 from mailgate.store.opening import open_spool
 from mailgate.store.policies import Policies
-from mailgate.tenancy.acting import Acting, on_behalf_of
+from mailgate.tenancy.acting import Caller
 from mailgate.tenancy.directory import Directory
 
 
-def run(handler: Callable[..., Any], command: str, arguments: dict[str, Any], actor: str) -> Any:
-    """UserError where the arguments don't fit the command. `actor`: who gave it, for the audit log."""
-    try:
-        inspect.signature(handler).bind(**arguments)
-    except TypeError as error:
-        raise UserError(f"{command}: {error}") from error
-    reason = arguments.get("reason", "")
-    with on_behalf_of(Acting(actor, secrets.token_hex(8), reason if isinstance(reason, str) else "")):
-        return handler(**arguments)
-
-
 def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> Any:
-    """Without a gateway: the caller holds the lock of the data directory. UserError for an unknown command."""
-    actor = account_name(os.geteuid())
+    """Without a gateway: the caller holds the lock of the data directory, and is the operator.
+    UserError for an unknown command."""
+    caller = by_account(os.geteuid())
     directory = open_directory(settings, time.time)
     try:
         if command in spool_commands.NAMES:
-            return _run_on_spool(settings, directory, command, arguments, actor)
+            return _run_on_spool(settings, directory, command, arguments, caller)
         handler = on_directory(directory, partial(_policy_at_rest, settings)).get(command)
         if handler is None:
-            raise UserError(f"there is no command {command!r}")
-        return run(handler, command, arguments, actor)
+            raise permissions.unknown(command)
+        return run(handler, command, arguments, caller)
     finally:
         directory.close()
-
-
-def account_name(uid: int | None) -> str:
-    """An account of this machine as the audit log tells it."""
-    if uid is None:
-        return "account unknown"
-    try:
-        return f"account {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"account {uid}"
 
 
 def _policy_at_rest(settings: Settings) -> Snapshot:
@@ -78,19 +60,24 @@ def _policy_at_rest(settings: Settings) -> Snapshot:
     return Snapshot(built_in=built_in(size_limit), gateway=GatewayPolicy(), tenants={})
 
 
-def on_directory(directory: Directory, policy: Callable[[], Snapshot]) -> dict[str, Callable[..., Any]]:
-    """Command name -> handler, of all commands on tenants and what is theirs."""
+def on_directory(
+    directory: Directory, policy: Callable[[], Snapshot], tell: Tell = nobody_to_tell
+) -> dict[str, Callable[..., Any]]:
+    """Command name -> handler, of all commands on tenants and what is theirs. `tell` puts a notice into a mailbox."""
     people = PeopleDesk(directory, lambda tenant: policy().for_tenant(tenant).passwords)
     on_people = admin_people.handlers(people) | admin_groups.handlers(directory)
     on_mail = admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
-    return admin_tenancy.handlers(directory) | on_people | on_mail | admin_audit.handlers(directory)
+    on_access = admin_break_glass.handlers(directory, tell) | admin_operators.handlers(directory)
+    return admin_tenancy.handlers(directory) | on_people | on_mail | on_access | admin_audit.handlers(directory)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:
     return Directory(settings.data_dir, clock, settings.master_key_file, settings.hostname)
 
 
-def _run_on_spool(settings: Settings, directory: Directory, command: str, arguments: dict[str, Any], actor: str) -> Any:
+def _run_on_spool(
+    settings: Settings, directory: Directory, command: str, arguments: dict[str, Any], caller: Caller
+) -> Any:
     spool = open_spool(settings)
     now = time.time()
 
@@ -115,6 +102,6 @@ def _run_on_spool(settings: Settings, directory: Directory, command: str, argume
             reload=reload,
             note=directory.note_deed,
         )
-        return run(spool_commands.handlers(desk)[command], command, arguments, actor)
+        return run(spool_commands.handlers(desk)[command], command, arguments, caller)
     finally:
         spool.close()

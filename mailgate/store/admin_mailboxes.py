@@ -49,7 +49,7 @@ def _assign(directory: Directory, mailbox: str, user: str = "", group: str = "",
     """To a user or a group. `rights`: names or letters; where empty, everything but handing the mailbox on."""
     granted = parse_rights(rights) if rights else DEFAULT
     with directory.changing(directory.tenant_of(mailbox)) as work:
-        found = mailboxes.find_mailbox(work, mailbox)
+        found = mailboxes.find_to_administer(work, mailbox)
         before = _holders(work, found)
         assignments.assign(work, found, _holder(work, user, group), granted)
         work.audit("mailbox.assign", found.address, before, _holders(work, found))
@@ -58,7 +58,7 @@ def _assign(directory: Directory, mailbox: str, user: str = "", group: str = "",
 
 def _unassign(directory: Directory, mailbox: str, user: str = "", group: str = "") -> Json:
     with directory.changing(directory.tenant_of(mailbox)) as work:
-        found = mailboxes.find_mailbox(work, mailbox)
+        found = mailboxes.find_to_administer(work, mailbox)
         before = _holders(work, found)
         assignments.unassign(work, found, _holder(work, user, group))
         work.audit("mailbox.unassign", found.address, before, _holders(work, found))
@@ -69,7 +69,7 @@ def _rights(directory: Directory, mailbox: str, rights: str, user: str = "", gro
     """The rights of one assignment, instead of those it had."""
     granted = parse_rights(rights)
     with directory.changing(directory.tenant_of(mailbox)) as work:
-        found = mailboxes.find_mailbox(work, mailbox)
+        found = mailboxes.find_to_administer(work, mailbox)
         before = _holders(work, found)
         assignments.set_rights(work, found, _holder(work, user, group), granted)
         work.audit("mailbox.rights", found.address, before, _holders(work, found))

@@ -10,7 +10,7 @@ from typing import Any
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UserError
 from mailgate.policy.schema import Passwords
-from mailgate.tenancy import app_passwords, assignments, groups, login_history, people
+from mailgate.tenancy import app_passwords, assignments, groups, login_history, people, visibility
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import AppPassword, Login, User, UserRole, UserState
 from mailgate.tenancy.work import Work
@@ -143,6 +143,7 @@ def _app_password_revoke(directory: Directory, login: str, id: str) -> Json:
 
 
 def _facts(work: Work, user: User) -> Json:
+    assigned = [mailbox for mailbox in assignments.assigned_to(work, user.id) if visibility.sees(work, mailbox)]
     return {
         "login": user.login,
         "id": user.id,
@@ -150,7 +151,7 @@ def _facts(work: Work, user: User) -> Json:
         "locked_until": user.locked_until,
         "role": str(user.role),
         "groups": groups.groups_of(work, user.id),
-        "mailboxes": [mailbox.address for mailbox in assignments.assigned_to(work, user.id)],
+        "mailboxes": [mailbox.address for mailbox in assigned],
         "password_changed_at": user.password_changed_at,
         "created_at": user.created_at,
     }

@@ -3,8 +3,8 @@ never in the event loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ import msgspec
 
 from mailgate.model.envelope import Envelope, TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError, UserError
+from mailgate.model.event import Event
 from mailgate.model.outcome import State
 from mailgate.model.verdict import Inspection
 from mailgate.policy.snapshot import Snapshot
@@ -20,6 +21,7 @@ from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
 from mailgate.spool.queue import Moved, SpoolStore
 from mailgate.spool.search import Step, Wanted, search
+from mailgate.store.view import View, paths
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -46,7 +48,7 @@ def _no_inspectors(content: bytes | Path, envelope: Envelope) -> Inspection:
 class Desk:
     """`wake`: the queue has something to do now. `reload` publishes the policy folder. `inspect` scans a kept message
     again; UnavailableError where that can't be done. Spool and audit logs share no transaction, so that `note` comes
-    first: nothing is done to mail without an entry."""
+    first: nothing is done to mail without an entry. `view`: which mail exists for the caller; None for all."""
 
     write: Write
     listing: Listing
@@ -56,6 +58,7 @@ class Desk:
     policy: Callable[[], Snapshot]
     reload: Callable[[], Snapshot]
     note: NoteDeed
+    view: Callable[[], View | None] = lambda: None
     inspect: Callable[[bytes | Path, Envelope], Inspection] = _no_inspectors
 
 
@@ -71,7 +74,25 @@ def look(desk: Desk, chosen: Filter, wanted: Wanted, after: str, limit: int) -> 
         raise UserError(f"state {chosen.state!r}: give queued, held or quarantined")
     if not 1 <= limit <= LONGEST_PAGE:
         raise UserError(f"limit {limit}: give 1 to {LONGEST_PAGE}")
-    return search(desk.listing, chosen, wanted, _key(after), limit)
+    step = search(desk.listing, chosen, wanted, _key(after), limit)
+    return Step(_visible(desk, step.rows), step.next)
+
+
+def _visible(desk: Desk, rows: Sequence[Row]) -> list[Row]:
+    view = desk.view()
+    if view is None:
+        return list(rows)
+    envelopes = {
+        queue_id: envelope
+        for queue_id in {row.queue_id for row in rows}
+        for kept in desk.listing.kept(queue_id)
+        if kept.accepted and (envelope := view.shown(kept.envelope)) is not None
+    }
+    return [
+        row
+        for row in rows
+        if row.queue_id in envelopes and view.holds(envelopes[row.queue_id], row.forward_path, row.mailbox)
+    ]
 
 
 def _key(after: str) -> Key:
@@ -96,7 +117,7 @@ def plain_row(row: Row) -> Json:
 def shown(desk: Desk, queue_id: str, tenant: str) -> Json:
     """The envelope, why it is where it is, and its waiting recipients."""
     kept = accepted(desk, queue_id, tenant)
-    rows = desk.listing.rows_of(kept.envelope.queue_id)
+    rows = rows_of(desk, kept)
     return {
         "envelope": msgspec.to_builtins(kept.envelope),
         "size": kept.size,
@@ -108,10 +129,33 @@ def shown(desk: Desk, queue_id: str, tenant: str) -> Json:
 
 def accepted(desk: Desk, queue_id: str, tenant: str) -> Kept:
     """NotFoundError where there is no such message (of `tenant`, where that is given)."""
-    for kept in desk.listing.kept(queue_id):
+    for kept in kept_of(desk, queue_id):
         if kept.accepted and tenant in ("", kept.envelope.tenant):
             return kept
     raise NotFoundError(f"{queue_id}: there is no such message")
+
+
+def kept_of(desk: Desk, id: str) -> list[Kept]:
+    """The messages with this queue id or Message-ID, as far as they exist for the caller: with the recipients that the
+    caller may know of, and what happened to them."""
+    found, view = desk.listing.kept(id), desk.view()
+    if view is None:
+        return found
+    return [
+        replace(kept, envelope=envelope, events=_told_to(envelope, kept.events))
+        for kept in found
+        if (envelope := view.shown(kept.envelope)) is not None
+    ]
+
+
+def _told_to(envelope: Envelope, events: Sequence[Event]) -> tuple[Event, ...]:
+    visible = paths(envelope)
+    return tuple(event for event in events if not event.recipient or event.recipient in visible)
+
+
+def rows_of(desk: Desk, kept: Kept) -> list[Row]:
+    """The waiting recipients of a message from `kept_of`."""
+    return _visible(desk, desk.listing.rows_of(kept.envelope.queue_id))
 
 
 def clear(desk: Desk, moved: Moved) -> None:

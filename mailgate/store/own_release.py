@@ -21,7 +21,7 @@ from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.store.desk import Desk, accepted
 from mailgate.store.rescan import read_content
-from mailgate.tenancy.acting import Acting, on_behalf_of
+from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
 from mailgate.tenancy.directory import Directory
 
 REASON = "released by its recipient"
@@ -63,7 +63,8 @@ def release_own(desk: Desk, standing: Standing, local: str) -> None:
     if inspection.verdict is Verdict.INFECTED or not _is_only_encrypted(policy, kept, row, inspection, now):
         raise ConflictError("this message is held for more than its encryption: only your administrator can release it")
     found = {"verdict": str(inspection.verdict), "recipient": row.n}
-    with on_behalf_of(Acting(f"user {standing.account}", secrets.token_hex(8), REASON)):
+    caller = Caller(standing.account, Role.USER, standing.tenant, standing.account)
+    with on_behalf_of(Acting(caller, secrets.token_hex(8), REASON)):
         desk.note(standing.tenant, "quarantine.release-own", row.queue_id, found)
     selection = Selection(
         QueueId(row.queue_id), frozenset({State.QUARANTINED}), tenant=standing.tenant, numbers=frozenset({row.n})

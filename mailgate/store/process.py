@@ -20,6 +20,7 @@ from mailgate.model.verdict import Inspection
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
 from mailgate.store import admin, retention, spool_commands
+from mailgate.store.access_notices import tell_of_access
 from mailgate.store.delivery import Delivery
 from mailgate.store.desk import Desk
 from mailgate.store.doveadm import kick
@@ -102,7 +103,8 @@ class StoreProcess:
             )
             rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
             desk = _desk(around, service, rescan, loop)
-            service.take_commands(spool_commands.handlers(desk), admin.on_directory(directory, around.policy))
+            on_directory = admin.on_directory(directory, around.policy, partial(tell_of_access, around))
+            service.take_commands(spool_commands.handlers(desk), on_directory)
             service.take_own_releases(partial(release_own, desk))
             self._service = service
             work = (
@@ -131,8 +133,8 @@ class StoreProcess:
         sessions = self._mail_sessions(service)
         tasks = [asyncio.create_task(each) for each in (*work, sessions.run())]
         servers = [
-            await loop.create_unix_server(lambda: Peer(service.handle, service.peers), sock=sock)
-            for sock in self._sockets
+            await loop.create_unix_server(partial(Peer, handle, service.peers), sock=sock)
+            for sock, handle in zip(self._sockets, (service.handle, service.handle_command), strict=True)
         ]
         logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_maildir)
         if self._settings.login_socket is not None:
@@ -178,6 +180,7 @@ def _desk(around: Surroundings, service: Service, rescan: Rescan, loop: asyncio.
         policy=around.policy,
         reload=service.reload,
         note=service.note_deed,
+        view=service.view,
         inspect=inspect,
     )
 

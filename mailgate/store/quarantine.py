@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mailgate.dsn.returned import HEADER_LIMIT, header_of
-from mailgate.model.envelope import QueueId
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
@@ -17,7 +16,7 @@ from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Filter, Kept
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Wanted
-from mailgate.store.desk import Desk, Json, accepted, clear, page, shown
+from mailgate.store.desk import Desk, Json, accepted, clear, page, rows_of, shown
 from mailgate.store.rescan import read_content
 
 _IN_QUARANTINE = frozenset({State.QUARANTINED})
@@ -60,7 +59,7 @@ def _show(desk: Desk, id: str, tenant: str) -> Json:
 
 def _quarantined(desk: Desk, id: str, tenant: str) -> Kept:
     kept = accepted(desk, id, tenant)
-    if all(row.state != State.QUARANTINED for row in desk.listing.rows_of(kept.envelope.queue_id)):
+    if all(row.state != State.QUARANTINED for row in rows_of(desk, kept)):
         raise NotFoundError(f"{id} is not in quarantine")
     return kept
 
@@ -104,12 +103,13 @@ def _release(
             f"{id} is infected with {inspection.signature}: it is released only with a reason, and twice confirmed "
             f"(--reason ... --confirm-infected --confirm-signature {inspection.signature})"
         )
+    selection = _selection(desk, kept, recipients)
     _note(desk, "quarantine.release", kept, {"verdict": inspection.verdict, "signature": inspection.signature})
     now = desk.clock()
 
     def apply(spool: SpoolStore) -> Moved:
         spool.note(kept.envelope, (Event(now, "inspected", inspection_facts(inspection)),))
-        return spool.move(_selection(kept, recipients), State.QUEUED, now, by, reason)
+        return spool.move(selection, State.QUEUED, now, by, reason)
 
     moved = desk.write(apply)
     desk.wake()
@@ -126,7 +126,7 @@ def _delete(
 ) -> Json:
     """Returns {"changed": forward-paths, "busy": […]}."""
     kept = _quarantined(desk, id, tenant)
-    selection = _selection(kept, recipients)
+    selection = _selection(desk, kept, recipients)
     _note(desk, "quarantine.delete", kept, {})
     now = desk.clock()
     moved = desk.write(lambda spool: spool.move(selection, State.DELETED, now, by, reason), partial(clear, desk))
@@ -138,8 +138,13 @@ def _note(desk: Desk, action: str, kept: Kept, facts: Json) -> None:
     desk.note(kept.envelope.tenant, action, kept.envelope.queue_id, facts)
 
 
-def _selection(kept: Kept, recipients: Sequence[str]) -> Selection:
-    return Selection(QueueId(kept.envelope.queue_id), _IN_QUARANTINE, frozenset(recipients), kept.envelope.tenant)
+def _selection(desk: Desk, kept: Kept, recipients: Sequence[str]) -> Selection:
+    """Of the recipients that exist for the caller; NotFoundError where none of them is meant."""
+    chosen = [row for row in rows_of(desk, kept) if not recipients or row.forward_path in recipients]
+    numbers = frozenset(row.n for row in chosen if row.state == State.QUARANTINED)
+    if not numbers:
+        raise NotFoundError(f"{kept.envelope.queue_id} has no such recipient in quarantine")
+    return Selection(kept.envelope.queue_id, _IN_QUARANTINE, tenant=kept.envelope.tenant, numbers=numbers)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mailgate.ipc.calls import (
     Admin,
+    AdminRequest,
     Answer,
     Authenticate,
     Authenticated,
@@ -20,23 +21,25 @@ from mailgate.ipc.calls import (
     DirectoryChanged,
     Done,
     Failed,
+    GetChallenge,
     GetNewKeys,
     GetSigningKeys,
     Hello,
     KeysShown,
     Lease,
+    LogIn,
     NewEntry,
     NewKey,
     NewKeys,
     Note,
     PolicyChanged,
+    Prove,
     Record,
     ReleaseOwn,
     Renew,
     Request,
     Resolve,
     Resolved,
-    Result,
     Welcome,
 )
 from mailgate.ipc.calls import RelayWork as RelayDue
@@ -49,7 +52,9 @@ from mailgate.spool.content import ContentFolder, inline_content
 from mailgate.spool.queue import Accepted, Attempt, Content, SpoolStore
 from mailgate.spool.rows import rows_of
 from mailgate.spool.schedule import DAY
-from mailgate.store import admin, dkim_keys
+from mailgate.store import dkim_keys
+from mailgate.store.callers import Callers
+from mailgate.store.commands import Commands
 from mailgate.store.delivery import Delivery
 from mailgate.store.login_records import LoginRecords
 from mailgate.store.logins import Logins
@@ -58,8 +63,10 @@ from mailgate.store.policies import Policies
 from mailgate.store.relay_work import RelayWork
 from mailgate.store.retries import LEASE_SECONDS
 from mailgate.store.room import Room
+from mailgate.store.view import View
 from mailgate.store.writer import Writer
 from mailgate.tenancy.account_book import AccountBook
+from mailgate.tenancy.acting import Role, current
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.mail_access import MailAccess
 
@@ -115,28 +122,37 @@ class Service:
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
         self._own_release: Callable[[Standing, str], None] | None = None
-        self._commands: dict[str, tuple[ThreadPoolExecutor, Callable[..., Any]]] = {}
         self.on_directory_changed: Callable[[TenantName], None] = lambda tenant: None
+        self.commands = Commands(Callers(directory, self.authenticate, self._directory_thread))
         directory.on_change(self._directory_told)
         directory.on_forgiven(self._directory_forgave)
 
     async def handle(self, request: Request, peer: Peer) -> Answer:
         """Answers every call; what goes wrong inside is logged and told as such, never swallowed."""
+        return await self._guarded(self._answer(request, peer), type(request).__name__)
+
+    async def _guarded(self, answer: Coroutine[None, None, Answer], what: str) -> Answer:
         self._running += 1
         self._is_quiet.clear()
         try:
-            return await self._answer(request, peer)
+            return await answer
         except StorageFullError as error:
             return Failed("full", str(error))
         except MailgateError:
             raise
         except Exception:
-            _log.exception("a call failed: %s", type(request).__name__)
+            _log.exception("a call failed: %s", what)
             return Failed("internal", "an error inside the store; see its log")
         finally:
             self._running -= 1
             if not self._running:
                 self._is_quiet.set()
+
+    async def handle_command(self, request: Request, peer: Peer) -> Answer:
+        """The same for the admin socket, which takes commands and logins only."""
+        if not isinstance(request, AdminRequest):
+            return Failed("user", "this socket takes commands only")
+        return await self._guarded(self.commands.answer(request, peer), type(request).__name__)
 
     async def drain(self) -> None:
         """Until the calls under way are answered."""
@@ -155,8 +171,8 @@ class Service:
             case Note(envelope=envelope, events=events):
                 await self._writer.do(lambda spool: spool.note(envelope, events), durable=False)
                 return Done()
-            case Admin(command=command, arguments=arguments):
-                return Result(await self._run_command(command, arguments, admin.account_name(peer.uid)))
+            case Admin() | LogIn() | GetChallenge() | Prove():
+                return await self.commands.answer_own(request, peer)
             case Lease():
                 return await self._relay_work.lease(request)
             case Record():
@@ -294,14 +310,17 @@ class Service:
         self, on_spool: Mapping[str, Callable[..., Any]], on_directory: Mapping[str, Callable[..., Any]]
     ) -> None:
         """The handlers of the commands by name; each kind runs in its own thread."""
-        self._commands |= {name: (self.admin_thread, handler) for name, handler in on_spool.items()}
-        self._commands |= {name: (self._directory_thread, handler) for name, handler in on_directory.items()}
+        self.commands.take(on_spool, self.admin_thread)
+        self.commands.take(on_directory, self._directory_thread)
 
-    async def _run_command(self, command: str, arguments: dict[str, Any], actor: str) -> Any:
-        if command not in self._commands:
-            raise UserError(f"there is no command {command!r}")
-        thread, handler = self._commands[command]
-        return await self._loop.run_in_executor(thread, admin.run, handler, command, arguments, actor)
+    def view(self) -> View | None:
+        """Blocking, in the admin thread: which mail exists for the caller of the command there; None for all."""
+        caller = current().caller
+        if caller.is_operator:
+            return None
+        context = contextvars.copy_context()
+        asked = self._directory_thread.submit(context.run, self._directory.visible_mailboxes, caller.tenant)
+        return View(caller.tenant, caller.login, asked.result(), caller.role is Role.ADMINISTRATOR)
 
     def note_deed(self, tenant: TenantName, action: str, object: str, facts: dict[str, Any]) -> None:
         """Blocking, in the admin thread; on behalf of the same as there."""

@@ -13,7 +13,7 @@ from mailgate.model.errors import NotFoundError
 from mailgate.records.timeline import timeline
 from mailgate.spool.listing import Kept
 from mailgate.store import inspection_commands, quarantine, queue_commands, transport_commands
-from mailgate.store.desk import Desk, Json
+from mailgate.store.desk import Desk, Json, kept_of, rows_of
 
 
 def handlers(desk: Desk) -> dict[str, Callable[..., Any]]:
@@ -24,14 +24,14 @@ def handlers(desk: Desk) -> dict[str, Callable[..., Any]]:
 
 def _trace(desk: Desk, id: str) -> list[Json]:
     """The timelines of all messages with this queue id or Message-ID, oldest first."""
-    found = desk.listing.kept(id)
+    found = kept_of(desk, id)
     if not found:
         raise NotFoundError(f"{id}: no message with this queue id or Message-ID is on record")
     return [_timeline(desk, kept) for kept in found]
 
 
 def _timeline(desk: Desk, kept: Kept) -> Json:
-    rows = desk.listing.rows_of(kept.envelope.queue_id)
+    rows = rows_of(desk, kept)
     return timeline(
         kept.envelope,
         kept.events,

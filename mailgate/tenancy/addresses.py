@@ -46,6 +46,14 @@ def canonical(address: str) -> str:
     return f"{canonical_local(local)}@{parse_domain(domain)}"
 
 
+def is_same_address(address: str, other: str) -> bool:
+    """`other` is canonical."""
+    try:
+        return canonical(address) == other
+    except AddressError:
+        return False
+
+
 def without_label(local: str) -> str:
     """`bob` for `bob+shop`; the local part itself where it carries no label, or nothing stands in front of it."""
     base = local.partition(LABEL_SEPARATOR)[0]

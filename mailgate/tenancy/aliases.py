@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy import visibility
 from mailgate.tenancy.addresses import skeleton
 from mailgate.tenancy.models import AddressRow, Mailbox, MailboxState, Target
 from mailgate.tenancy.work import Work
@@ -20,7 +21,9 @@ def claim(work: Work, address: str) -> str:
     for taken in work.session.scalars(select(AddressRow.address).where(AddressRow.skeleton == shape)):
         if taken == found:
             raise ConflictError(f"address {found} exists already")
-        raise ConflictError(f"address {found} looks like {taken}, which exists already")
+        # who may not know of the other address learns no more than that
+        other = taken if work.acting.caller.is_operator else "another address"
+        raise ConflictError(f"address {found} looks like {other}, which exists already")
     work.session.add(AddressRow(address=found, skeleton=shape, created_at=work.now))
     work.session.flush()
     return found
@@ -46,7 +49,7 @@ def remove_alias(work: Work, address: str) -> str:
     a mailbox is known by."""
     found = work.known_address(address)
     row = work.session.get(AddressRow, found)
-    if row is None:
+    if row is None or not _is_visible(work, found):
         raise NotFoundError(f"there is no alias {found}")
     if work.session.scalar(select(Mailbox.id).where(Mailbox.address == found)):
         raise ConflictError(f"{found} is the address of a mailbox, not an alias; see: mailgate mailbox disable")
@@ -54,17 +57,27 @@ def remove_alias(work: Work, address: str) -> str:
     return found
 
 
+def _is_visible(work: Work, address: str) -> bool:
+    """Does every mailbox that the address leads to exist for the caller?"""
+    among = visibility.visible(work)
+    led_to = work.session.scalars(select(Target.mailbox_id).where(Target.address == address))
+    return among is None or set(led_to) <= among
+
+
 def list_aliases(work: Work) -> list[tuple[str, list[str]]]:
-    """Each alias with the addresses of the mailboxes it leads to, in alphabetical order."""
+    """Each alias with the addresses of the mailboxes it leads to, in alphabetical order; of those that exist for the
+    caller."""
+    among = visibility.visible(work)
     rows = work.session.execute(
-        select(Target.address, Mailbox.address)
+        select(Target.address, Mailbox.address, Mailbox.id)
         .join(Mailbox, Mailbox.id == Target.mailbox_id)
         .where(Target.address.not_in(select(Mailbox.address)))
         .order_by(Target.address, Mailbox.address)
     )
     found: dict[str, list[str]] = {}
-    for alias, mailbox in rows:
-        found.setdefault(alias, []).append(mailbox)
+    for alias, mailbox, mailbox_id in rows:
+        if among is None or mailbox_id in among:
+            found.setdefault(alias, []).append(mailbox)
     return list(found.items())
 
 

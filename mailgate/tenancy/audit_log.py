@@ -40,9 +40,8 @@ class AuditLog:
     ) -> None:
         """One more entry; it comes into being with the change that `session` makes, or not at all."""
         previous = self.head(session)
-        entry = Entry(
-            previous.n + 1, at, acting.actor, action, object, _json(before), _json(after), acting.reason, acting.request
-        )
+        told = (_json(before), _json(after), acting.reason, acting.request)
+        entry = Entry(previous.n + 1, at, acting.caller.name, action, object, *told)
         hashed = link(previous.hash, entry)
         session.execute(insert(self._entries).values(asdict(entry) | {"hash": hashed}))
         session.info[_APPENDED] = Head(entry.n, hashed)

@@ -30,7 +30,9 @@ from mailgate.tenancy import (
     failed_logins,
     mailboxes,
     people,
+    visibility,
 )
+from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.address_map import AddressMap
 from mailgate.tenancy.audit_chain import Head
 from mailgate.tenancy.audit_log import AuditLog
@@ -39,8 +41,9 @@ from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.ids import TenantId, new_tenant_id, tenant_of_mailbox
 from mailgate.tenancy.keys import KeyRing
 from mailgate.tenancy.mail_access import MailAccess, access_of
-from mailgate.tenancy.models import TenantState
-from mailgate.tenancy.registry import Registry, Tenant
+from mailgate.tenancy.models import TenantState, UserState
+from mailgate.tenancy.operators import Operators
+from mailgate.tenancy.registry import Registry, Tenant, no_tenant
 from mailgate.tenancy.schema import REGISTRY
 from mailgate.tenancy.work import Work
 
@@ -67,6 +70,7 @@ class Directory:
         self._folders = Folders(data_dir)
         self._registry_database = Database(data_dir / "registry.db", REGISTRY)
         self._registry = Registry(self._registry_database)
+        self.operators = Operators(self._registry_database)
         self._keys = KeyRing(self._registry, master_key_file or data_dir / "master.key", master_key_file is None)
         self._databases = TenantDatabases(self._folders.database, clock)
         self._maps: OrderedDict[TenantId, AddressMap] = OrderedDict()
@@ -166,10 +170,14 @@ class Directory:
 
     @property
     def tenants(self) -> Iterable[Tenant]:
-        return iter(self._registry)
+        """Those that exist for the caller."""
+        caller = acting.current().caller
+        return (tenant for tenant in self._registry if caller.sees(tenant.name))
 
     def tenant(self, name: str) -> Tenant:
-        """Raises NotFoundError."""
+        """Raises NotFoundError, also for a tenant that does not exist for the caller."""
+        if not acting.current().caller.sees(name):
+            raise no_tenant(name)
         return self._registry.named(name)
 
     def tenant_of(self, address: str) -> TenantName:
@@ -178,16 +186,39 @@ class Directory:
             tenant = self._registry.hosting(addresses.canonical(address).rpartition("@")[2])
         except AddressError:
             tenant = None
-        if tenant is None:
+        if tenant is None or not acting.current().caller.sees(tenant.name):
             raise NotFoundError(f"{addresses.shown(address)} is at no domain that is hosted here")
         return tenant.name
+
+    @property
+    def now(self) -> float:
+        return self._clock()
+
+    def caller(self, login: str) -> Caller:
+        """Whoever logged in under this name, as they stand now; NotFoundError where they may not go on."""
+        tenant = self.tenant(self.tenant_of(login))
+        with self.reading(tenant.name) as work:
+            user = people.find_user(work, login)
+            if not tenant.is_active or user.state is not UserState.ACTIVE:
+                raise people.no_user(login, tenant.name)
+            return Caller(user.login, Role(user.role), tenant.name, user.login)
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Work]:
         """One transaction on the tenant's database."""
-        tenant = self._registry.named(name)
+        tenant = self.tenant(name)
         with self._databases.get(tenant.id).session() as session:
             yield Work(tenant, session, self._folders, self._clock(), acting.current())
+
+    def visible_mailboxes(self, name: str) -> frozenset[MailboxId]:
+        """Those of the tenant that exist for the caller, who is no operator."""
+        with self.reading(name) as work:
+            return visibility.visible(work) or frozenset()
+
+    def visible_addresses(self, name: str) -> frozenset[str]:
+        """What the mailboxes are known by that exist for the caller."""
+        with self.reading(name) as work:
+            return frozenset(mailbox.address for mailbox in mailboxes.list_mailboxes(work))
 
     @contextmanager
     def _audited(self, name: str) -> Iterator[Work]:
@@ -218,7 +249,7 @@ class Directory:
 
     def audit_checkpoint(self, name: str) -> Head | None:
         """How far the tenant's log reached by what the registry noted; None before the first change."""
-        return self._registry.noted_audit(self._registry.named(name).id)
+        return self._registry.noted_audit(self.tenant(name).id)
 
     def note_deed(self, name: TenantName, action: str, object: str, facts: audit_log.Facts) -> None:
         """For a change outside the databases of this directory. It goes to the gateway's log where there is no such
@@ -251,21 +282,21 @@ class Directory:
         return tenant
 
     def set_tenant_state(self, name: str, state: TenantState) -> None:
-        tenant = self._registry.named(name)
+        tenant = self.tenant(name)
         if tenant.state is state:
             raise ConflictError(f"tenant {name} is {state} already")
         self._registry.set_state(tenant, state, self._clock())
         self._tell(tenant.name)
 
     def add_domain(self, name: str, domain: str) -> str:
-        tenant, found = self._registry.named(name), addresses.new_domain(domain)
+        tenant, found = self.tenant(name), addresses.new_domain(domain)
         self._registry.add_domain(tenant, found, self._clock())
         self._tell(TenantName(""))
         return found
 
     def remove_domain(self, name: str, domain: str) -> str:
         """Raises ConflictError while the tenant has an address at the domain."""
-        tenant, found = self._registry.named(name), addresses.new_domain(domain)
+        tenant, found = self.tenant(name), addresses.new_domain(domain)
         if found not in tenant.domains:
             raise NotFoundError(f"{found} is not a domain of tenant {name}")
         with self.reading(name) as work:
@@ -278,7 +309,7 @@ class Directory:
 
     def content_key(self, name: str) -> bytes:
         """The key for the tenant's new contents (AES-256); raises UnavailableError without the right master key."""
-        tenant = self._registry.named(name)
+        tenant = self.tenant(name)
         return self._keys.content_key(tenant.id, tenant.key_id)
 
     def release_key(self, name: str) -> bytes:

@@ -8,9 +8,10 @@ from sqlalchemy import delete, select
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import aliases
+from mailgate.tenancy import aliases, visibility
 from mailgate.tenancy.ids import new_mailbox_id
 from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
+from mailgate.tenancy.rights import Right
 from mailgate.tenancy.work import Work
 
 
@@ -32,11 +33,30 @@ def add_mailbox(work: Work, address: str, kind: MailboxKind) -> Mailbox:
 
 
 def find_mailbox(work: Work, name: str) -> Mailbox:
-    """The one mailbox that the address `name` leads to; raises NotFoundError, or UserError where there are several."""
+    """The one mailbox that the address `name` leads to; raises NotFoundError, also where it does not exist for the
+    caller, or UserError where there are several."""
+    return _only_one(work, name, visibility.visible(work))
+
+
+def find_private(work: Work, name: str) -> Mailbox:
+    """The same though it does not exist for the caller, who asks for access in an emergency."""
+    return _only_one(work, name, None)
+
+
+def find_to_administer(work: Work, name: str) -> Mailbox:
+    """Like `find_mailbox`; UserError where the caller may use it, but not hand it on or switch it off."""
+    found = find_mailbox(work, name)
+    if not visibility.may_administer(work, found):
+        raise UserError(f"mailbox {found.address}: your rights there don't include {Right.ADMINISTER}")
+    return found
+
+
+def _only_one(work: Work, name: str, among: frozenset[MailboxId] | None) -> Mailbox:
     address = work.known_address(name)
-    found = work.session.scalars(
+    led_to = work.session.scalars(
         select(Mailbox).join(Target, Target.mailbox_id == Mailbox.id).where(Target.address == address)
-    ).all()
+    )
+    found = [mailbox for mailbox in led_to if among is None or mailbox.id in among]
     if not found:
         raise NotFoundError(f"there is no mailbox {address} at tenant {work.tenant.name}")
     if len(found) > 1:
@@ -45,7 +65,7 @@ def find_mailbox(work: Work, name: str) -> Mailbox:
 
 
 def set_state(work: Work, name: str, state: MailboxState) -> Mailbox:
-    mailbox = find_mailbox(work, name)
+    mailbox = find_to_administer(work, name)
     if mailbox.state is state:
         raise ConflictError(f"mailbox {mailbox.address} is {state} already")
     mailbox.state = state
@@ -55,7 +75,7 @@ def set_state(work: Work, name: str, state: MailboxState) -> Mailbox:
 def remove_mailbox(work: Work, name: str) -> Mailbox:
     """Forgets a mailbox that holds no mail, with the addresses that lead nowhere else. Its folder stays, so that mail
     on its way there is not lost. Raises ConflictError where it holds mail."""
-    mailbox = find_mailbox(work, name)
+    mailbox = find_to_administer(work, name)
     if work.folders.holds_mail(mailbox.id):
         path = work.folders.maildir(mailbox.id)
         raise ConflictError(f"mailbox {mailbox.address} holds mail: move or delete the messages in {path} first")
@@ -65,7 +85,10 @@ def remove_mailbox(work: Work, name: str) -> Mailbox:
 
 
 def list_mailboxes(work: Work) -> Sequence[Mailbox]:
-    return work.session.scalars(select(Mailbox).order_by(Mailbox.address)).all()
+    """Those that exist for the caller."""
+    among = visibility.visible(work)
+    found = work.session.scalars(select(Mailbox).order_by(Mailbox.address))
+    return [mailbox for mailbox in found if among is None or mailbox.id in among]
 
 
 def active_address(work: Work, mailbox: MailboxId) -> str:

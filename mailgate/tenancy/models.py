@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from sqlalchemy import Double, Enum, ForeignKey, Index, MetaData, String
+from sqlalchemy import Double, Enum, ForeignKey, Index, MetaData, String, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mailgate.model.envelope import MailboxId
@@ -128,6 +128,16 @@ class AuditCheckpoint(RegistryBase):
     hash: Mapped[bytes]
 
 
+class Operator(RegistryBase):
+    """Who may look after the gateway: `key` is an Ed25519 public key, its 32 octets."""
+
+    __tablename__ = "operators"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[float]
+
+
 class TenantBase(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMING)
     type_annotation_map = _COLUMN_TYPES
@@ -225,7 +235,8 @@ class Brake(TenantBase):
 
 class Mailbox(TenantBase):
     """`address` is the one that people know it by, canonical; more lead to it through `targets`. `quota` in bytes; None
-    for the policy's, 0 for none."""
+    for the policy's, 0 for none. `private` from its first assignment on: it exists for those it is assigned to only,
+    also once nobody is left."""
 
     __tablename__ = "mailboxes"
 
@@ -235,6 +246,7 @@ class Mailbox(TenantBase):
     state: Mapped[MailboxState] = mapped_column(_stored(MailboxState))
     created_at: Mapped[float]
     quota: Mapped[int | None]
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Assignment(TenantBase):
@@ -279,6 +291,23 @@ class Target(TenantBase):
     mailbox_id: Mapped[MailboxId] = mapped_column(
         ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class BreakGlass(TenantBase):
+    """An administrator's access to a mailbox that is not theirs: asked for with a reason, open once a second one has
+    confirmed it, until `expires_at` or until somebody ends it. Names are logins, so that they outlive the users."""
+
+    __tablename__ = "break_glass"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    mailbox_id: Mapped[MailboxId] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), index=True)
+    requested_by: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str]
+    hours: Mapped[int]
+    requested_at: Mapped[float]
+    confirmed_by: Mapped[str | None]
+    expires_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
 
 
 class DkimKey(TenantBase):

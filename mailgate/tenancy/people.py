@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import app_passwords, assignments, groups, mailboxes, passwords, rights
+from mailgate.tenancy import addresses, app_passwords, assignments, groups, mailboxes, passwords, rights
 from mailgate.tenancy.ids import new_user_id
 from mailgate.tenancy.models import (
     AppPassword,
@@ -62,8 +62,12 @@ def find_user(work: Work, login: str) -> User:
     found = work.known_address(login)
     user = _user(work, found)
     if user is None:
-        raise NotFoundError(f"there is no user {found} at tenant {work.tenant.name}")
+        raise no_user(found, work.tenant.name)
     return user
+
+
+def no_user(login: str, tenant: str) -> NotFoundError:
+    return NotFoundError(f"there is no user {addresses.shown(login)} at tenant {tenant}")
 
 
 def _user(work: Work, login: str) -> User | None:

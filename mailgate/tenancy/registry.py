@@ -65,7 +65,7 @@ class Registry:
     def named(self, name: str) -> Tenant:
         tenant = self._by_name.get(TenantName(name))
         if tenant is None:
-            raise NotFoundError(f"there is no tenant {name!r}; see: mailgate tenant list")
+            raise no_tenant(name)
         return tenant
 
     def check_free(self, name: str, domains: Iterable[str]) -> None:
@@ -138,6 +138,10 @@ class Registry:
         self._by_name[tenant.name] = tenant
         for domain in tenant.domains:
             self._by_domain[domain] = tenant
+
+
+def no_tenant(name: str) -> NotFoundError:
+    return NotFoundError(f"there is no tenant {name!r}; see: mailgate tenant list")
 
 
 def _audit(

@@ -75,5 +75,5 @@ def _escaped(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-REGISTRY = Schema("registry", RegistryBase.metadata, "0003", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0006", MIGRATIONS / "tenant")
+REGISTRY = Schema("registry", RegistryBase.metadata, "0004", MIGRATIONS / "registry")
+TENANT = Schema("tenant", TenantBase.metadata, "0007", MIGRATIONS / "tenant")

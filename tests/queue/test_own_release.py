@@ -96,7 +96,7 @@ def test_the_recipient_gets_the_same_bytes_and_nobody_else(settings: Settings, k
             (released,) = [event for event in timeline["events"] if event["kind"] == "released"]
             assert (released["recipient"], released["facts"]["by"]) == (BOB, BOB)
             (audited,) = [each for each in await audit(store) if each["action"] == "quarantine.release-own"]
-            assert (audited["actor"], audited["object"]) == (f"user {BOB}", name)
+            assert (audited["actor"], audited["object"]) == (BOB, name)
             with pytest.raises(NotFoundError):
                 await store.call(ReleaseOwn(BOB, local_of(name, key)))
 

@@ -12,13 +12,22 @@ import pytest
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, UnavailableError, UserError
-from mailgate.store import admin
+from mailgate.store import admin, commands
+from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.directory import Directory
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import BUILT_IN, PASSWORD, Commands
 
+ROOT = Caller("account root", Role.OPERATOR)
 BOB, TEAM = "bob@acme.example", "team@acme.example"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3UcqvHbWMVlKGNMIWA5YWjC2ZEUrEfDPm8BQNmB1Tn"
 SECRET = "a-secret-of-bob's-9"
+
+# Two administrators, for what an operator can't do.
+GIVEN_BY = {
+    command: Caller(f"{name}@acme.example", Role.ADMINISTRATOR, TenantName("acme"), f"{name}@acme.example")
+    for command, name in (("breakglass.request", "ann"), ("breakglass.confirm", "bert"))
+}
 
 # One call of every command that changes something; in the order in which they are possible.
 CHANGES: list[tuple[str, dict[str, Any]]] = [
@@ -50,6 +59,11 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("alias.remove", {"address": "x@acme.example"}),
     ("user.leave", {"login": "alice@acme.example", "successor": BOB}),
     ("user.remove", {"login": "carol@acme.example"}),
+    ("breakglass.request", {"mailbox": TEAM, "reason": "x", "hours": 1}),
+    ("breakglass.confirm", {"tenant": "acme"}),
+    ("breakglass.end", {"tenant": "acme"}),
+    ("operator.add", {"name": "ann", "key": PUBLIC_KEY}),
+    ("operator.remove", {"name": "ann"}),
     ("dkim.create", {"domain": "acme.example"}),
     ("dkim.rotate", {"domain": "acme.example"}),
     ("dkim.seen", {"domain": "acme.example"}),
@@ -67,6 +81,8 @@ READING = {
     "alias.list",
     "dkim.list",
     "audit.list",
+    "operator.list",
+    "breakglass.list",
     "audit.verify",
 }
 
@@ -74,7 +90,7 @@ READING = {
 @pytest.fixture
 def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Callable[..., Any]:
     """As the gateway runs a command of the account `root`."""
-    handlers = admin.on_directory(directory, lambda: BUILT_IN)
+    handlers = admin.on_directory(directory, lambda: BUILT_IN, lambda *_: None)
 
     def run(command: str, **arguments: Any) -> Any:
         clock.advance(1)
@@ -82,7 +98,9 @@ def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Cal
             arguments["selectors"] = [key["selector"] for key in run("dkim.list", domain=arguments["domain"])]
         if command == "apppassword.revoke":
             arguments["id"] = run("apppassword.list", login=arguments["login"])[0]["id"]
-        return admin.run(handlers[command], command, arguments, "account root")
+        if command in ("breakglass.confirm", "breakglass.end"):
+            arguments["id"] = run("breakglass.list", tenant="acme")[0]["id"]
+        return commands.run(handlers[command], command, arguments, GIVEN_BY.get(command, ROOT))
 
     return run
 
@@ -117,7 +135,7 @@ def test_each_change_leaves_exactly_one_entry_without_secrets(
         before = entries(call)
         call(command, **arguments)
         (entry,) = [entry for entry in entries(call) if entry not in before]
-        assert (entry["action"], entry["actor"]) == (command, "account root")
+        assert (entry["action"], entry["actor"]) == (command, GIVEN_BY.get(command, ROOT).name)
         assert entry["object"]
         assert len(entry["request"]) == 16
         assert entry["before"] or entry["after"]

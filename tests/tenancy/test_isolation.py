@@ -49,6 +49,8 @@ ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | 
         "mailbox": ("list", "show", "path", "enable", "disable", "remove"),
         "alias": ("list", "remove"),
         "audit": ("list", "verify"),
+        "operator": ("add", "list", "remove"),
+        "breakglass": ("request", "confirm", "end", "list"),
     }.items()
     for verb in verbs
 }
