@@ -26,6 +26,16 @@ local function ask(question)
   return json.decode(line)
 end
 
+-- Each mailbox has a quota of its own: `quota` for the first, then `quota2`, `quota3` ...
+local function add_quota(fields, number, prefix, bytes)
+  if not bytes or bytes == 0 then
+    return
+  end
+  local setting = number == 1 and "quota" or "quota" .. number
+  table.insert(fields, setting .. "=count:mailbox" .. number .. ":ns=" .. prefix)
+  table.insert(fields, setting .. "_rule=*:bytes=" .. string.format("%d", bytes))
+end
+
 -- The fields of a session, as settings that override the configuration. They go in one field, because their order
 -- matters: a namespace is named before it is described. The ACL file is looked at anew by each command.
 local function session(answer)
@@ -40,8 +50,10 @@ local function session(answer)
     table.insert(fields, namespace .. "prefix=Shared/" .. shared.name .. "/")
     table.insert(fields, namespace .. "location=maildir:" .. shared.maildir)
     table.insert(fields, namespace .. "subscriptions=no")
+    add_quota(fields, number + 1, "Shared/" .. shared.name .. "/", shared.quota)
   end
   table.insert(fields, 1, "namespace=" .. table.concat(names, ","))
+  add_quota(fields, 1, "", answer.quota)
   table.insert(fields, "home=" .. answer.maildir)
   table.insert(fields, "acl=vfile:" .. answer.acl .. ":cache_secs=0")
   return table.concat(fields, "\t")

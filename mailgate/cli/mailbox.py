@@ -6,10 +6,12 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from pydantic_core import PydanticCustomError
 
 from mailgate.cli import output
 from mailgate.cli.connection import admin
 from mailgate.model.errors import UserError
+from mailgate.policy.values import format_size, parse_size
 
 app = typer.Typer(help="Mailboxes and the users that they are assigned to.", no_args_is_help=True)
 
@@ -50,7 +52,9 @@ def show(address: Address, as_json: Annotated[bool, typer.Option("--json", help=
         output.emit_json(mailbox)
         return
     facts = ("address", "kind", "state", "path")
-    output.table(("mailbox", ""), [(name, mailbox[name]) for name in facts])
+    rows = [(name, mailbox[name]) for name in facts]
+    rows += [("quota", _quota(mailbox["quota"])), ("usage", f"{mailbox['usage']} bytes")]
+    output.table(("mailbox", ""), rows)
     output.table(("addresses",), [(each,) for each in mailbox["addresses"]])
     _show_rights(mailbox)
 
@@ -98,6 +102,20 @@ def rights(
     _show_rights(mailbox)
 
 
+@app.command("quota")
+def quota(
+    address: Address,
+    size: Annotated[str, typer.Argument(help='A size such as "5 GiB", "none", or "policy" for what the policy says.')],
+) -> None:
+    """Set how much the mailbox may hold. While it is full, senders are told so, as `[mailboxes]` in the policy says."""
+    try:
+        wanted = {"none": 0, "policy": None}[size] if size in ("none", "policy") else parse_size(size)
+    except PydanticCustomError as error:
+        raise UserError(f"quota {size!r} {error.message()}") from None
+    mailbox = admin().call("mailbox.quota", mailbox=address, quota=wanted)
+    output.done(f"mailbox {mailbox['address']}: quota {_quota(mailbox['quota'])}, {mailbox['usage']} bytes in use")
+
+
 @app.command("disable")
 def disable(address: Address) -> None:
     """Refuse new mail for the mailbox (550 5.2.1). What lies in it stays."""
@@ -114,6 +132,10 @@ def enable(address: Address) -> None:
 def remove(address: Address) -> None:
     """Forget an empty mailbox and its addresses; refused while there is mail in it."""
     output.done(f"mailbox {admin().call('mailbox.remove', mailbox=address)} removed")
+
+
+def _quota(quota: int | None) -> str:
+    return "of the policy" if quota is None else format_size(quota) if quota else "none"
 
 
 def _assigned(mailbox: dict[str, Any]) -> str:

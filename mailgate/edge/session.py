@@ -123,6 +123,9 @@ class Session(Dialogue):
                 raise Refusal(replies.UNKNOWN_RECIPIENT)
             case "disabled":
                 raise Refusal(replies.RECIPIENT_DISABLED)
+            case "full":
+                for_good = self.edge.around.policy().for_tenant(found.tenant).mailboxes.over_quota == "reject"
+                raise Refusal(replies.MAILBOX_FULL if for_good else replies.MAILBOX_FULL_FOR_NOW)
             case "unavailable":
                 raise Refusal(replies.DIRECTORY_AWAY)
         if not is_submitted:

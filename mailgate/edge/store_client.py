@@ -103,7 +103,7 @@ class StoreClient:
         answer = await self._call(Resolve(*key))
         if not isinstance(answer, Resolved):
             raise UnavailableError("unexpected answer")
-        if answer.kind != "unavailable":
+        if answer.kind != "unavailable" and not answer.is_limited:
             if len(self._cache) >= CACHE_SIZE:
                 self._cache.clear()
             self._cache[key] = (now + CACHE_SECONDS, answer)

@@ -38,11 +38,13 @@ class Resolve(Struct, tag=True, frozen=True):
 class Resolved(Struct, tag=True, frozen=True):
     """`kind`: mailbox (one or more ids), unknown (hosted domain, no such recipient), routed (all mail
     for the domain goes to a server of the tenant, by its policy's inbound route), foreign (domain not hosted here),
-    unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox switched off: 550 5.2.1)."""
+    unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox switched off: 550 5.2.1),
+    full (all its mailboxes are over their quota). `is_limited`: a quota counts, so the answer holds for now only."""
 
-    kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled"]
+    kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled", "full"]
     tenant: TenantName = TenantName("")
     mailboxes: tuple[MailboxId, ...] = ()
+    is_limited: bool = False
 
 
 class Authenticate(Struct, tag=True, frozen=True):

@@ -28,6 +28,7 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     InboundRoute,
     Limits,
+    Mailboxes,
     MtaSts,
     Passwords,
     Quarantine,
@@ -82,6 +83,7 @@ class EffectivePolicy:
     quarantine: Quarantine
     passwords: Passwords
     submission: Submission
+    mailboxes: Mailboxes
     retention: Retention
     sources: Mapping[str, str]
 
@@ -148,6 +150,7 @@ def effective_policy(
         quarantine=_overlaid([policy.quarantine for policy in policies]),
         passwords=_overlaid([policy.passwords for policy in policies]),
         submission=_overlaid([policy.submission for policy in policies]),
+        mailboxes=_overlaid([policy.mailboxes for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )

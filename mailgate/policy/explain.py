@@ -67,7 +67,7 @@ def _exemption(exemption: Exemption) -> dict[str, Any]:
 
 _SECTIONS = (
     *("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "quarantine"),
-    *("passwords", "submission", "retention"),
+    *("passwords", "submission", "mailboxes", "retention"),
 )
 
 

@@ -18,6 +18,7 @@ from mailgate.policy.schema import (
     GatewayPolicy,
     InboundRoute,
     Limits,
+    Mailboxes,
     MtaSts,
     Passwords,
     Quarantine,
@@ -57,6 +58,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[quarantine]", Quarantine),
     ("[passwords]", Passwords),
     ("[submission]", Submission),
+    ("[mailboxes]", Mailboxes),
     ("[retention]", Retention),
 )
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from mailgate.model.errors import UserError
+from mailgate.store.usage import Usage
 from mailgate.tenancy import assignments, groups, mailboxes, people
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState
@@ -76,6 +77,18 @@ def _rights(directory: Directory, mailbox: str, rights: str, user: str = "", gro
         return _facts(work, found)
 
 
+def _quota(directory: Directory, mailbox: str, quota: int | None = None) -> Json:
+    """In bytes; None for the policy's, 0 for none."""
+    if quota is not None and quota < 0:
+        raise UserError(f"quota {quota}: give bytes, 0 for none")
+    with directory.changing(directory.tenant_of(mailbox)) as work:
+        found = mailboxes.find_mailbox(work, mailbox)
+        before = found.quota
+        mailboxes.set_quota(work, found, quota)
+        work.audit("mailbox.quota", found.address, {"quota": before}, {"quota": quota})
+        return _facts(work, found)
+
+
 def _holder(work: Work, user: str, group: str) -> assignments.Holder:
     if bool(user) == bool(group):
         raise UserError("name a user or a group")
@@ -112,6 +125,8 @@ def _facts(work: Work, mailbox: Mailbox) -> Json:
         + [{"group": name} | _rights_facts(rights) for name, rights in through],
         "addresses": mailboxes.addresses_of(work, mailbox.id),
         "path": str(work.folders.maildir(mailbox.id)),
+        "quota": mailbox.quota,
+        "usage": Usage().of(work.folders.maildir(mailbox.id)),
         "created_at": mailbox.created_at,
     }
 
@@ -134,6 +149,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "mailbox.assign": _assign,
     "mailbox.unassign": _unassign,
     "mailbox.rights": _rights,
+    "mailbox.quota": _quota,
     "mailbox.enable": partial(_state, MailboxState.ACTIVE),
     "mailbox.disable": partial(_state, MailboxState.DISABLED),
     "mailbox.remove": _remove,

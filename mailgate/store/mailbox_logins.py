@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from mailgate.ipc.calls import Authenticate, Authenticated
+from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError, UserError
 from mailgate.tenancy.mail_access import MailAccess
 
@@ -36,18 +37,20 @@ class Question(msgspec.Struct, frozen=True):
 class Shared(msgspec.Struct, frozen=True):
     name: str
     maildir: str
+    quota: int
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """`unavailable` where nothing can be said now. With `ok` for a login: `login` (canonical), `maildir` of the own
     mailbox (absolute), those of the shared ones, and `acl`, the file that says what is allowed where. With `ok` for a
-    mailbox: `maildir`."""
+    mailbox: `maildir`. `quota`: of this mailbox, in bytes, 0 for none."""
 
     result: Literal["ok", "refused", "unavailable"]
     login: str = ""
     maildir: str = ""
     acl: str = ""
     shared: tuple[Shared, ...] = ()
+    quota: int = 0
 
 
 class MailboxLogins:
@@ -59,10 +62,12 @@ class MailboxLogins:
         authenticate: Callable[[Authenticate], Awaitable[Authenticated]],
         open_session: Callable[[str], Awaitable[MailAccess]],
         maildir_of: Callable[[str], Awaitable[Path]],
+        default_quota: Callable[[TenantName], int | None],
     ) -> None:
         self._authenticate = authenticate
         self._open_session = open_session
         self._maildir_of = maildir_of
+        self._default_quota = default_quota
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -105,8 +110,9 @@ class MailboxLogins:
         if not granted.ok:
             return Reply("refused")
         found = await self._open_session(granted.account)
-        shared = tuple(Shared(each.name, str(each.maildir)) for each in found.shared)
-        return Reply("ok", found.login, str(found.maildir), str(found.acl), shared)
+        default = self._default_quota(found.tenant)
+        shared = tuple(Shared(each.name, str(each.maildir), _quota(each.quota, default)) for each in found.shared)
+        return Reply("ok", found.login, str(found.maildir), str(found.acl), shared, _quota(found.quota, default))
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One question a connection; whoever says nothing, too much or goes away gets no answer."""
@@ -124,3 +130,7 @@ class MailboxLogins:
         finally:
             self._conversations.discard(conversation)
             writer.close()
+
+
+def _quota(own: int | None, default: int | None) -> int:
+    return (default or 0) if own is None else own

@@ -136,7 +136,7 @@ class StoreProcess:
             await loop.create_unix_server(partial(Peer, handle, service.peers), sock=sock)
             for sock, handle in zip(self._sockets, (service.handle, service.handle_command), strict=True)
         ]
-        logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_maildir)
+        logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_maildir, service.default_quota)
         if self._settings.login_socket is not None:
             await logins.listen(self._settings.login_socket)
         await service.login_records.restore()

@@ -60,6 +60,7 @@ from mailgate.store.login_records import LoginRecords
 from mailgate.store.logins import Logins
 from mailgate.store.own_release import Standing, standing_of
 from mailgate.store.policies import Policies
+from mailgate.store.quotas import Quotas
 from mailgate.store.relay_work import RelayWork
 from mailgate.store.retries import LEASE_SECONDS
 from mailgate.store.room import Room
@@ -117,6 +118,7 @@ class Service:
             clock,
             lambda tenant: policies.current.for_tenant(tenant).passwords,
         )
+        self._quotas = Quotas(directory, self._directory_thread, self.default_quota)
         self._relay_work = RelayWork(writer, contents, clock, delivery.clear)
         self._running = 0
         self._is_quiet = asyncio.Event()
@@ -163,7 +165,7 @@ class Service:
             case Commit(entries=entries):
                 return await self._commit(entries)
             case Resolve(local=local, domain=domain):
-                return await self.resolve(local, domain)
+                return await self.resolve_recipient(local, domain)
             case Authenticate():
                 return await self.authenticate(request)
             case Renew():
@@ -268,6 +270,17 @@ class Service:
         is_routed = self._policies.current.for_tenant(found.tenant).inbound_route(domain) is not None
         return Resolved("routed", found.tenant) if is_routed else found
 
+    async def resolve_recipient(self, local: str, domain: str) -> Resolved:
+        """Like `resolve`, for who is about to send: a mailbox may be full. Postmasters are not."""
+        found = await self.resolve(local, domain)
+        if found.kind != "mailbox" or not domain:
+            return found
+        return await self._quotas.judge(found)
+
+    def default_quota(self, tenant: TenantName) -> int | None:
+        """Bytes that the tenant's policy lets a mailbox hold; None for no limit."""
+        return self._policies.current.for_tenant(tenant).mailboxes.quota
+
     async def ask_directory(self, question: Callable[[Directory], T]) -> T:
         return await self._loop.run_in_executor(self._directory_thread, question, self._directory)
 
@@ -362,5 +375,6 @@ class Service:
             peer.push(PolicyChanged(encoded))
 
     def close(self) -> None:
+        self._quotas.close()
         for pool in (self._content_pool, self._hashing, self.admin_thread, self._directory_thread):
             pool.shutdown(wait=True, cancel_futures=True)

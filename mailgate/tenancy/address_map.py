@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import MailboxId, TenantName
@@ -14,11 +14,13 @@ POSTMASTER = "postmaster"
 
 @dataclass(frozen=True, slots=True)
 class AddressMap:
-    """`postmaster` answers for the postmaster of a domain that has no such address of its own."""
+    """`postmaster` answers for the postmaster of a domain that has no such address of its own. `quotas` in bytes, of
+    the mailboxes that have one of their own (0: none)."""
 
     by_address: dict[str, Resolved]
     postmaster: Resolved
     unknown: Resolved
+    quotas: Mapping[MailboxId, int] = field(default_factory=dict)
 
     def resolve(self, local: str, domain: str) -> Resolved:
         """The address itself comes first, then without its label (`bob+shop`), then the postmaster (RFC 5321 section
@@ -35,6 +37,7 @@ def build(
     tenant: TenantName,
     targets: Iterable[tuple[str, MailboxId, bool]],
     postmaster: MailboxId | None,
+    quotas: Mapping[MailboxId, int],
 ) -> AddressMap:
     """`targets`: canonical address, mailbox, whether the mailbox is active. An address whose mailboxes are all
     switched off is disabled. A tenant without any mailbox has no postmaster yet: 451, the sender tries again; mail for
@@ -47,4 +50,5 @@ def build(
         {address: Resolved("mailbox", tenant, boxes) if boxes else disabled for address, boxes in active.items()},
         Resolved("mailbox", tenant, (postmaster,)) if postmaster else Resolved("unavailable", tenant),
         Resolved("unknown", tenant),
+        quotas,
     )

@@ -95,6 +95,11 @@ class Directory:
         except UnavailableError:
             return Resolved("unavailable", tenant.name)
 
+    def quotas_of(self, found: Resolved) -> tuple[int | None, ...]:
+        """The own quota in bytes of each mailbox that `resolve` has found; None where it has none of its own."""
+        own = self._map_of(self._registry.named(found.tenant)).quotas
+        return tuple(own.get(mailbox) for mailbox in found.mailboxes)
+
     def postmaster(self) -> Resolved:
         """`<Postmaster>` without a domain (RFC 5321 section 4.5.1): the postmaster of the tenant that hosts our own
         host name or the nearest domain above it, else of the oldest active tenant that has a mailbox."""
@@ -329,7 +334,9 @@ class Directory:
             return found
         with self.looking_up(tenant) as work:
             targets = aliases.all_targets(work)
-            found = address_map.build(tenant.name, targets, mailboxes.postmaster_mailbox(work))
+            found = address_map.build(
+                tenant.name, targets, mailboxes.postmaster_mailbox(work), mailboxes.own_quotas(work)
+            )
         self._maps[tenant.id] = found
         self._addresses_held += len(found.by_address)
         while self._addresses_held > ADDRESSES_IN_MEMORY and len(self._maps) > 1:

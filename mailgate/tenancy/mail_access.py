@@ -22,11 +22,13 @@ _WILDCARDS = str.maketrans("*?", "__")
 
 @dataclass(frozen=True, slots=True)
 class SharedMailbox:
-    """`name`: how it is called in mail programs, `Shared/<name>`."""
+    """`name`: how it is called in mail programs, `Shared/<name>`. `quota` in bytes; None for the policy's, 0 for
+    none."""
 
     name: str
     maildir: Path
     rights: Rights
+    quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class MailAccess:
     shared: tuple[SharedMailbox, ...]
     acl: Path
     password_changed_at: float
+    quota: int | None = None
 
 
 def access_of(work: Work, login: str) -> MailAccess:
@@ -62,13 +65,14 @@ def access_of(work: Work, login: str) -> MailAccess:
         _shared(work, [grant for grant in readable if grant is not inbox]),
         work.folders.acl(work.tenant.id, user.id),
         user.password_changed_at,
+        inbox.mailbox.quota,
     )
 
 
 def _shared(work: Work, grants: Sequence[Grant]) -> tuple[SharedMailbox, ...]:
     names = distinct_names(grant.mailbox.address for grant in grants)
     return tuple(
-        SharedMailbox(name, work.folders.maildir(grant.mailbox.id), grant.rights)
+        SharedMailbox(name, work.folders.maildir(grant.mailbox.id), grant.rights, grant.mailbox.quota)
         for name, grant in zip(names, grants, strict=True)
     )
 

@@ -84,6 +84,18 @@ def remove_mailbox(work: Work, name: str) -> Mailbox:
     return mailbox
 
 
+def set_quota(work: Work, mailbox: Mailbox, quota: int | None) -> None:
+    """In bytes; None for the policy's, 0 for none."""
+    mailbox.quota = quota
+    work.session.flush()
+
+
+def own_quotas(work: Work) -> dict[MailboxId, int]:
+    """Bytes, of the mailboxes that do not simply follow the policy."""
+    rows = work.session.execute(select(Mailbox.id, Mailbox.quota).where(Mailbox.quota.is_not(None)))
+    return {mailbox: quota for mailbox, quota in rows if quota is not None}
+
+
 def list_mailboxes(work: Work) -> Sequence[Mailbox]:
     """Those that exist for the caller."""
     among = visibility.visible(work)

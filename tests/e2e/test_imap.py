@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,3 +200,45 @@ def test_odd_names_are_names(gateway: Gateway, sessions: Sessions, local: str) -
     assert name.startswith("Shared/")
     assert alice.xatom("MYRIGHTS", f'"{name}"')[0] == "OK"
     assert alice.untagged_responses["MYRIGHTS"][-1].split()[-1] == b"lrsp"
+
+
+def test_the_quota_at_rcpt_and_that_of_imap_agree(gateway: Gateway, sessions: Sessions) -> None:
+    box = "quota@acme.example"
+    gateway.admin("user.add", tenant="acme", login=box, password=PASSWORD)
+    gateway.admin("mailbox.add", tenant="acme", address="small@acme.example", users=[box])
+    gateway.admin("mailbox.quota", mailbox=box, quota=100 * 1024)
+    gateway.admin("mailbox.quota", mailbox="small@acme.example", quota=10 * 1024)
+    assert gateway.deliver(messages.of_size(messages.token(), 60_000), box).code == 250
+    token = messages.token()
+    assert gateway.deliver(messages.clean(token), box).code == 250
+    client = sessions(box)
+    eventually(lambda: selected(client, "INBOX", token), "the mail")
+    assert client.append("Sent", None, None, messages.of_size(messages.token(), 30_000))[0] == "OK"
+    usage = usage_of(gateway, box)
+    assert 90_000 < usage < 100 * 1024
+    assert quota_of(client, "INBOX") == (math.ceil(usage / 1024), 100)
+    assert quota_of(client, "Shared/small@acme.example") == (0, 10)
+    kind, [text] = client.append("INBOX", None, None, messages.of_size(messages.token(), 30_000))
+    assert (kind, text[:11]) == ("NO", b"[OVERQUOTA]")
+
+    assert gateway.deliver(messages.of_size(messages.token(), 20_000), box).code == 250
+    eventually(lambda: gateway.admin("mailbox.show", mailbox=box)["usage"] > 100 * 1024, "a full mailbox")
+    with gateway.connect() as smtp:
+        smtp.command("MAIL FROM:<sender@sender.example>")
+        assert str(smtp.command(f"RCPT TO:<{box}>")).startswith("452 4.2.2")
+        assert smtp.command("RCPT TO:<small@acme.example>").code == 250
+    selected(client, "INBOX", token)
+    assert client.store("1:*", "+FLAGS", r"(\Deleted)")[0] == "OK"
+    assert client.expunge()[0] == "OK"
+    assert gateway.deliver(messages.clean(messages.token()), box).code == 250
+
+
+def usage_of(gateway: Gateway, mailbox: str) -> int:
+    return int(gateway.admin("mailbox.show", mailbox=mailbox)["usage"])
+
+
+def quota_of(client: imaplib.IMAP4, mailbox: str) -> tuple[int, int]:
+    """KiB in use and KiB allowed, of the one quota that counts for the mailbox."""
+    _, [_, [root]] = client.getquotaroot(f'"{mailbox}"')
+    used, allowed = root.rpartition(b"(STORAGE ")[2].rstrip(b")").split()
+    return int(used), int(allowed)

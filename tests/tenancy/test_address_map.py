@@ -25,7 +25,7 @@ def addresses() -> AddressMap:
         ("postmaster@two.example", TEAM, True),
         ("postmaster@three.example", OLD, False),
     ]
-    return build(ACME, targets, BOB)
+    return build(ACME, targets, BOB, {})
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,6 @@ def test_resolve(addresses: AddressMap, local: str, domain: str, kind: str, mail
 
 
 def test_without_any_mailbox_the_postmaster_is_unavailable_not_unknown() -> None:
-    empty = build(ACME, [], None)
+    empty = build(ACME, [], None, {})
     assert empty.resolve("postmaster", "acme.example").kind == "unavailable"
     assert empty.resolve("bob", "acme.example").kind == "unknown"

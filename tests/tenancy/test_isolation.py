@@ -46,7 +46,7 @@ ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | 
         "apppassword": ("add", "list", "revoke"),
         "group": ("list", "remove"),
         "dkim": ("create", "rotate", "list", "seen"),
-        "mailbox": ("list", "show", "path", "enable", "disable", "remove"),
+        "mailbox": ("list", "show", "path", "quota", "enable", "disable", "remove"),
         "alias": ("list", "remove"),
         "audit": ("list", "verify"),
         "operator": ("add", "list", "remove"),

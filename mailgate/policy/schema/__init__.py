@@ -16,6 +16,7 @@ from mailgate.policy.schema.exceptions import (
 from mailgate.policy.schema.files import LISTS, GatewayPolicy, TenantPolicy, built_in
 from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
+from mailgate.policy.schema.mailboxes import Mailboxes
 from mailgate.policy.schema.mta_sts import MtaSts
 from mailgate.policy.schema.people import Passwords, Submission
 from mailgate.policy.schema.quarantine import Quarantine
@@ -38,6 +39,7 @@ __all__ = [
     "InboundProtocol",
     "InboundRoute",
     "Limits",
+    "Mailboxes",
     "MtaSts",
     "PartException",
     "Passwords",

@@ -12,6 +12,7 @@ from mailgate.policy.schema.authentication import Authentication
 from mailgate.policy.schema.exceptions import AttachmentException, ScannerException, SenderException
 from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
+from mailgate.policy.schema.mailboxes import Mailboxes
 from mailgate.policy.schema.mta_sts import MtaSts
 from mailgate.policy.schema.people import Passwords, Submission
 from mailgate.policy.schema.quarantine import Quarantine
@@ -56,6 +57,7 @@ class TenantPolicy(Section):
     quarantine: Quarantine = Field(default_factory=Quarantine)
     passwords: Passwords = Field(default_factory=Passwords)
     submission: Submission = Field(default_factory=Submission)
+    mailboxes: Mailboxes = Field(default_factory=Mailboxes)
     retention: Retention = Field(default_factory=Retention)
 
 
