@@ -107,6 +107,12 @@ def remove(login: Login) -> None:
         )
 
 
+@app.command("release")
+def release(login: Login) -> None:
+    """Deliver what is held since the user sent unusually much, and hold no more."""
+    output.done(f"mail of {admin().call('user.release', login=login)} is held no more, and what was held goes on")
+
+
 @app.command("leave")
 def leave(
     login: Login,

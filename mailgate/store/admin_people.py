@@ -10,7 +10,7 @@ from typing import Any
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UserError
 from mailgate.policy.schema import Passwords
-from mailgate.tenancy import app_passwords, assignments, groups, login_history, people, visibility
+from mailgate.tenancy import app_passwords, assignments, groups, login_history, people, sending_book, visibility
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import AppPassword, Login, User, UserRole, UserState
 from mailgate.tenancy.work import Work
@@ -105,6 +105,12 @@ def _leave(directory: Directory, login: str, successor: str = "") -> Json:
         return left
 
 
+def _release(directory: Directory, login: str) -> str:
+    """Ends the hold; the messages that it held are released on the queue."""
+    with directory.changing(directory.tenant_of(login)) as work:
+        return sending_book.release(work, login)
+
+
 def _logins(directory: Directory, login: str, limit: int = 100) -> list[Json]:
     """The latest first."""
     if not 1 <= limit <= MOST_LOGINS:
@@ -149,6 +155,7 @@ def _facts(work: Work, user: User) -> Json:
         "id": user.id,
         "state": str(user.state),
         "locked_until": user.locked_until,
+        "held": sending_book.held_because(work, user.id),
         "role": str(user.role),
         "groups": groups.groups_of(work, user.id),
         "mailboxes": [mailbox.address for mailbox in assigned],
@@ -188,6 +195,7 @@ _ON_DIRECTORY: dict[str, Callable[..., Any]] = {
     "user.role": _role,
     "user.remove": _remove,
     "user.leave": _leave,
+    "user.release": _release,
     "user.logins": _logins,
     "apppassword.add": _app_password_add,
     "apppassword.list": _app_password_list,

@@ -55,6 +55,7 @@ RULES: dict[str, Rule] = {
     "user.role": _BY_ADMINISTRATOR,
     "user.remove": _BY_ADMINISTRATOR,
     "user.leave": _BY_ADMINISTRATOR,
+    "user.release": _BY_ADMINISTRATOR,
     "user.unlock": _BY_ADMINISTRATOR,
     "user.logins": _ON_OWN_LOGIN,
     "apppassword.add": _ON_OWN_LOGIN,

@@ -34,6 +34,7 @@ from mailgate.store.policies import Policies
 from mailgate.store.rescan import Rescan
 from mailgate.store.retries import Retries
 from mailgate.store.room import Room
+from mailgate.store.sending_brake import SendingBrake
 from mailgate.store.service import Service
 from mailgate.store.surroundings import Surroundings
 from mailgate.store.waiting_mail import WaitingMail
@@ -105,6 +106,7 @@ class StoreProcess:
             desk = _desk(around, service, rescan, loop)
             on_directory = admin.on_directory(directory, around.policy, partial(tell_of_access, around))
             service.take_commands(spool_commands.handlers(desk), on_directory)
+            service.brake = brake = SendingBrake(around, service.ask_directory)
             service.take_own_releases(partial(release_own, desk))
             self._service = service
             work = (
@@ -113,6 +115,7 @@ class StoreProcess:
                 Notices(around, owed).run(),
                 WaitingMail(around, service.ask_directory).run(),
                 service.login_records.run(),
+                brake.run(),
                 _sweep(service, desk),
             )
             await self._serve(service, work, ready, stop)
@@ -150,6 +153,8 @@ class StoreProcess:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await service.login_records.flush()
+        if service.brake is not None:
+            await service.brake.flush()
         service.close()
 
     def _mail_sessions(self, service: Service) -> MailSessions:

@@ -46,10 +46,11 @@ from mailgate.ipc.calls import RelayWork as RelayDue
 from mailgate.ipc.frames import Peer, StorageFullError
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import MailgateError, UnavailableError, UserError
+from mailgate.model.outcome import State
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records.metrics import COMMITTED
 from mailgate.spool.content import ContentFolder, inline_content
-from mailgate.spool.queue import Accepted, Attempt, Content, SpoolStore
+from mailgate.spool.queue import Accepted, Attempt, Content, Selection, SpoolStore
 from mailgate.spool.rows import rows_of
 from mailgate.spool.schedule import DAY
 from mailgate.store import dkim_keys
@@ -64,10 +65,11 @@ from mailgate.store.quotas import Quotas
 from mailgate.store.relay_work import RelayWork
 from mailgate.store.retries import LEASE_SECONDS
 from mailgate.store.room import Room
+from mailgate.store.sending_brake import SendingBrake
 from mailgate.store.view import View
 from mailgate.store.writer import Writer
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.acting import Role, current
+from mailgate.tenancy.acting import GATEWAY, Role, current
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.mail_access import MailAccess
 
@@ -123,6 +125,7 @@ class Service:
         self._running = 0
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
+        self.brake: SendingBrake | None = None
         self._own_release: Callable[[Standing, str], None] | None = None
         self.on_directory_changed: Callable[[TenantName], None] = lambda tenant: None
         self.commands = Commands(Callers(directory, self.authenticate, self._directory_thread))
@@ -220,12 +223,13 @@ class Service:
     async def _commit(self, entries: tuple[NewEntry, ...]) -> Answer:
         inline = sum(entry.body_size for entry in entries if entry.inline is not None)
         self._room.check(inline, sum(entry.body_size for entry in entries) - inline)
-        at_once = self._delivery.has_room
+        hold = "" if self.brake is None else await self.brake.judge(entries)
+        at_once = self._delivery.has_room and not hold
         accepted: list[Accepted] = []
         try:
             for entry in entries:
                 accepted.append(Accepted(entry, await self._content_of(entry), rows_of(entry), at_once))
-            attempts = await self._writer.do(lambda spool: self._keep(spool, accepted))
+            attempts = await self._writer.do(lambda spool: self._keep(spool, accepted, hold))
         except Exception:  # not for a cancellation: the commit may be under way; an orphan is swept at the next start
             for kept in accepted:
                 if kept.content.in_file:
@@ -246,9 +250,15 @@ class Service:
             if peer.role == RELAY_ROLE:
                 peer.push(RelayDue())
 
-    def _keep(self, spool: SpoolStore, accepted: list[Accepted]) -> list[Attempt]:
+    def _keep(self, spool: SpoolStore, accepted: list[Accepted], hold: str) -> list[Attempt]:
+        """`hold`: why what would go on is held; empty where nothing is."""
         now = self._clock()
-        return [attempt for message in accepted for attempt in spool.keep(message, now, self._holder, LEASE_SECONDS)]
+        attempts = [a for message in accepted for a in spool.keep(message, now, self._holder, LEASE_SECONDS)]
+        for message in accepted:
+            if hold and message.rows[0].state is State.QUEUED:
+                selection = Selection(message.entry.envelope.queue_id, frozenset({State.QUEUED}))
+                spool.move(selection, State.HELD, now, GATEWAY.name, hold)
+        return attempts
 
     async def _content_of(self, entry: NewEntry) -> Content:
         """Small: in memory. Large: written and synced in the pool, where it holds up nobody."""
@@ -302,6 +312,8 @@ class Service:
     def _directory_changed(self, tenant: TenantName) -> None:
         self._logins.forget(tenant)
         self.on_directory_changed(tenant)
+        if self.brake is not None:
+            self.brake.forget(tenant)
         for peer in tuple(self.peers):
             peer.push(DirectoryChanged(tenant))
 

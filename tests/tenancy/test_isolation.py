@@ -42,7 +42,7 @@ CROSSINGS = [
 ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | {
     f"{what}.{verb}"
     for what, verbs in {
-        "user": ("list", "passwd", "disable", "enable", "unlock", "role", "remove", "logins"),
+        "user": ("list", "passwd", "disable", "enable", "unlock", "role", "remove", "release", "logins"),
         "apppassword": ("add", "list", "revoke"),
         "group": ("list", "remove"),
         "dkim": ("create", "rotate", "list", "seen"),
