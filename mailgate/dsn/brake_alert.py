@@ -50,8 +50,8 @@ _WORDS: dict[Language, _Words] = {
         (
             "{account} hat ungewöhnlich viele E-Mails gesendet ({reason}). Vielleicht kennt jemand anderes das "
             "Passwort. Was das Konto sendet, wird ab jetzt angenommen und angehalten; außer Ihnen weiß das niemand.",
-            "War es nicht der Inhaber: Setzen Sie ein neues Passwort (mailgate user passwd {account}) und lassen Sie den "
-            "Betreiber des Gateways löschen, was angehalten ist (mailgate queue delete --why {account}).",
+            "War es nicht der Inhaber: Setzen Sie ein neues Passwort (mailgate user passwd {account}) und lassen Sie "
+            "den Betreiber des Gateways löschen, was angehalten ist (mailgate queue delete --why {account}).",
             "Ist alles in Ordnung: mailgate user release {account} stellt das Angehaltene zu und beendet das Anhalten.",
         ),
     ),
