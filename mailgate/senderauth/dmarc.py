@@ -58,6 +58,16 @@ async def _evaluate(walker: _Walker, author: str, spf_domain: str, dkim_domains:
     return DmarcResult(outcome, author, policy, found.domain, record, spf_aligned, tuple(dkim_aligned))
 
 
+async def published(resolver: Resolver, domain: str) -> DmarcRecord | None:
+    """The record at this very name, None where there is no valid one. LookupFailed."""
+    return await _Walker(resolver).record(domain)
+
+
+async def is_same_organization(resolver: Resolver, one: str, other: str) -> bool:
+    """Have both domains the same organizational domain? LookupFailed."""
+    return await _Walker(resolver).is_aligned(one, other, is_strict=False)
+
+
 class _Walker:
     """Tree walks of one evaluation; each name is asked for once."""
 
@@ -67,7 +77,7 @@ class _Walker:
 
     async def policy(self, author: str) -> _Published | None:
         """Section 4.10.1: the record of the author's domain, its organizational domain, or its public suffix."""
-        own = await self._record(author)
+        own = await self.record(author)
         if own is not None:
             return _Published(author, own)
         found = await self._walk(author)
@@ -97,14 +107,14 @@ class _Walker:
         """Section 4.10: what is published on the way up, the longest name first."""
         found: list[_Published] = []
         for name in _steps(domain):
-            record = await self._record(name)
+            record = await self.record(name)
             if record is not None:
                 found.append(_Published(name, record))
                 if record.psd != "u":
                     break
         return tuple(found)
 
-    async def _record(self, domain: str) -> DmarcRecord | None:
+    async def record(self, domain: str) -> DmarcRecord | None:
         if domain not in self._known:
             self._known[domain] = await self._published(domain)
         return self._known[domain]

@@ -15,6 +15,8 @@ from mailgate.senderauth.tags import TagError
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)")
 _REPORT_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([^!,;\s]+)(?:!([0-9]{1,15})([kmgtKMGT]?))?")
 
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
 
 class DmarcPolicy(enum.StrEnum):
     NONE = "none"
@@ -32,9 +34,22 @@ class RecordError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class ReportTarget:
+    """Where aggregate reports are wanted: a mail address, and how many bytes a report may have there (RFC 7489 section
+    6.2; 0: no limit was given)."""
+
+    address: str
+    most_bytes: int = 0
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
 class DmarcRecord:
-    """`subdomains` (sp) and `nonexistent` (np) are None where not given. `psd` is `y`, `n` or `u`. `reports` are the
-    mail addresses of rua=, those of other schemes left out."""
+    """`subdomains` (sp) and `nonexistent` (np) are None where not given. `psd` is `y`, `n` or `u`. `targets` are those
+    of rua=, other schemes than mailto: left out."""
 
     policy: DmarcPolicy
     subdomains: DmarcPolicy | None = None
@@ -43,7 +58,12 @@ class DmarcRecord:
     is_spf_strict: bool = False
     psd: str = "u"
     is_testing: bool = False
-    reports: tuple[str, ...] = ()
+    targets: tuple[ReportTarget, ...] = ()
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """The addresses of the targets."""
+        return tuple(target.address for target in self.targets)
 
     def policy_for(self, is_own: bool, exists: bool) -> DmarcPolicy:
         """What holds for the domain itself, for a subdomain that exists, for one that does not."""
@@ -67,13 +87,13 @@ def parse(text: str) -> DmarcRecord:
         found = {name.lower(): value for name, value in _unique(tags.parse(text.rstrip(" \t")))}
     except TagError as error:
         raise RecordError(str(error)) from None
-    reports = report_addresses(found.get("rua", ""))
+    targets = report_targets(found.get("rua", ""))
     policy = _policy(found, "p")
     is_wrong = any(name in found and _policy(found, name) is None for name in ("sp", "np"))
     if policy is None or is_wrong:
         if not _has_report_uri(found.get("rua", "")):
             raise RecordError("no valid policy and nobody to report to")
-        return DmarcRecord(DmarcPolicy.NONE, reports=reports, psd=_psd(found))
+        return DmarcRecord(DmarcPolicy.NONE, targets=targets, psd=_psd(found))
     return DmarcRecord(
         policy=policy,
         subdomains=_policy(found, "sp"),
@@ -83,7 +103,7 @@ def parse(text: str) -> DmarcRecord:
         psd=_psd(found),
         # pct=0 was how RFC 7489 said it; other percentages have no meaning any more (RFC 9989 appendix A.6)
         is_testing=found.get("t", "y" if found.get("pct") == "0" else "n").lower() == "y",
-        reports=reports,
+        targets=targets,
     )
 
 
@@ -110,15 +130,16 @@ def _has_report_uri(text: str) -> bool:
     return any(_REPORT_URI.fullmatch(uri.strip()) for uri in text.split(","))
 
 
-def report_addresses(text: str) -> tuple[str, ...]:
-    """The mail addresses of a list of report URIs; a size limit (RFC 7489) is passed over."""
-    addresses = []
+def report_targets(text: str) -> tuple[ReportTarget, ...]:
+    """The mail addresses of a list of report URIs."""
+    targets = []
     for uri in text.split(","):
         match = _REPORT_URI.fullmatch(uri.strip())
         if match is None or match[1].lower() != "mailto":
             continue
         try:
-            addresses.append(str(parse_address(unquote(match[2].partition("?")[0]))))
+            address = str(parse_address(unquote(match[2].partition("?")[0])))
         except AddressError:
             continue
-    return tuple(addresses)
+        targets.append(ReportTarget(address, int(match[3] or 0) << _SHIFTS[(match[4] or "").lower()]))
+    return tuple(targets)
