@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.header import Header
 from email.utils import formatdate
@@ -36,7 +36,7 @@ def compose(notice: Notice) -> Composed:
     message_id = f"<{notice.queue_id}.{notice.envelope.queue_id}@{notice.hostname}>"
     header = "".join(field(name, value) for name, value in _fields(notice, message_id, is_global))
     return Composed(
-        content=header.encode() + b"\r\n" + _body(parts, notice),
+        content=header.encode() + b"\r\n" + multipart_body(parts, notice.boundary),
         message_id=message_id,
         is_8bit=any(part.encoding == "8bit" for part in parts),
         smtputf8=not notice.envelope.reverse_path.isascii(),
@@ -79,11 +79,11 @@ def _status_part(notice: Notice) -> Part:
     return Part("message/global-delivery-status", "quoted-printable", quoted(status.encode()))
 
 
-def _body(parts: tuple[Part, ...], notice: Notice) -> bytes:
-    boundary = notice.boundary.encode()
+def multipart_body(parts: Sequence[Part], boundary: str) -> bytes:
+    """The parts between their boundaries (RFC 2046 section 5.1)."""
     blocks = [
         b"--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n%s\r\n"
-        % (boundary, part.media_type.encode(), part.encoding.encode(), part.body)
+        % (boundary.encode(), part.media_type.encode(), part.encoding.encode(), part.body)
         for part in parts
     ]
-    return b"".join(blocks) + b"--" + boundary + b"--\r\n"
+    return b"".join(blocks) + b"--" + boundary.encode() + b"--\r\n"

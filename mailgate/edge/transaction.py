@@ -25,6 +25,7 @@ from mailgate.edge.store_client import StoreClient
 from mailgate.ipc.calls import InspectLimits, NewEntry, Note
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.decision import Action, Decision
+from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.event import Event
@@ -36,6 +37,7 @@ from mailgate.policy.facts import Facts
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log, metrics
 from mailgate.records.timeline import decision_facts, inspection_facts
+from mailgate.senderauth import aggregate
 from mailgate.senderauth.check import SenderCheck
 from mailgate.senderauth.findings import Findings
 
@@ -83,6 +85,7 @@ class Transaction:
     header: header.Header | None = None
     sender_check: SenderCheck | None = None
     findings: Findings | None = None
+    seen: tuple[Seen, ...] = ()  # of a message that was decided on
     inspection: Inspection | None = None
     entries: list[NewEntry] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -145,7 +148,8 @@ class Transaction:
         envelope = replace(
             self.envelope(tenant, tuple(recipient for _, recipient in self.recipients)), queue_id=self.queue_id
         )
-        self.around.store.note(Note(envelope, tuple(self.events)))
+        seen = self.seen if answer.code >= 500 else ()
+        self.around.store.note(Note(envelope, tuple(self.events), seen))
         _logger.info("not taken", queue_id=self.queue_id, tenant=tenant, reply=str(answer), cause=cause)
 
 
@@ -247,6 +251,8 @@ async def decide(tx: Transaction) -> None:
         tx.entries.append(_entry(tx, envelope, ruling.decision))
     _count(tx)
     decision = rulings[0].decision
+    if tx.findings is not None and snapshot.for_tenant(tx.recipients[0][0]).dmarc_reports.send:
+        tx.seen = aggregate.seen(tx.findings, decision.action)
     if decision.action in (Action.DEFER, Action.REJECT):
         tx.record("decided", **decision_facts(decision))
     if decision.action is Action.DEFER:
@@ -302,8 +308,12 @@ async def commit(tx: Transaction) -> None:
         raise Refusal(replies.TRY_AGAIN, "the client went away before the commit")
     now = time.time()
     entries = tuple(
-        replace_in(entry, events=(*tx.events, Event(now, "decided", decision_facts(entry.decision))))
-        for entry in tx.entries
+        replace_in(
+            entry,
+            events=(*tx.events, Event(now, "decided", decision_facts(entry.decision))),
+            seen=() if number else tx.seen,  # one message is counted once
+        )
+        for number, entry in enumerate(tx.entries)
     )
     try:
         await asyncio.shield(tx.around.store.commit(entries))

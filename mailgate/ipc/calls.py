@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from mailgate.model.decision import Decision
+from mailgate.model.dmarc import Counted, Seen
 from mailgate.model.envelope import Envelope, MailboxId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome
@@ -81,7 +82,7 @@ class Renew(Struct, tag=True, frozen=True):
 class NewEntry(Struct, frozen=True):
     """One message for one tenant, to be kept. The stored bytes are `prefix` (trace headers) followed by the body less
     its `cuts` (sorted, non-overlapping byte ranges). The body is `inline`, or the file `staged` (absolute path, read,
-    then removed by the edge)."""
+    then removed by the edge). `seen`: to be told to the author's domain in its next report."""
 
     envelope: Envelope
     decision: Decision
@@ -92,6 +93,7 @@ class NewEntry(Struct, frozen=True):
     cuts: tuple[tuple[int, int], ...] = ()
     inspection: Inspection | None = None
     events: tuple[Event, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
 
 class Commit(Struct, tag=True, frozen=True):
@@ -101,10 +103,12 @@ class Commit(Struct, tag=True, frozen=True):
 
 
 class Note(Struct, tag=True, frozen=True):
-    """Timeline of a message that was refused or deferred in the dialogue, not synced; answered by Done."""
+    """Timeline of a message that was refused or deferred in the dialogue, not synced; answered by Done. `seen` as in
+    NewEntry, of one that was refused."""
 
     envelope: Envelope
     events: tuple[Event, ...]
+    seen: tuple[Seen, ...] = ()
 
 
 class Lease(Struct, tag=True, frozen=True):
@@ -264,6 +268,46 @@ class KeysShown(Struct, tag=True, frozen=True):
     selectors: tuple[str, ...]
 
 
+class GetDmarcReport(Struct, tag=True, frozen=True):
+    """From the relay: what is the next DMARC report of a day before `before` to be made, after the one of `day`,
+    `tenant` and `domain`? Answered by DmarcReportDue, or by Done where there is none. Days since 1970 (UTC)."""
+
+    before: int
+    day: int = -1
+    tenant: TenantName = TenantName("")
+    domain: str = ""
+
+
+class DmarcReportDue(Struct, tag=True, frozen=True):
+    """`domain` is whose policy it is about; `counted`: the most frequent first; `senders`: the tenant's domains, in
+    whose name it may be sent."""
+
+    day: int
+    tenant: TenantName
+    domain: str
+    counted: tuple[Counted, ...]
+    senders: tuple[str, ...]
+
+
+class OwnReport(Struct, frozen=True):
+    """A report as mail to one address."""
+
+    recipient: str
+    content: bytes
+    message_id: str
+
+
+class KeepReport(Struct, tag=True, frozen=True):
+    """From the relay: keep these mails (none: nobody wants the report), all about `domain` and `day`, once only: what
+    was kept before is not kept again. Answered by Done. They are sent in the name of a domain of `tenant`."""
+
+    kind: Literal["dmarc", "tls"]
+    day: int
+    tenant: TenantName
+    domain: str
+    mails: tuple[OwnReport, ...] = ()
+
+
 class DirectoryChanged(Struct, tag=True, frozen=True):
     """Pushed when users, mailboxes, aliases or domains changed: drop cached Resolved answers (of `tenant`, or all)."""
 
@@ -287,10 +331,24 @@ Request = (
     | GetSigningKeys
     | GetNewKeys
     | KeysShown
+    | GetDmarcReport
+    | KeepReport
     | ReleaseOwn
     | AdminRequest
 )
-Answer = Welcome | Resolved | Authenticated | Leased | SigningKeysFound | NewKeys | Challenge | Result | Done | Failed
+Answer = (
+    Welcome
+    | Resolved
+    | Authenticated
+    | Leased
+    | SigningKeysFound
+    | NewKeys
+    | DmarcReportDue
+    | Challenge
+    | Result
+    | Done
+    | Failed
+)
 Push = PolicyChanged | DirectoryChanged | RelayWork
 
 

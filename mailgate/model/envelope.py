@@ -57,7 +57,8 @@ class Recipient:
 class Envelope:
     """One transaction of one tenant. `reverse_path` is empty for the null one. `received_at`: seconds since 1970.
     `ret`, `envid`: DSN parameters (RFC 3461 sections 4.3, 4.4); `envid` is xtext, checked, as the client wrote it.
-    `requiretls`: it may only go on by authenticated TLS, to hosts that promise the same (RFC 8689)."""
+    `requiretls`: it may only go on by authenticated TLS, to hosts that promise the same (RFC 8689).
+    `must_be_signed`: it may only leave with a DKIM signature."""
 
     queue_id: QueueId
     tenant: TenantName
@@ -71,4 +72,5 @@ class Envelope:
     requiretls: bool = False
     ret: Literal["", "FULL", "HDRS"] = ""
     envid: str = ""
+    must_be_signed: bool = field(default=False, kw_only=True)
     message_id: str = field(default="", kw_only=True)

@@ -24,6 +24,7 @@ from mailgate.policy.schema import (
     LISTS,
     Authentication,
     DefectAction,
+    DmarcReports,
     GatewayLimits,
     GatewayPolicy,
     InboundRoute,
@@ -80,6 +81,7 @@ class EffectivePolicy:
     sending: Sending
     mta_sts: MtaSts
     signing: Signing
+    dmarc_reports: DmarcReports
     quarantine: Quarantine
     passwords: Passwords
     submission: Submission
@@ -147,6 +149,7 @@ def effective_policy(
         sending=_overlaid([policy.sending for policy in policies]),
         mta_sts=_overlaid([policy.mta_sts for policy in policies]),
         signing=_overlaid([policy.signing for policy in policies]),
+        dmarc_reports=_overlaid([policy.dmarc_reports for policy in policies]),
         quarantine=_overlaid([policy.quarantine for policy in policies]),
         passwords=_overlaid([policy.passwords for policy in policies]),
         submission=_overlaid([policy.submission for policy in policies]),

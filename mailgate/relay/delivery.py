@@ -102,7 +102,11 @@ async def _tries(parts: Parts, job: Job) -> list[Try]:
     plan = await route(parts, job)
     if isinstance(plan, Outcome):
         return [Try(job.destination, obstacle=plan)]
-    return await attempt(parts, await sign(parts, job), plan)
+    signed = await sign(parts, job)
+    obstacle = obstacles.of_signature(signed.mail)
+    if obstacle is not None:
+        return [Try(job.destination, obstacle=obstacle)]
+    return await attempt(parts, signed, plan)
 
 
 async def sign(parts: Parts, job: Job) -> Job:

@@ -25,7 +25,8 @@ OVERSIGNED = (
 SIGNED = (
     *(b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"list-post", b"list-help", b"list-archive"),
     *(b"resent-from", b"resent-to", b"resent-cc", b"resent-date", b"resent-message-id", b"autocrypt"),
-    *(b"auto-submitted", b"content-id", b"content-description", b"tls-required", b"tls-report-domain"),
+    *(b"auto-submitted", b"content-id", b"content-description", b"tls-required"),
+    *(b"tls-report-domain", b"tls-report-submitter"),
 )
 """Signed where they are there."""
 

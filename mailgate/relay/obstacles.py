@@ -25,6 +25,14 @@ def of_message(mail: Mail) -> Outcome | None:
     return None
 
 
+def of_signature(mail: Mail) -> Outcome | None:
+    """What must be signed waits for its keys."""
+    if not mail.envelope.must_be_signed or mail.prefix:
+        return None
+    text = "it may only leave with a DKIM signature, and the DNS shows no key of its sender's domain"
+    return Outcome(State.QUEUED, text, 0, "4.7.20")
+
+
 def of_host(mail: Mail, host: str, offers: Callable[[str], bool], size_limit: int) -> Outcome | None:
     """What this host can't take (RFC 1870, RFC 6152 section 3, RFC 6531 section 3.4, RFC 8689 section 4.2.1)."""
     if mail.must_require_tls and not offers("requiretls"):

@@ -19,12 +19,14 @@ from mailgate.records import log
 from mailgate.relay import delivery, key_rotation
 from mailgate.relay.delivery import Parts
 from mailgate.relay.dispatcher import Dispatcher, Result
+from mailgate.relay.dmarc_reporting import DmarcReporter
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job
 from mailgate.relay.opening import Opener
 from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Planner, Surroundings
 from mailgate.relay.pool import SessionPool
+from mailgate.relay.report_mailing import ReportMailer
 from mailgate.relay.report_sending import ReportSender
 from mailgate.relay.reporting import Reporting
 from mailgate.relay.signing import Signer
@@ -71,9 +73,11 @@ class RelayProcess:
         self._reports = ReportStore(folder / "tls-reports", clock)
         around = surroundings(settings)
         self._sts = StsCache(names, folder / "mta-sts", clock, around.allows)
-        self._sender = ReportSender(self._reports, names, settings.hostname, clock, around.allows)
         self._handover = Handover(self._store, settings.mx_listen, time.monotonic)
         self._signer = Signer(self._store, names, clock)
+        mailer = ReportMailer(self._store, self._signer, settings.hostname, clock)
+        self._tls_sender = ReportSender(self._reports, names, settings.hostname, clock, around.allows, mailer)
+        self._dmarc_reporter = DmarcReporter(self._store, names, mailer, clock)
         self._parts = Parts(
             store=self._store,
             holder=holder,
@@ -198,9 +202,10 @@ class RelayProcess:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             try:
-                await self._sender.send_due()
+                await self._tls_sender.send_due()
             except OSError as error:
                 _logger.error("TLS reports can't be read", reason=str(error))
+            await self._dmarc_reporter.send_due()
 
     async def _look_at_keys(self) -> None:
         """Until cancelled: scheduled rotations of DKIM keys."""

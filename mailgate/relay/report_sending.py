@@ -1,4 +1,4 @@
-"""Sends the TLS reports of the days before today by HTTPS (RFC 8460 section 5.4)."""
+"""Sends the TLS reports of the days before today by HTTPS or by mail (RFC 8460 section 5)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import gzip
 import json
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from mailgate.model.dns import Resolver
+from mailgate.model.errors import MailgateError
 from mailgate.records import log
+from mailgate.relay import tls_report_mail
+from mailgate.relay.report_mailing import EPOCH, ReportMailer, ReportSubject
 from mailgate.transport.https import Fetch, HttpsAnswer, HttpsError, HttpsRequest, ask
 from mailgate.transport.report_store import ReportStore
 from mailgate.transport.tlsrpt import DayCount, uris_of
@@ -28,7 +31,7 @@ _logger = log.get(__name__)
 
 class ReportSender:
     """`hostname` is our own name; `clock` in seconds since 1970; `allows` tells the addresses that DNS may lead to;
-    `send` is for tests."""
+    `mailer` has them sent by mail; `send` is for tests."""
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class ReportSender:
         hostname: str,
         clock: Callable[[], float],
         allows: Callable[[str], bool],
+        mailer: ReportMailer,
         send: Fetch | None = None,
     ) -> None:
         self._reports = reports
@@ -44,6 +48,7 @@ class ReportSender:
         self._hostname = hostname
         self._clock = clock
         self._allows = allows
+        self._mailer = mailer
         self._context = ssl.create_default_context()
         self._send = send or self._verified
         self._delay = random.random() * SPREAD_SECONDS
@@ -65,16 +70,21 @@ class ReportSender:
                 self._done = {(date, domain) for date, domain in self._done if date != day.day}
 
     async def _tell(self, day: DayCount, domain: str) -> bool:
-        """True where nothing is left to do: it was taken, or nobody asked for it by HTTPS."""
+        """True where nothing is left to do: it was taken or will be mailed, or nobody asked for it."""
         answer = await self._resolver.txt(f"_smtp._tls.{domain}")
         if not answer.is_known:
             return False
-        targets = [target for target in map(urlsplit, uris_of(answer.records)) if target.scheme.lower() == "https"]
-        if not targets:
-            return True
+        targets = [urlsplit(uri) for uri in uris_of(answer.records)]
         identifier = f"{day.day}.{domain}@{self._hostname}"
         report = day.report(domain, self._hostname, f"postmaster@{self._hostname}", identifier)
         body = gzip.compress(json.dumps(report).encode(), mtime=0)
+        by_https = [target for target in targets if target.scheme.lower() == "https"]
+        by_mail = [target for target in targets if target.scheme.lower() == "mailto"]
+        if not by_https and not by_mail:
+            return True
+        return await self._by_https(day, domain, by_https, body) or await self._by_mail(day, domain, by_mail, body)
+
+    async def _by_https(self, day: DayCount, domain: str, targets: Sequence[SplitResult], body: bytes) -> bool:
         for target in targets:
             try:
                 await self._post(target, body)
@@ -84,6 +94,26 @@ class ReportSender:
             _logger.info("TLS report sent", domain=domain, day=str(day.day), to=target.hostname)
             return True
         return False
+
+    async def _by_mail(self, day: DayCount, domain: str, targets: Sequence[SplitResult], body: bytes) -> bool:
+        """Only where it can be signed (section 3)."""
+        recipients = tls_report_mail.recipients(targets)
+        if not recipients:
+            return False
+        try:
+            submitter = await self._mailer.of_gateway()
+            if submitter is None:
+                reason = f"no domain of {self._hostname} is hosted here with a DKIM key that the DNS shows"
+                _logger.warning("TLS report not sent", domain=domain, day=str(day.day), reason=reason)
+                return False
+            subject = ReportSubject("tls", domain, (day.day - EPOCH).days)
+            report = tls_report_mail.attached(domain, day.day, self._hostname, submitter.address, body)
+            await self._mailer.keep(subject, submitter.tenant, report, recipients)
+        except MailgateError as error:
+            _logger.warning("TLS report waits", domain=domain, day=str(day.day), reason=str(error))
+            return False
+        _logger.info("TLS report sent", domain=domain, day=str(day.day), to=recipients)
+        return True
 
     async def _post(self, target: SplitResult, body: bytes) -> None:
         host = target.hostname or ""

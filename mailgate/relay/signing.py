@@ -46,6 +46,10 @@ class Signer:
         """Keys have changed."""
         self._known.clear()
 
+    async def can_sign(self, tenant: TenantName, domain: str) -> bool:
+        """Has the domain a key that the DNS shows now?"""
+        return bool(await self._identities(tenant, domain))
+
     async def sign(self, mail: Mail) -> Mail:
         """The mail with signatures on top. OSError where it can't be read."""
         envelope = mail.envelope

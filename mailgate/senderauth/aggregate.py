@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailgate.model.decision import Action
-from mailgate.model.dmarc import DkimSeen, Disposition, PublishedPolicy, Seen
+from mailgate.model.dmarc import Disposition, DkimSeen, PublishedPolicy, Seen
 from mailgate.senderauth.dmarc import DmarcResult
 from mailgate.senderauth.dmarc_record import DmarcPolicy
 from mailgate.senderauth.findings import Findings

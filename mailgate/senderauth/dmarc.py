@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mailgate.senderauth import dmarc_record
 from mailgate.senderauth.dmarc_record import DmarcPolicy, DmarcRecord, RecordError
-from mailgate.senderauth.dns import LookupFailed, Resolver, is_name, records
+from mailgate.senderauth.dns import LookupFailed, Names, is_name, records
 from mailgate.senderauth.outcome import Outcome
 
 MOST_STEPS = 8  # queries of one tree walk, RFC 9989 section 4.10
@@ -35,7 +35,7 @@ class _Published:
     record: DmarcRecord
 
 
-async def evaluate(resolver: Resolver, author_domain: str, spf_domain: str, dkim_domains: Iterable[str]) -> DmarcResult:
+async def evaluate(resolver: Names, author_domain: str, spf_domain: str, dkim_domains: Iterable[str]) -> DmarcResult:
     """`spf_domain` is the domain of a MAIL FROM that passed SPF, empty without; `dkim_domains` those of signatures that
     passed. Names are A-labels in lower case."""
     try:
@@ -58,12 +58,12 @@ async def _evaluate(walker: _Walker, author: str, spf_domain: str, dkim_domains:
     return DmarcResult(outcome, author, policy, found.domain, record, spf_aligned, tuple(dkim_aligned))
 
 
-async def published(resolver: Resolver, domain: str) -> DmarcRecord | None:
+async def published(resolver: Names, domain: str) -> DmarcRecord | None:
     """The record at this very name, None where there is no valid one. LookupFailed."""
     return await _Walker(resolver).record(domain)
 
 
-async def is_same_organization(resolver: Resolver, one: str, other: str) -> bool:
+async def is_same_organization(resolver: Names, one: str, other: str) -> bool:
     """Have both domains the same organizational domain? LookupFailed."""
     return await _Walker(resolver).is_aligned(one, other, is_strict=False)
 
@@ -71,7 +71,7 @@ async def is_same_organization(resolver: Resolver, one: str, other: str) -> bool
 class _Walker:
     """Tree walks of one evaluation; each name is asked for once."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Names) -> None:
         self._resolver = resolver
         self._known: dict[str, DmarcRecord | None] = {}
 

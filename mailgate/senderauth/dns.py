@@ -14,7 +14,7 @@ _NAME_LIMIT = 253  # octets without the final dot, RFC 1035 section 2.3.4
 _LABEL = re.compile(r"[^.]{1,63}")
 
 
-class Resolver(Protocol):
+class Names(Protocol):
     """Names are A-labels without a final dot. Nothing raises: what goes wrong is an Answer too."""
 
     async def txt(self, name: str) -> Answer[str]: ...
@@ -24,6 +24,10 @@ class Resolver(Protocol):
     async def aaaa(self, name: str) -> Answer[str]: ...
 
     async def mx(self, name: str) -> Answer[Mx]: ...
+
+
+class Resolver(Names, Protocol):
+    """The same for addresses too."""
 
     async def ptr(self, name: str) -> Answer[str]:
         """`name` is the whole reverse name, e.g. `1.2.0.192.in-addr.arpa`; host names without a final dot."""

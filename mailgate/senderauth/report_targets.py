@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mailgate.senderauth import dmarc, dmarc_record
 from mailgate.senderauth.dmarc_record import DmarcRecord, RecordError, ReportTarget
-from mailgate.senderauth.dns import Resolver, is_name, records
+from mailgate.senderauth.dns import Names, is_name, records
 
 MOST_TARGETS = 5
 
 
-async def verified(resolver: Resolver, domain: str, record: DmarcRecord) -> tuple[ReportTarget, ...]:
+async def verified(resolver: Names, domain: str, record: DmarcRecord) -> tuple[ReportTarget, ...]:
     """Of the targets that the record of `domain` names. LookupFailed where that can't be told now."""
     found: list[ReportTarget] = []
     for target in record.targets[:MOST_TARGETS]:
@@ -22,7 +22,7 @@ async def verified(resolver: Resolver, domain: str, record: DmarcRecord) -> tupl
     return tuple(dict.fromkeys(found))
 
 
-async def _elsewhere(resolver: Resolver, domain: str, target: ReportTarget) -> tuple[ReportTarget, ...]:
+async def _elsewhere(resolver: Names, domain: str, target: ReportTarget) -> tuple[ReportTarget, ...]:
     """The target's domain says by a record of its own whether it takes them; it may name other addresses of its own
     (section 4, steps 6 and 7)."""
     answer = await records(resolver.txt(_consent(domain, target)))

@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 
 from mailgate.model.decision import Decision
+from mailgate.model.dmarc import Counted
 from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName, queue_id
 from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool import telling
+from mailgate.spool import dmarc_counts, telling
+from mailgate.spool.dmarc_counts import ReportKey
 from mailgate.spool.queue import Content, Debt, Owed, Unscanned, UntoldRow
 from mailgate.spool.schema import open_reader
 
@@ -274,6 +276,12 @@ class Listing:
     def untold_alone(self, limit: int) -> list[UntoldRow]:
         """See spool.telling, as for the next two."""
         return telling.untold_alone(self._connection, limit)
+
+    def next_report(self, after: ReportKey, before_day: int) -> ReportKey | None:
+        return dmarc_counts.next_report(self._connection, after, before_day)
+
+    def counted(self, key: ReportKey) -> tuple[Counted, ...]:
+        return dmarc_counts.counted(self._connection, key)
 
     def untold_of_mailbox(self, tenant: str, mailbox: str) -> list[UntoldRow]:
         return telling.untold_of_mailbox(self._connection, tenant, mailbox)

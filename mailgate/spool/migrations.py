@@ -115,7 +115,26 @@ CREATE TABLE coverage (
 ) WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND)
+_THIRD = """
+-- what mail showed of its authors' domains, by day (since 1970, UTC), until the domain has its DMARC report
+CREATE TABLE dmarc_seen (
+    day INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    domain TEXT NOT NULL,            -- whose policy it is
+    seen BLOB NOT NULL,              -- JSON of model.dmarc.Seen
+    messages INTEGER NOT NULL,
+    PRIMARY KEY (day, tenant, domain, seen)
+) WITHOUT ROWID;
+
+-- TLS reports that were made as mail: for which day, about which domain
+CREATE TABLE tls_report (
+    day INTEGER NOT NULL,
+    domain TEXT NOT NULL,
+    PRIMARY KEY (day, domain)
+) WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from mailgate.ipc.calls import NewEntry
+from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
+from mailgate.spool.dmarc_counts import ReportKey
 
 PLAIN_FORMAT = 1
 
@@ -202,8 +204,8 @@ class SpoolStore(Protocol):
     def keep(self, accepted: Accepted, now: float, holder: str, seconds: float) -> list[Attempt]:
         """Keep one message; the attempts are those of its rows that are leased at once to `holder` for `seconds`."""
 
-    def note(self, envelope: Envelope, events: Sequence[Event]) -> None:
-        """The timeline of a message that was not accepted."""
+    def note(self, envelope: Envelope, events: Sequence[Event], seen: Sequence[Seen] = ()) -> None:
+        """The timeline of a message that was not accepted; `seen`: see NewEntry."""
 
     def lease(
         self,
@@ -254,6 +256,15 @@ class SpoolStore(Protocol):
 
     def had_digest(self, mailbox: MailboxId, day: int) -> None:
         """The mailbox has had its digest of this day (since 1970)."""
+
+    def reported(self, key: ReportKey) -> bool:
+        """The DMARC report is made, or not to be made; False where that was so before: then it must not go out."""
+
+    def tls_reported(self, day: int, domain: str) -> bool:
+        """The same for the TLS report about `domain`; `day` since 1970."""
+
+    def forget_reports(self, before: int) -> None:
+        """Retention: drop what is known for reports of days (since 1970) before this one."""
 
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None: ...
 

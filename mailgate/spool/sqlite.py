@@ -12,11 +12,13 @@ import apsw
 import msgspec
 
 from mailgate.ipc.frames import StorageFullError
+from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, QueueId
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool import durable as syncs
 from mailgate.spool.coverage import Coverage
+from mailgate.spool.dmarc_counts import DmarcCounts, ReportKey
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
 from mailgate.spool.owing import Owing
@@ -68,6 +70,7 @@ class SqliteSpool:
         self._timeline = timeline
         self._leasing = Leasing(self._connection)
         self._coverage = Coverage(self._connection)
+        self._dmarc = DmarcCounts(self._connection)
         self._owing = Owing(self._connection, timeline)
         self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
         self._telling = Telling(self._connection, timeline)
@@ -111,6 +114,7 @@ class SqliteSpool:
             ),
         )
         self._coverage.count(entry.envelope.tenant, now, entry.inspection)
+        self._dmarc.count(entry.envelope.tenant, now, entry.seen)
         if content.inline is not None:
             self._connection.execute("INSERT INTO content VALUES (?,?)", (message, content.inline))
         attempts: list[Attempt] = []
@@ -193,11 +197,12 @@ class SqliteSpool:
         return attempt
 
     @_translated
-    def note(self, envelope: Envelope, events: Sequence[Event]) -> None:
+    def note(self, envelope: Envelope, events: Sequence[Event], seen: Sequence[Seen] = ()) -> None:
         known = self._connection.execute("SELECT id FROM message WHERE queue_id = ?", (envelope.queue_id,)).get
         if known is None:
             self._insert_message(envelope, (None, None, _encode(events), None, None, None, None), accepted=False)
             self._coverage.count(envelope.tenant, envelope.received_at, None, events)
+            self._dmarc.count(envelope.tenant, envelope.received_at, seen)
             return
         for event in events:
             self._timeline.add(known, event.at, event.kind, event.recipient, event.facts)
@@ -261,6 +266,20 @@ class SqliteSpool:
     @_translated
     def had_digest(self, mailbox: MailboxId, day: int) -> None:
         self._telling.had_digest(mailbox, day)
+
+    @_translated
+    def reported(self, key: ReportKey) -> bool:
+        return self._dmarc.reported(key)
+
+    @_translated
+    def tls_reported(self, day: int, domain: str) -> bool:
+        self._connection.execute("INSERT OR IGNORE INTO tls_report VALUES (?,?)", (day, domain))
+        return self._connection.changes() > 0
+
+    @_translated
+    def forget_reports(self, before: int) -> None:
+        self._dmarc.forget(before)
+        self._connection.execute("DELETE FROM tls_report WHERE day < ?", (before,))
 
     @_translated
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None:

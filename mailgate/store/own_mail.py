@@ -21,6 +21,7 @@ def own_mail(
     decision: Decision,
     event: Event,
     requiretls: bool = False,
+    must_be_signed: bool = False,
 ) -> Accepted:
     """`event` is the first line of its timeline, and gives its time."""
     envelope = Envelope(
@@ -34,6 +35,7 @@ def own_mail(
         body="8BITMIME" if composed.is_8bit else "7BIT",
         smtputf8=composed.smtputf8,
         requiretls=requiretls,
+        must_be_signed=must_be_signed,
         message_id=composed.message_id,
     )
     prefix = b"Return-Path: <>\r\n" if recipient.mailboxes else b""

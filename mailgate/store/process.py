@@ -31,6 +31,7 @@ from mailgate.store.notices import Notices
 from mailgate.store.opening import OpenSpool, open_spool
 from mailgate.store.own_release import release_own
 from mailgate.store.policies import Policies
+from mailgate.store.reports import Reports
 from mailgate.store.rescan import Rescan
 from mailgate.store.retries import Retries
 from mailgate.store.room import Room
@@ -108,6 +109,7 @@ class StoreProcess:
             service.take_commands(spool_commands.handlers(desk), on_directory)
             service.brake = brake = SendingBrake(around, service.ask_directory)
             service.take_own_releases(partial(release_own, desk))
+            service.take_reports(Reports(around, service.ask_directory).answer)
             self._service = service
             work = (
                 HeldMail(around, rescan, owed.set).run(),

@@ -7,6 +7,7 @@ from functools import partial
 
 from mailgate.model.outcome import State
 from mailgate.policy.snapshot import Snapshot
+from mailgate.spool import dmarc_counts
 from mailgate.spool.coverage import KEPT_DAYS, day_of
 from mailgate.spool.listing import Filter, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
@@ -20,6 +21,7 @@ def sweep(desk: Desk) -> tuple[int, int]:
     """Blocking, in small steps. How many (messages expired in quarantine, timelines deleted)."""
     policy, now = desk.policy(), desk.clock()
     desk.write(lambda spool: spool.forget_coverage(day_of(now) - KEPT_DAYS))
+    desk.write(lambda spool: spool.forget_reports(day_of(now) - dmarc_counts.KEPT_DAYS))
     return _expire_quarantine(desk, policy, now), _forget_timelines(desk, policy, now)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,15 +22,15 @@ from mailgate.ipc.calls import (
     Done,
     Failed,
     GetChallenge,
+    GetDmarcReport,
     GetNewKeys,
     GetSigningKeys,
     Hello,
+    KeepReport,
     KeysShown,
     Lease,
     LogIn,
     NewEntry,
-    NewKey,
-    NewKeys,
     Note,
     PolicyChanged,
     Prove,
@@ -53,10 +53,10 @@ from mailgate.spool.content import ContentFolder, inline_content
 from mailgate.spool.queue import Accepted, Attempt, Content, Selection, SpoolStore
 from mailgate.spool.rows import rows_of
 from mailgate.spool.schedule import DAY
-from mailgate.store import dkim_keys
 from mailgate.store.callers import Callers
 from mailgate.store.commands import Commands
 from mailgate.store.delivery import Delivery
+from mailgate.store.dkim_answers import DkimAnswers
 from mailgate.store.login_records import LoginRecords
 from mailgate.store.logins import Logins
 from mailgate.store.own_release import Standing, standing_of
@@ -122,11 +122,13 @@ class Service:
         )
         self._quotas = Quotas(directory, self._directory_thread, self.default_quota)
         self._relay_work = RelayWork(writer, contents, clock, delivery.clear)
+        self._keys = DkimAnswers(directory, self._directory_thread, lambda: policies.current)
         self._running = 0
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
         self.brake: SendingBrake | None = None
         self._own_release: Callable[[Standing, str], None] | None = None
+        self._answer_about_reports: Callable[[GetDmarcReport | KeepReport], Awaitable[Answer]] | None = None
         self.on_directory_changed: Callable[[TenantName], None] = lambda tenant: None
         self.commands = Commands(Callers(directory, self.authenticate, self._directory_thread))
         directory.on_change(self._directory_told)
@@ -173,50 +175,28 @@ class Service:
                 return await self.authenticate(request)
             case Renew():
                 return await self._logins.renew(request)
-            case Note(envelope=envelope, events=events):
-                await self._writer.do(lambda spool: spool.note(envelope, events), durable=False)
+            case Note(envelope=envelope, events=events, seen=seen):
+                await self._writer.do(lambda spool: spool.note(envelope, events, seen), durable=False)
                 return Done()
             case Admin() | LogIn() | GetChallenge() | Prove():
                 return await self.commands.answer_own(request, peer)
-            case Lease():
-                return await self._relay_work.lease(request)
-            case Record():
-                return await self._relay_work.record(request)
+            case Lease() | Record():
+                return await self._answer_about_work(request)
             case GetSigningKeys() | GetNewKeys() | KeysShown():
-                return await self._answer_about_keys(request)
+                return await self._keys.answer(request)
+            case GetDmarcReport() | KeepReport():
+                assert self._answer_about_reports is not None, "given before anybody is served"
+                return await self._answer_about_reports(request)
             case ReleaseOwn(account=account, local=local):
                 return await self._release_own(account, local)
             case Hello(role=role):
                 peer.role = role
                 return Welcome(self._boot_id, self._policies.current.encode())
 
-    async def _answer_about_keys(self, request: GetSigningKeys | GetNewKeys | KeysShown) -> Answer:
-        match request:
-            case GetSigningKeys(tenant=tenant, domain=domain):
-                return await self._loop.run_in_executor(
-                    self._directory_thread, dkim_keys.keys_of, self._directory, tenant, domain
-                )
-            case KeysShown(domain=domain, selectors=selectors):
-                await self._loop.run_in_executor(
-                    self._directory_thread, dkim_keys.seen, self._directory, domain, selectors
-                )
-                return Done()
-        return await self._new_keys()
-
-    async def _new_keys(self) -> NewKeys:
-        """Tenant by tenant, so that others get at the directory in between; one that can't be read is passed over."""
-        found: list[NewKey] = []
-        for tenant in tuple(self._directory.tenants):
-            days = self._policies.current.for_tenant(tenant.name).signing.rotate_days
-            if not days:
-                continue
-            try:
-                found += await self._loop.run_in_executor(
-                    self._directory_thread, dkim_keys.new_keys, self._directory, tenant.name, days
-                )
-            except MailgateError as error:
-                _log.warning("DKIM keys of tenant %s: %s", tenant.name, error)
-        return NewKeys(tuple(found))
+    async def _answer_about_work(self, request: Lease | Record) -> Answer:
+        if isinstance(request, Lease):
+            return await self._relay_work.lease(request)
+        return await self._relay_work.record(request)
 
     # Commit
 
@@ -328,6 +308,12 @@ class Service:
         assert self._own_release is not None, "given before anybody is served"
         await self._loop.run_in_executor(self.admin_thread, self._own_release, standing, local)
         return Done()
+
+    # Reports to other domains
+
+    def take_reports(self, answer: Callable[[GetDmarcReport | KeepReport], Awaitable[Answer]]) -> None:
+        """`answer` runs in the event loop."""
+        self._answer_about_reports = answer
 
     # Commands
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mailgate.edge import sender
 from mailgate.edge.lookups import SUSPICIOUS_FAILURES, WatchedResolver
-from mailgate.policy.schema import Authentication, GatewayPolicy
+from mailgate.model.errors import UnavailableError
+from mailgate.policy.schema import Authentication, DmarcReports, GatewayPolicy
 from mailgate.senderauth.signing_key import new_rsa
 from tests.edge.dialogue import Client, Stage, stage
 from tests.senderauth.zones import Zone
@@ -217,3 +218,42 @@ def test_a_resolver_that_goes_away_is_noticed_and_so_is_its_return() -> None:
             assert (await resolver.txt("strict.example")).is_known
 
     asyncio.run(asyncio.wait_for(go(), 10))
+
+
+TELLING = GatewayPolicy(dmarc_reports=DmarcReports(send=True))
+CURIOUS = RECORDS | {
+    f"_dmarc.{domain}.example TXT": [f"v=DMARC1; p={policy}; rua=mailto:r@{domain}.example"]
+    for domain, policy in (("strict", "reject"), ("careful", "quarantine"))
+}
+
+
+def test_what_the_authors_domain_will_be_told(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client) -> None:
+        await client.mail(SPOOF, 550)
+        await client.mail(SPOOF.replace(b"strict", b"careful"), 250)
+        await client.mail(SPOOF.replace(b"strict", b"open"), 250)
+
+    on = run(tmp_path, Zone(CURIOUS), part, TELLING)
+    (refused,) = on.store.notes[0].seen
+    assert (refused.policy.domain, refused.source, refused.disposition) == ("strict.example", "127.0.0.1", "reject")
+    (kept,) = on.store.kept[0].seen
+    assert (kept.header_from, kept.disposition) == ("careful.example", "quarantine")
+    assert on.store.kept[1].seen == (), "it wants no reports"
+
+
+def test_mail_that_will_come_again_is_not_counted(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client) -> None:
+        await client.ask("MAIL FROM:<a@b.example>", 250)
+        await client.ask("RCPT TO:<bob@acme.example>", 250)
+        on.store.fault = UnavailableError("away")
+        await client.ask("DATA", 354)
+        await client.ask(SPOOF.replace(b"strict", b"careful") + b".", 451)
+
+    assert [note.seen for note in run(tmp_path, Zone(CURIOUS), part, TELLING).store.notes] == [()]
+
+
+def test_nothing_is_counted_unless_the_tenant_sends_reports(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client) -> None:
+        await client.mail(SPOOF, 550)
+
+    assert run(tmp_path, Zone(CURIOUS), part).store.notes[0].seen == ()

@@ -6,6 +6,7 @@ A tenant's file holds only differences: pydantic keeps which fields were given; 
 
 from mailgate.policy.schema.attachments import AttachmentRule, RuleDirection
 from mailgate.policy.schema.authentication import Authentication
+from mailgate.policy.schema.dmarc_reports import DmarcReports
 from mailgate.policy.schema.exceptions import (
     AttachmentException,
     DatedException,
@@ -34,6 +35,7 @@ __all__ = [
     "Authentication",
     "DatedException",
     "DefectAction",
+    "DmarcReports",
     "GatewayLimits",
     "GatewayPolicy",
     "InboundProtocol",

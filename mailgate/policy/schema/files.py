@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from mailgate.policy.schema.attachments import AttachmentRule
 from mailgate.policy.schema.authentication import Authentication
+from mailgate.policy.schema.dmarc_reports import DmarcReports
 from mailgate.policy.schema.exceptions import AttachmentException, ScannerException, SenderException
 from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
@@ -54,6 +55,7 @@ class TenantPolicy(Section):
     sending: Sending = Field(default_factory=Sending)
     mta_sts: MtaSts = Field(default_factory=MtaSts)
     signing: Signing = Field(default_factory=Signing)
+    dmarc_reports: DmarcReports = Field(default_factory=DmarcReports)
     quarantine: Quarantine = Field(default_factory=Quarantine)
     passwords: Passwords = Field(default_factory=Passwords)
     submission: Submission = Field(default_factory=Submission)
