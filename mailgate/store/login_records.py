@@ -8,6 +8,9 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from mailgate.model.envelope import TenantName
+from mailgate.model.errors import UnavailableError
+from mailgate.spool.schedule import DAY
 from mailgate.store.throttle import BY_ACCOUNT, BY_ADDRESS, Throttle
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.accounts import Account
@@ -51,6 +54,15 @@ class LoginRecords:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
+
+    async def forget(self, days: Callable[[TenantName], int]) -> None:
+        """Retention: logins that are older than their tenant's `days`."""
+        for tenant in self._book.tenants():
+            oldest = self._clock() - days(tenant.name) * DAY
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._book.forget_logins, tenant, oldest)
+            except UnavailableError as error:
+                _log.warning("old logins of tenant %s were not deleted: %s", tenant.name, error)
 
     async def flush(self) -> None:
         """What can't be written is logged and let go: the mail goes on."""

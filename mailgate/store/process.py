@@ -209,6 +209,7 @@ async def _sweep(service: Service, desk: Desk) -> None:
         try:
             expired, forgotten = await loop.run_in_executor(service.admin_thread, retention.sweep, desk)
             pruned = await service.prune_audits()
+            await service.login_records.forget(lambda tenant: desk.policy().for_tenant(tenant).retention.login_days)
             _log.info(
                 "retention: %d quarantined messages expired, %d timelines and %d audit entries deleted",
                 expired,

@@ -94,6 +94,9 @@ class AccountBook:
             except UnavailableError as error:
                 _log.warning("logins are missing from the history: %s", error)
 
+    def tenants(self) -> list[Tenant]:
+        return list(self._directory.tenants)
+
     def forget_logins(self, tenant: Tenant, before: float) -> None:
         with self._directory.looking_up(tenant) as work:
             login_history.forget_before(work, before)

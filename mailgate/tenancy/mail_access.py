@@ -10,8 +10,9 @@ from pathlib import Path
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError
-from mailgate.tenancy import assignments, people
+from mailgate.tenancy import app_passwords, assignments, people
 from mailgate.tenancy.assignments import Grant
+from mailgate.tenancy.ids import AppPasswordId
 from mailgate.tenancy.models import MailboxKind, UserState
 from mailgate.tenancy.rights import Right, Rights
 from mailgate.tenancy.work import Work
@@ -34,7 +35,7 @@ class SharedMailbox:
 @dataclass(frozen=True, slots=True)
 class MailAccess:
     """`acl`: the file for the IMAP server (`acl_text`). As long as all of this is the same a session may go on, so it
-    holds `password_changed_at` too."""
+    holds `password_changed_at` and the app passwords too."""
 
     tenant: TenantName
     login: str
@@ -44,6 +45,7 @@ class MailAccess:
     acl: Path
     password_changed_at: float
     quota: int | None = None
+    app_passwords: frozenset[AppPasswordId] = frozenset()
 
 
 def access_of(work: Work, login: str) -> MailAccess:
@@ -66,6 +68,7 @@ def access_of(work: Work, login: str) -> MailAccess:
         work.folders.acl(work.tenant.id, user.id),
         user.password_changed_at,
         inbox.mailbox.quota,
+        frozenset(key.id for key in app_passwords.keys_of(work, user.id)),
     )
 
 
