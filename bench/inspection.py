@@ -68,17 +68,16 @@ def one_round(size: int, count: int, endpoint: str, scanner: int) -> tuple[Cost,
     session = clamd.client(endpoint)
     inspection = worker.inspector([endpoint])
     inspect = InspectLimits()
-    parts = {message: [part.data for part in views(message).parts] for message in others}
 
     def alone(message: bytes) -> None:
-        samples = {number: clamd.Sample((data,)) for number, data in enumerate(parts[message])}
+        samples = {number: clamd.Sample((part.data,)) for number, part in enumerate(views(message).parts)}
         session.scan(samples, {}, time.monotonic() + 60)
 
     def whole(message: bytes) -> None:
         if inspection(message, inspect).verdict is not Verdict.CLEAN:
             sys.exit("an honest message was not found clean")
 
-    alone(others[0])
+    alone(unique(template))
     whole(unique(template))
     again = [message.replace(b"Subject: load", b"Subject: again") for message in messages]
     figures = (measured(alone, others, scanner), measured(whole, messages, scanner), measured(whole, again, scanner))

@@ -22,6 +22,11 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 
+_M_TRIM_THRESHOLD = -1  # malloc.h
+_M_MMAP_THRESHOLD = -3
+_FREED_BYTES = 64 << 20
+_LONGEST_BLOCK = 32 << 20  # the largest that the C library allows
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -63,6 +68,12 @@ def timed(limits: InspectLimits) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def keep_freed_memory() -> None:
+    """Freed memory stays with the process, instead of being cleared by the kernel anew for every large message."""
+    _libc.mallopt(_M_TRIM_THRESHOLD, _FREED_BYTES)
+    _libc.mallopt(_M_MMAP_THRESHOLD, _LONGEST_BLOCK)
 
 
 def _load_codecs() -> None:

@@ -45,6 +45,8 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _CLEAN_LINES = re.compile(rb"(?:\A|(?<=[\r\n]))(?:[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*(?:\r\n|\n|\r|\Z))+")
 _PADDED_RUN = re.compile(rb"[A-Za-z0-9+/]+=*")
 _MAX_RUNS = 1000
+_LONGEST_LINE = 1000
+_EMPTY_LINES = 3  # behind the data: no program writes more
 Reading = tuple[str, bytes]  # how it was read ("" for the strict way), decoded bytes
 
 
@@ -102,6 +104,26 @@ def decode(encoding: str, data: bytes) -> tuple[list[Reading], set[str]]:
         readings, defects = decode(encoding[:-1], data)
         return ([], set()) if defects else (readings, defects)
     return _DECODERS[encoding](data)
+
+
+def regular_base64(data: memoryview) -> bytes | None:
+    """Base64 as programs write it, all lines equally long and ended by CRLF, without a copy of the data; None for any
+    other."""
+    for _ in range(_EMPTY_LINES):
+        data = data[:-2] if data[-2:] == b"\r\n" else data
+    width = bytes(data[:_LONGEST_LINE]).find(b"\r\n")
+    if width <= 0 or width % 4:
+        return None
+    returns, feeds = bytes(data[width :: width + 2]), bytes(data[width + 1 :: width + 2])
+    if returns.count(b"\r") != len(returns) or feeds.count(b"\n") != len(feeds):
+        return None
+    letters = len(data) - len(returns) - len(feeds)
+    try:
+        content = pybase64.b64decode(data)
+    except binascii.Error:
+        return None
+    pads = 4 - len(bytes(data[-4:]).rstrip(b"="))
+    return content if letters % 4 == 0 and len(content) == letters // 4 * 3 - pads else None
 
 
 def _base64(data: bytes) -> tuple[list[Reading], set[str]]:

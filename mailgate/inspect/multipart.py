@@ -137,7 +137,8 @@ def _delimiters(data: bytes, start: int, end: int, boundary: bytes, limit: int) 
     found: list[Delimiter] = []
     uses_crlf = data.find(b"\r\n", start, min(end, start + 2000)) >= 0
     position, looked_at = start, 0
-    while (at := data.find(dashed, position, end)) >= 0:
+    # Two dashes are found faster than the whole, and base64 has none.
+    while (at := data.find(b"--", position, end)) >= 0 and (at := data.find(dashed, at, end)) >= 0:
         looked_at += 1
         if looked_at > limit:
             return found, True
@@ -193,7 +194,8 @@ def guess_boundaries(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
     if text.find(b"--") < 0:
         return ()
     found: dict[bytes, None] = {}
-    for pattern in _GUESSES:
+    has_indented = b" --" in text or b"\t--" in text
+    for pattern in _GUESSES if has_indented else _GUESSES[:2]:
         for match in pattern.finditer(text):
             line = match[1].rstrip(b" \t")
             found.setdefault(line.removesuffix(b"--") if len(line) > 2 else line)

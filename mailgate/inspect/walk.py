@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mailgate.inspect.embedded import hidden, in_plain_charset, is_texty
 from mailgate.inspect.encapsulated import looks_like_message, opened
-from mailgate.inspect.encodings import IDENTITY, Reading, decode
+from mailgate.inspect.encodings import IDENTITY, Reading, decode, regular_base64
 from mailgate.inspect.headers import Header, leading_junk, one_kind_of_line_end, read_header
 from mailgate.inspect.meaning import Meaning, has_mime_fields, has_mime_version, read_meaning
 from mailgate.inspect.multipart import Division, boundaries, divide, first_dashed_lines, guess_boundaries
@@ -60,8 +60,11 @@ class Walk:
 
     def _normalised(self, text: Text, at: At) -> None:
         """A whole message once more as clients store it that drop NUL, or make every kind of line end the same."""
-        for suffix, data in (("no-nul", text.data.replace(b"\0", b"")), ("line-ends", one_kind_of_line_end(text.data))):
-            if data != text.data and self.union.charge(len(data)):
+        others = [("no-nul", text.data.replace(b"\0", b""))]
+        if self.union.is_ambiguous:  # as every message is whose headers or delimiters have an odd line end
+            others.append(("line-ends", one_kind_of_line_end(text.data)))
+        for suffix, data in others:
+            if data is not text.data and self.union.charge(len(data)):
                 self.entity(Text(data, text.origin(0, len(text.data))), 0, len(data), at.loosely(suffix))
 
     def _enter(self, text: Text, start: int, end: int, at: At) -> bool:
@@ -196,9 +199,14 @@ class Walk:
         elsewhere = _lies_elsewhere(content_type, at.enclosing[-1] if at.enclosing else "")
         if elsewhere:
             self.union.defect(elsewhere, at.leaf_place)
-        raw = text.data[start:end]
         origin = text.origin(start, end)
         at = at.leaf()
+        if at.is_strict and meaning.encodings == ("base64",):
+            regular = regular_base64(memoryview(text.data)[start:end])
+            if regular is not None:
+                self._add(regular, origin, at, content_type, meaning, "base64")
+                return
+        raw = text.data[start:end]
         for number, encoding in enumerate(meaning.encodings):
             if number and not self.union.charge(len(raw)):
                 break

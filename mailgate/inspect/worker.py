@@ -20,7 +20,7 @@ import msgspec
 
 from mailgate.inspect import clamd
 from mailgate.inspect.caching_scanner import CachingScanner
-from mailgate.inspect.confinement import close_inherited, confine, timed
+from mailgate.inspect.confinement import close_inherited, confine, keep_freed_memory, timed
 from mailgate.inspect.containers import ContainerLister
 from mailgate.inspect.inspection import inspect
 from mailgate.inspect.scanners import ScannerPool
@@ -59,6 +59,7 @@ def main(
         signal.signal(mortal, signal.SIG_DFL)
     inspection = inspector(endpoints, verdicts_fd)
     confine(user, memory_bytes, parent, needs_network=any(each.startswith("tcp:") for each in endpoints))
+    keep_freed_memory()
     gc.freeze()
     with socket.socket(fileno=listener_fd) as listener:
         serve(listener, stop, inspection, timed)
