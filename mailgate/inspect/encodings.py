@@ -110,7 +110,7 @@ def regular_base64(data: memoryview) -> bytes | None:
     """Base64 as programs write it, all lines equally long and ended by CRLF, without a copy of the data; None for any
     other."""
     for _ in range(_EMPTY_LINES):
-        data = data[:-2] if data[-2:] == b"\r\n" else data
+        data = data[:-2] if bytes(data[-2:]) == b"\r\n" else data
     width = bytes(data[:_LONGEST_LINE]).find(b"\r\n")
     if width <= 0 or width % 4:
         return None

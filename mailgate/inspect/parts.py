@@ -12,12 +12,13 @@ from mailgate.model.verdict import Defect
 LARGE_PART = 512
 LARGE_TEXT = 16 << 10
 _MAX_DEFECTS = 200
+_LARGE_REWORK = 128 << 20  # bytes looked at again, however large the message: some 10 s of processor time
 
 
 @dataclass(frozen=True, slots=True)
 class ParseLimits:
     """`header_bytes` and `header_lines` for each header block; `decoded_bytes` in all; `delimiters` for each multipart;
-    `rework` bytes looked at again for alternative readings, in multiples of the message's size."""
+    `rework` bytes looked at again for alternative readings, in multiples of the message's size, less if large."""
 
     depth: int = 50
     parts: int = 1000
@@ -79,7 +80,7 @@ class Union:
         self._defects: dict[tuple[str, str], Defect] = {}
         self._exceeded: dict[str, None] = {}
         self._decoded = 0
-        self._rework = limits.rework * size + (4 << 20)
+        self._rework = min(limits.rework * size, max(_LARGE_REWORK, 3 * size)) + (4 << 20)
         self.is_ambiguous = False
 
     def defect(self, name: str, place: str, detail: str = "") -> None:

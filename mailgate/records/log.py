@@ -74,6 +74,9 @@ def configure(level: str, process: str, stream: TextIO | None = None) -> None:
     root.setLevel(threshold)
     # aiosmtpd logs commands with their arguments at INFO, passwords of AUTH among them at DEBUG
     logging.getLogger("mail.log").setLevel(logging.ERROR)
+    # what these say when they are imported is of no use to an operator
+    for library in ("libarchive", "pikepdf"):
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgate.inspect.mime import ParseLimits, Views, views
+from mailgate.inspect.parts import Union
 from mailgate.model.defect import DEFECTS
 from tests.fuzz import fuzz_mime
 from tests.inspect_mime.messages_of_parts import HEAD, PAYLOAD, TEXT, attachment, entities, message, multipart, part
@@ -167,6 +168,14 @@ def test_limits_are_named() -> None:
     few_bytes = ParseLimits(decoded_bytes=100)
     assert "decoded-bytes" in views(message(multipart([attachment(PAYLOAD * 2)])), few_bytes).exceeded
     assert "header" in views(b"X: " + b"y" * 300_000 + b"\r\n\r\nbody").exceeded
+
+
+@pytest.mark.parametrize(("mebibytes", "most"), [(1, 20), (10, 13), (50, 3)])
+def test_the_larger_a_message_the_fewer_of_its_readings_are_paid_for(mebibytes: int, most: int) -> None:
+    size = mebibytes * MIB
+    union = Union(size, ParseLimits())
+    assert sum(union.charge(size) for _ in range(100)) == most
+    assert union.views().exceeded == ("readings",)
 
 
 def test_the_manual_lists_every_defect() -> None:
