@@ -53,9 +53,10 @@ def act_as(login: str) -> None:
 
 
 @cache
-def _password(settings: Settings) -> bytes:
-    if settings.password_file is not None:
-        return _read(settings.password_file).split(b"\n", 1)[0].removesuffix(b"\r")
+def _password(file: Path | None) -> bytes:
+    """Asked for once, however many calls a command makes."""
+    if file is not None:
+        return _read(file).split(b"\n", 1)[0].removesuffix(b"\r")
     return getpass.getpass(f"Password of {_acting_as}: ").encode("utf-8", "surrogatepass")
 
 
@@ -94,7 +95,7 @@ class _Commands:
     async def _talk(self, request: Admin, calls: Calls) -> Answer:
         """Logs in, then gives the command."""
         if _acting_as:
-            await calls.call(LogIn(_acting_as, _password(self._settings)))
+            await calls.call(LogIn(_acting_as, _password(self._settings.password_file)))
         elif self._settings.operator_key is not None:
             challenge = await calls.call(GetChallenge())
             assert isinstance(challenge, Challenge)
