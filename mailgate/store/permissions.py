@@ -73,6 +73,7 @@ RULES: dict[str, Rule] = {
     "mailbox.assign": _BY_EVERYBODY,
     "mailbox.unassign": _BY_EVERYBODY,
     "mailbox.rights": _BY_EVERYBODY,
+    "mailbox.quota": _BY_ADMINISTRATOR,
     "mailbox.enable": _BY_EVERYBODY,
     "mailbox.disable": _BY_EVERYBODY,
     "mailbox.remove": _BY_EVERYBODY,
