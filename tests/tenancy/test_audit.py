@@ -54,6 +54,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("mailbox.assign", {"mailbox": TEAM, "user": "alice@acme.example"}),
     ("mailbox.unassign", {"mailbox": TEAM, "user": "alice@acme.example"}),
     ("mailbox.rights", {"mailbox": TEAM, "user": BOB, "rights": "read"}),
+    ("mailbox.quota", {"mailbox": TEAM, "quota": 1000}),
     ("mailbox.disable", {"mailbox": TEAM}),
     ("mailbox.enable", {"mailbox": TEAM}),
     ("mailbox.remove", {"mailbox": "info@acme.example"}),
