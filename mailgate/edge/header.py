@@ -10,32 +10,40 @@ _NEXT_LINE = re.compile(rb"\r\n(?![ \t])")
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,995}>")
 _AUTHSERV_ID = re.compile(rb"(?:[ \t\r\n]|\([^()]*\))*\"?([^\s;\"()]+)")
 
+_BLIND = (b"bcc", b"resent-bcc")
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`cuts`: byte ranges of Authentication-Results fields that bear our own name (forged: RFC 8601 section 5).
-    `size` in bytes, `fields` their number."""
+    """`cuts`: byte ranges of fields that must not go on, in their order; `forged_results` of them are
+    Authentication-Results that bear our own name (RFC 8601 section 5), `blind_copies` Bcc and Resent-Bcc of mail that a
+    tenant sends (RFC 5322 section 3.6.3). `size` in bytes, `fields` their number."""
 
     received: int
     message_id: str
     has_date: bool
     size: int
     fields: int
-    cuts: tuple[tuple[int, int], ...]
+    cuts: tuple[tuple[int, int], ...] = ()
+    forged_results: int = 0
+    blind_copies: int = 0
 
 
-def read(head: bytes, authserv_id: str) -> Header:
-    """`head` is the beginning of the message, its whole header section where that is of a size we take."""
+def read(head: bytes, authserv_id: str, is_sent: bool = False) -> Header:
+    """`head` is the beginning of the message, its whole header section where that is of a size we take. `is_sent`: a
+    tenant sends it."""
     section = _section(head)
     fields = [(match[1].lower(), match.start(), match.end()) for match in _FIELD.finditer(section)]
     names = [name for name, _, _ in fields]
     own = authserv_id.encode().lower()
-    cuts, message_id = [], ""
+    forged, blind, message_id = [], [], ""
     for name, start, value in fields:
         if name == b"authentication-results":
             match = _AUTHSERV_ID.match(section, value)
             if match and match[1].lower().rstrip(b".") == own:
-                cuts.append((start, _end(section, value)))
+                forged.append((start, _end(section, value)))
+        elif is_sent and name in _BLIND:
+            blind.append((start, _end(section, value)))
         elif name == b"message-id" and not message_id:
             found = _MESSAGE_ID.search(section, value, _end(section, value))
             message_id = found[0].decode("ascii", "replace") if found else ""
@@ -45,7 +53,9 @@ def read(head: bytes, authserv_id: str) -> Header:
         has_date=b"date" in names,
         size=len(section),
         fields=len(fields),
-        cuts=tuple(cuts),
+        cuts=tuple(sorted(forged + blind)),
+        forged_results=len(forged),
+        blind_copies=len(blind),
     )
 
 

@@ -101,6 +101,14 @@ def _plain(text: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in text)[:400]
 
 
+def not_yours(address: str, field: str) -> Reply:
+    return Reply(550, "5.7.1", _plain(f"This account may not send as {address}, which the {field} field names"))
+
+
+def bad_author(why: str) -> Reply:
+    return Reply(550, "5.7.1", _plain(f"The message does not say clearly whom it is from: {why}"))
+
+
 def bad_sender(why: str) -> Reply:
     return Reply(501, "5.1.7", f"Bad sender address: {why}")
 

@@ -10,6 +10,7 @@ from mailgate.edge.connection import SessionEnd
 from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
 from mailgate.edge.dialogue import Dialogue
 from mailgate.edge.origin import Origin, of_server
+from mailgate.edge.send_as import SendAs
 from mailgate.edge.transaction import Transaction, new_queue_id
 from mailgate.edge.verify import Standing
 from mailgate.ipc.calls import Resolved
@@ -41,7 +42,9 @@ class Session(Dialogue):
         command = parameters.parse_mail(
             argument, self.session.extended_smtp, self.listener.offers_dsn, bool(self.client.tls_version)
         )
-        self._check_sender(command.reverse_path)
+        send_as = self._send_as()
+        if self.client.account and not send_as.covers(command.reverse_path):
+            raise Refusal(replies.NOT_YOUR_ADDRESS)
         if command.size > self.edge.size_limit():
             raise Refusal(replies.TOO_LARGE)
         if not self.edge.has_room(command.size):
@@ -62,14 +65,15 @@ class Session(Dialogue):
             envid=command.envid,
             requiretls=command.requiretls,
             let_in_by=origin.let_in_by,
+            send_as=send_as,
         )
         # a tenant that alone wants checks gets them at the end of the message: whose it is shows at RCPT only
         self.tx.check_sender(self.edge.around.policy().for_gateway.authentication.check)
         await self.say(replies.SENDER_OK)
 
-    def _check_sender(self, sender: Address | None) -> None:
-        if self.client.account and (sender is None or str(sender).lower() not in self.send_as):
-            raise Refusal(replies.NOT_YOUR_ADDRESS)
+    def _send_as(self) -> SendAs:
+        has_labels = self.edge.around.policy().for_tenant(self.tenant).addresses.labels
+        return SendAs(frozenset(self.send_as), has_labels)
 
     async def _origin(self, sender: Address | None) -> Origin:
         if self.client.account:

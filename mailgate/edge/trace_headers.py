@@ -15,13 +15,20 @@ def prefix(
     has_date: bool,
     has_message_id: bool,
     checked: tuple[MethodResult, ...] = (),
+    is_client_hidden: bool = False,
 ) -> bytes:
     """The trace fields, newest first. Return-Path only where the message stays here (final delivery). `checked`: what
-    the checks of the sender found."""
+    the checks of the sender found. `is_client_hidden`: of a user who has logged in the recipients learn neither address
+    nor host name nor login name; the timeline has them."""
+    is_hidden = is_client_hidden and bool(envelope.client.account)
     fields = []
     if all(recipient.mailboxes for recipient in envelope.recipients):
         fields.append(f"Return-Path: <{envelope.reverse_path}>")
-    fields += [_received(envelope, hostname), _authentication_results(envelope.client, hostname, checked)]
+    account = "" if is_hidden else envelope.client.account
+    fields += [
+        _received(envelope, hostname, is_hidden),
+        _authentication_results(envelope.client, hostname, account, checked),
+    ]
     if envelope.direction is Direction.OUTBOUND:
         fields += _completed(envelope, hostname, has_date, has_message_id)
     return "".join(f"{field}\r\n" for field in fields).encode()
@@ -35,11 +42,13 @@ def protocol(client: Client, smtputf8: bool) -> str:
     return word + ("S" if client.tls_version else "") + ("A" if client.account else "")
 
 
-def _received(envelope: Envelope, hostname: str) -> str:
+def _received(envelope: Envelope, hostname: str, is_hidden: bool) -> str:
+    """The grammar wants a name after `from`: where the client's is hidden, ours stands there."""
     client = envelope.client
     literal = f"IPv6:{client.address}" if ":" in client.address else client.address
+    source = f"{hostname} (client not shown)" if is_hidden else f"{client.helo} ([{literal}])"
     lines = [
-        f"Received: from {client.helo} ([{literal}])",
+        f"Received: from {source}",
         f"by {hostname} with {protocol(client, envelope.smtputf8)} id {envelope.queue_id}",
     ]
     if client.tls_version:
@@ -49,9 +58,10 @@ def _received(envelope: Envelope, hostname: str) -> str:
     return "\r\n\t".join(lines) + f";\r\n\t{formatdate(envelope.received_at, localtime=False)}"
 
 
-def _authentication_results(client: Client, hostname: str, checked: tuple[MethodResult, ...]) -> str:
+def _authentication_results(client: Client, hostname: str, account: str, checked: tuple[MethodResult, ...]) -> str:
     if client.account:
-        checked = (MethodResult("auth", "pass", properties=(Property("smtp", "auth", client.account),)), *checked)
+        named = (Property("smtp", "auth", account),) if account else ()
+        checked = (MethodResult("auth", "pass", properties=named), *checked)
     return AuthenticationResults(hostname, checked).field()
 
 

@@ -1,5 +1,5 @@
-"""From the end of a message to its reply, as named steps: stage, authenticate, inspect, identify, decide, commit,
-reply.
+"""From the end of a message to its reply, as named steps: stage, authorise, authenticate, inspect, identify, decide,
+commit, reply.
 
 `wake` of the design is the store's: it delivers what it has just committed from memory, so nobody has to tell it.
 """
@@ -20,6 +20,7 @@ from mailgate.edge import header, replies, sender, trace_headers
 from mailgate.edge.inspectors import BusyError, InspectionFailedError, Inspectors
 from mailgate.edge.limits import SessionLimits
 from mailgate.edge.lookups import WatchedResolver
+from mailgate.edge.send_as import NOBODY, SendAs
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.ipc.calls import InspectLimits, NewEntry, Note
@@ -77,6 +78,7 @@ class Transaction:
     envid: str = ""
     requiretls: bool = False
     let_in_by: str = ""
+    send_as: SendAs = NOBODY
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
     release_local: str = ""  # of the release address that this is sent to, if so
     named: int = 0  # recipients taken, one that is named again included
@@ -171,11 +173,17 @@ async def stage(tx: Transaction) -> None:
     if tx.staging.is_full:
         raise Refusal(replies.NO_ROOM, "no room in the staging place")
     limits = tx.around.limits()
-    tx.header = header.read(tx.staging.head, tx.around.hostname)
+    tx.header = header.read(tx.staging.head, tx.around.hostname, tx.direction is Direction.OUTBOUND)
     if tx.header.size > limits.header_bytes or tx.header.fields > limits.header_fields:
         raise Refusal(replies.HEADER_TOO_LARGE)
     if tx.header.received > limits.received_hops:
         raise Refusal(replies.LOOP, f"{tx.header.received} Received fields")
+
+
+async def authorise(tx: Transaction) -> None:
+    """May the user who has logged in send as those whom the message names?"""
+    if tx.client.account:
+        tx.send_as.check(tx.staging.head)
 
 
 async def authenticate(tx: Transaction) -> None:
@@ -217,8 +225,8 @@ async def identify(tx: Transaction) -> None:
     """What the checks of the sender found; results that others forged in our name are cut out (RFC 8601 section 5)."""
     assert tx.header is not None
     facts: dict[str, object] = {}
-    if tx.header.cuts:
-        facts["forged_results_removed"] = len(tx.header.cuts)
+    if tx.header.forged_results:
+        facts["forged_results_removed"] = tx.header.forged_results
     if tx.sender_check is not None:
         tx.findings = await tx.sender_check.findings(sender.WAIT_SECONDS)
         facts |= tx.findings.facts
@@ -286,6 +294,7 @@ def _entry(tx: Transaction, envelope: Envelope, decision: Decision) -> NewEntry:
             tx.header.has_date,
             bool(tx.header.message_id),
             tx.findings.results if tx.findings is not None else (),
+            is_client_hidden=tx.around.policy().for_tenant(tx.tenant).submission.hide_client,
         ),
         inline=tx.staging.inline,
         staged=tx.staging.path,
@@ -338,4 +347,6 @@ def reply(tx: Transaction) -> Reply:
     return replies.kept(tx.queue_id)
 
 
-STEPS: tuple[Callable[[Transaction], Awaitable[None]], ...] = (stage, authenticate, inspect, identify, decide, commit)
+STEPS: tuple[Callable[[Transaction], Awaitable[None]], ...] = (
+    *(stage, authorise, authenticate, inspect, identify, decide, commit),
+)

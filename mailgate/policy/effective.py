@@ -22,6 +22,7 @@ from mailgate.policy.exceptions import (
 from mailgate.policy.rules import Rule, compile_rule
 from mailgate.policy.schema import (
     LISTS,
+    Addresses,
     Authentication,
     DefectAction,
     DmarcReports,
@@ -86,6 +87,7 @@ class EffectivePolicy:
     passwords: Passwords
     submission: Submission
     mailboxes: Mailboxes
+    addresses: Addresses
     retention: Retention
     sources: Mapping[str, str]
 
@@ -154,6 +156,7 @@ def effective_policy(
         passwords=_overlaid([policy.passwords for policy in policies]),
         submission=_overlaid([policy.submission for policy in policies]),
         mailboxes=_overlaid([policy.mailboxes for policy in policies]),
+        addresses=_overlaid([policy.addresses for policy in policies]),
         retention=_overlaid([policy.retention for policy in policies]),
         sources=MappingProxyType({key: file for file, policy in layers[1:] for key in given_keys(policy)}),
     )

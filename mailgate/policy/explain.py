@@ -67,7 +67,7 @@ def _exemption(exemption: Exemption) -> dict[str, Any]:
 
 _SECTIONS = (
     *("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "dmarc_reports", "quarantine"),
-    *("passwords", "submission", "mailboxes", "retention"),
+    *("passwords", "submission", "mailboxes", "addresses", "retention"),
 )
 
 

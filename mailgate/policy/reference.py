@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from mailgate.policy.evaluate import PRECEDENCE
 from mailgate.policy.schema import (
+    Addresses,
     AttachmentException,
     AttachmentRule,
     Authentication,
@@ -61,6 +62,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("[passwords]", Passwords),
     ("[submission]", Submission),
     ("[mailboxes]", Mailboxes),
+    ("[addresses]", Addresses),
     ("[retention]", Retention),
 )
 

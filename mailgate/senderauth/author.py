@@ -1,4 +1,5 @@
-"""Whom the From field names, strictly: its real domain, whatever is in display names (RFC 5322 section 3.4). Pure."""
+"""Whom a field such as From names, strictly: real addresses, whatever is in display names (RFC 5322 section 3.4).
+Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailgate.model.address import AddressError, parse_domain
-from mailgate.senderauth.header import Header
+from mailgate.model.address import Address, AddressError, parse_domain
+from mailgate.senderauth.header import Field, Header
 
 MOST_AUTHORS = 20
 LONGEST_FIELD = 64 << 10  # bytes; a longer one is malformed
@@ -36,22 +37,36 @@ class _Word:
     text: str
 
 
+class _Malformed(ValueError):
+    """Not what the grammar says; the text goes on after the name of the field."""
+
+
 def author_domains(header: Header) -> tuple[str, ...]:
     """The domains of the From field's addresses as A-labels in lower case, each once. Raises AuthorError where there
     are several From fields, or where the field is not what the grammar says."""
+    return tuple(dict.fromkeys(author.domain for author in authors(header)))
+
+
+def authors(header: Header) -> tuple[Address, ...]:
+    """The addresses of the From field, their local parts as they are written; raises like `author_domains`."""
     fields = header.named(b"from")
     if len(fields) > 1:
         raise AuthorError(f"{len(fields)} From fields")
     if not fields or b"@" not in fields[0].value:
         raise NoAuthorError("no address in From")
-    value = fields[0].value
-    if len(value) > LONGEST_FIELD:
-        raise AuthorError("the From field is too long")
+    return addresses_in(fields[0], "From")
+
+
+def addresses_in(field: Field, name: str) -> tuple[Address, ...]:
+    """The addresses of a field, groups taken apart. Raises AuthorError, which calls the field `name`."""
+    if len(field.value) > LONGEST_FIELD:
+        raise AuthorError(f"the {name} field is too long")
     try:
-        domains = _domains(list(_words(value.decode("utf-8"))))
+        return tuple(_addresses(list(_words(field.value.decode("utf-8")))))
     except UnicodeDecodeError:
-        raise AuthorError("the From field is not UTF-8") from None
-    return tuple(dict.fromkeys(domains))
+        raise AuthorError(f"the {name} field is not UTF-8") from None
+    except _Malformed as error:
+        raise AuthorError(f"the {name} field {error}") from None
 
 
 def _words(text: str) -> Iterator[_Word]:
@@ -63,7 +78,7 @@ def _words(text: str) -> Iterator[_Word]:
             continue
         match = _TOKEN.match(text, at)
         if match is None:
-            raise AuthorError(f"the From field holds {text[at]!r} where it must not")
+            raise _Malformed(f"holds {text[at]!r} where it must not")
         at = match.end()
         if match.lastgroup != "space":
             yield _Word(str(match.lastgroup), match[0])
@@ -77,12 +92,12 @@ def _after_comment(text: str, at: int) -> int:
         at += 2 if char == "\\" else 1
         if not depth:
             return at
-    raise AuthorError("a comment in the From field does not end")
+    raise _Malformed("holds a comment that does not end")
 
 
-def _domains(words: list[_Word]) -> list[str]:
+def _addresses(words: list[_Word]) -> list[Address]:
     """mailbox-list (groups, RFC 6854, are taken apart)."""
-    domains: list[str] = []
+    found: list[Address] = []
     entry: list[_Word] = []
     is_angle = False
     for word in [*words, _Word("special", ",")]:
@@ -90,37 +105,38 @@ def _domains(words: list[_Word]) -> list[str]:
         is_angle = (is_angle or word.text == "<") and word.text != ">" if is_special else is_angle
         if is_special and not is_angle and word.text in ",;:":
             if entry and word.text != ":":
-                domains.append(_mailbox(entry))
+                found.append(_mailbox(entry))
             entry = []
             continue
         entry.append(word)
-    if not domains:
-        raise AuthorError("the From field holds no address")
-    if len(domains) > MOST_AUTHORS:
-        raise AuthorError("the From field holds too many addresses")
-    return domains
+    if not found:
+        raise _Malformed("holds no address")
+    if len(found) > MOST_AUTHORS:
+        raise _Malformed("holds too many addresses")
+    return found
 
 
-def _mailbox(words: list[_Word]) -> str:
-    """The domain of `display name <local@domain>` or `local@domain`."""
+def _mailbox(words: list[_Word]) -> Address:
+    """Of `display name <local@domain>` or `local@domain`."""
     texts = [word.text if word.kind == "special" else "" for word in words]
     if "<" in texts or ">" in texts:
         if texts.count("<") != 1 or texts.count(">") != 1 or texts[-1] != ">":
-            raise AuthorError("angle brackets in the From field do not match")
+            raise _Malformed("has angle brackets that do not match")
         display, words = words[: texts.index("<")], words[texts.index("<") + 1 : -1]
         if any(word.kind == "special" and word.text != "." for word in display):
-            raise AuthorError("the From field holds an address beside the one in angle brackets")
+            raise _Malformed("holds an address beside the one in angle brackets")
     ats = [number for number, word in enumerate(words) if word.kind == "special" and word.text == "@"]
     if len(ats) != 1 or not ats[0]:
-        raise AuthorError("the From field holds no address, or one that can be read in several ways")
+        raise _Malformed("holds no address, or one that can be read in several ways")
     local, domain = words[: ats[0]], words[ats[0] + 1 :]
     _check_dotted(local, ("atom", "quoted"))
     if [word.kind for word in domain] != ["literal"]:
         _check_dotted(domain, ("atom",))
     try:
-        return parse_domain("".join(word.text for word in domain))
+        found = parse_domain("".join(word.text for word in domain))
     except AddressError as error:
-        raise AuthorError(f"the address in the From field has no valid domain: {error}") from None
+        raise _Malformed(f"holds an address without a valid domain: {error}") from None
+    return Address("".join(word.text for word in local), found)
 
 
 def _check_dotted(words: list[_Word], kinds: tuple[str, ...]) -> None:
@@ -128,7 +144,7 @@ def _check_dotted(words: list[_Word], kinds: tuple[str, ...]) -> None:
     is_word_due = True
     for word in words:
         if (word.kind in kinds) != is_word_due or (not is_word_due and word.text != "."):
-            raise AuthorError("the address in the From field is not valid")
+            raise _Malformed("holds an address that is not valid")
         is_word_due = not is_word_due
     if is_word_due:
-        raise AuthorError("the address in the From field is not valid")
+        raise _Malformed("holds an address that is not valid")

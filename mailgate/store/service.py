@@ -254,7 +254,9 @@ class Service:
     # Directory
 
     async def resolve(self, local: str, domain: str) -> Resolved:
-        found = await self._loop.run_in_executor(self._directory_thread, self._directory.resolve, local, domain)
+        found = await self._loop.run_in_executor(
+            self._directory_thread, self._directory.resolve, local, domain, self._has_labels
+        )
         if found.kind not in ("mailbox", "unknown", "unavailable") or not domain:
             return found
         is_routed = self._policies.current.for_tenant(found.tenant).inbound_route(domain) is not None
@@ -270,6 +272,9 @@ class Service:
     def default_quota(self, tenant: TenantName) -> int | None:
         """Bytes that the tenant's policy lets a mailbox hold; None for no limit."""
         return self._policies.current.for_tenant(tenant).mailboxes.quota
+
+    def _has_labels(self, tenant: TenantName) -> bool:
+        return self._policies.current.for_tenant(tenant).addresses.labels
 
     async def ask_directory(self, question: Callable[[Directory], T]) -> T:
         return await self._loop.run_in_executor(self._directory_thread, question, self._directory)

@@ -22,11 +22,11 @@ class AddressMap:
     unknown: Resolved
     quotas: Mapping[MailboxId, int] = field(default_factory=dict)
 
-    def resolve(self, local: str, domain: str) -> Resolved:
-        """The address itself comes first, then without its label (`bob+shop`), then the postmaster (RFC 5321 section
-        4.5.1: every domain has one, so an address that is switched off does not take it away)."""
+    def resolve(self, local: str, domain: str, has_labels: bool = True) -> Resolved:
+        """The address itself comes first, then without its label (`bob+shop`) if `has_labels`, then the postmaster (RFC
+        5321 section 4.5.1: every domain has one, so an address that is switched off does not take it away)."""
         folded = canonical_local(local)
-        base = without_label(folded)
+        base = without_label(folded) if has_labels else folded
         found = self.by_address.get(f"{folded}@{domain}") or self.by_address.get(f"{base}@{domain}")
         if base == POSTMASTER and (found is None or found.kind != "mailbox"):
             return self.postmaster

@@ -81,8 +81,11 @@ class Directory:
 
     # Questions of the edge
 
-    def resolve(self, local: str, domain: str) -> Resolved:
-        """Who is behind `local@domain` (a domain as A-label in lower case; empty for `<Postmaster>`)?"""
+    def resolve(
+        self, local: str, domain: str, has_labels: Callable[[TenantName], bool] = lambda tenant: True
+    ) -> Resolved:
+        """Who is behind `local@domain` (a domain as A-label in lower case; empty for `<Postmaster>`)? `has_labels`: do
+        `bob+shop@` and `bob@` lead to the same at this tenant?"""
         if not domain:
             return self.postmaster()
         tenant = self._registry.hosting(domain)
@@ -91,7 +94,7 @@ class Directory:
         if not tenant.is_active:
             return Resolved("disabled", tenant.name)
         try:
-            return self._map_of(tenant).resolve(local, domain)
+            return self._map_of(tenant).resolve(local, domain, has_labels(tenant.name))
         except UnavailableError:
             return Resolved("unavailable", tenant.name)
 

@@ -14,6 +14,10 @@ pytestmark = [pytest.mark.component("clamd"), pytest.mark.xdist_group("shared ga
 BOB, ALICE, CAROL = "bob@acme.example", "alice@acme.example", "carol@globex.example"
 
 
+def by_bob() -> bytes:
+    return messages.written_by(BOB, messages.clean(messages.token()))
+
+
 def encrypted(gateway: Gateway, tls: bool) -> SmtpClient:
     client = SmtpClient(gateway.submissions if tls else gateway.submission, tls=tls)
     client.hello()
@@ -29,7 +33,7 @@ def test_a_user_sends_to_a_colleague(
     gateway: Gateway, tls: bool, login: Callable[[SmtpClient, str, str], Answer]
 ) -> None:
     name = messages.token()
-    message = messages.with_attachment(name, messages.pdf())
+    message = messages.written_by(BOB, messages.with_attachment(name, messages.pdf()))
     with encrypted(gateway, tls) as client:
         assert login(client, BOB, PASSWORD).code == 235
         assert client.transfer(BOB, [ALICE], message).code == 250
@@ -57,7 +61,7 @@ def test_a_user_sends_under_no_other_address(gateway: Gateway) -> None:
 
 def test_outside_recipients_are_taken_for_the_relay(gateway: Gateway) -> None:
     with gateway.submit(BOB) as client:
-        answer = client.transfer(BOB, ["someone@elsewhere.example"], messages.clean(messages.token()))
+        answer = client.transfer(BOB, ["someone@elsewhere.example"], by_bob())
         assert answer.code == 250
     waiting = gateway.json("queue", "show", answer.queue_id)
     assert "someone@elsewhere.example" in str(waiting)
@@ -65,7 +69,7 @@ def test_outside_recipients_are_taken_for_the_relay(gateway: Gateway) -> None:
 
 def test_another_tenant_hosted_here_gets_its_own_copy(gateway: Gateway) -> None:
     name = messages.token()
-    message = messages.clean(name)
+    message = messages.written_by(BOB, messages.clean(name))
     with gateway.submit(BOB) as client:
         assert client.transfer(BOB, [ALICE, CAROL], message).code == 250
     for address in (ALICE, CAROL):
@@ -74,5 +78,5 @@ def test_another_tenant_hosted_here_gets_its_own_copy(gateway: Gateway) -> None:
 
 def test_infected_submissions_are_refused(gateway: Gateway) -> None:
     with gateway.submit(BOB, tls=True) as client:
-        answer = client.transfer(BOB, [ALICE], messages.infected(messages.token()))
+        answer = client.transfer(BOB, [ALICE], messages.written_by(BOB, messages.infected(messages.token())))
         assert (answer.code, answer.enhanced) == (554, "5.7.1")

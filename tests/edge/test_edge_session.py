@@ -24,6 +24,7 @@ from mailgate.settings import Settings
 from tests.edge.dialogue import Client, Stage, stage
 
 BODY = b"From: a@b.example\r\nSubject: s\r\n\r\nhello\r\n"
+OWN = BODY.replace(b"a@b.example", b"bob@acme.example")
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +133,7 @@ def test_a_submission_may_wait_for_the_scanner(tmp_path: Path, context: ssl.SSLC
     async def part(on: Stage, client: Client) -> None:
         on.inspectors.answer = not_scanned(Unscanned.SCANNER_DOWN, 1)
         await client.log_in()
-        await client.mail(BODY, 250, sender="bob@acme.example", to="eve@acme.example")
+        await client.mail(OWN, 250, sender="bob@acme.example", to="eve@acme.example")
         assert on.store.kept[0].decision.action is Action.HOLD
 
     policy = GatewayPolicy(scanning=Scanning(scanner_down=Action.HOLD))
@@ -233,7 +234,7 @@ def test_a_submission_to_another_tenant_is_an_entry_of_its_own(tmp_path: Path, c
         await client.ask("RCPT TO:<kim@other.example>", 250)
         await client.ask("RCPT TO:<eve@acme.example>", 250)
         await client.ask("DATA", 354)
-        await client.ask(BODY + b".", 250)
+        await client.ask(OWN + b".", 250)
         own, other = on.store.kept
         assert (own.envelope.tenant, own.envelope.direction) == ("acme", "outbound")
         assert (other.envelope.tenant, other.envelope.direction) == ("other", "inbound")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clamd import Clamd
 from tests.support.gateway import Gateway
-from tests.support.messages import clean, token
+from tests.support.messages import clean, token, written_by
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_refused_submission_comes_back(new_gateway: Callable[..., Gateway], cl
     client = gateway.submit()
     client.command("MAIL FROM:<bob@acme.example> RET=HDRS ENVID=order+2B7", 250)
     client.command("RCPT TO:<kim@far.example> NOTIFY=FAILURE ORCPT=rfc822;Kim@far.example", 250)
-    assert client.data(clean(name)).code == 250
+    assert client.data(written_by("bob@acme.example", clean(name))).code == 250
     notice = gateway.delivered("bob@acme.example", name).decode()
     assert "Auto-Submitted: auto-replied" in notice
     assert "Original-Envelope-Id: order+7" in notice

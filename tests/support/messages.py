@@ -37,6 +37,11 @@ def clean(name: str, text: str = "Good morning.\r\n") -> bytes:
     return head(name, Content_Type="text/plain; charset=utf-8") + b"\r\n" + text.encode()
 
 
+def written_by(author: str, message: bytes) -> bytes:
+    """The same from another author: users hand in only what is their own."""
+    return message.replace(b"Sender <sender@sender.example>", author.encode(), 1)
+
+
 def with_attachment(name: str, content: bytes, filename: str = "report.pdf", kind: str = "application/pdf") -> bytes:
     """A text part and one base64 attachment."""
     boundary = f"=_part_{next(_boundaries)}_{name}"

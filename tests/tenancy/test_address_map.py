@@ -59,3 +59,9 @@ def test_without_any_mailbox_the_postmaster_is_unavailable_not_unknown() -> None
     empty = build(ACME, [], None, {})
     assert empty.resolve("postmaster", "acme.example").kind == "unavailable"
     assert empty.resolve("bob", "acme.example").kind == "unknown"
+
+
+def test_without_labels_a_plus_is_a_letter_like_any_other(addresses: AddressMap) -> None:
+    assert addresses.resolve("bob", "acme.example", has_labels=False).kind == "mailbox"
+    for local in ("bob+shop", "postmaster+x", "+x"):
+        assert addresses.resolve(local, "acme.example", has_labels=False).kind == "unknown"

@@ -19,7 +19,7 @@ from mailgate.policy.schema.inbound import InboundProtocol, InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.mailboxes import Mailboxes
 from mailgate.policy.schema.mta_sts import MtaSts
-from mailgate.policy.schema.people import Passwords, Submission
+from mailgate.policy.schema.people import Addresses, Passwords, Submission
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -30,6 +30,7 @@ from mailgate.policy.schema.transport import RouteRule, Transport, TransportClas
 
 __all__ = [
     "LISTS",
+    "Addresses",
     "AttachmentException",
     "AttachmentRule",
     "Authentication",

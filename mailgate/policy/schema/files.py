@@ -15,7 +15,7 @@ from mailgate.policy.schema.inbound import InboundRoute
 from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.mailboxes import Mailboxes
 from mailgate.policy.schema.mta_sts import MtaSts
-from mailgate.policy.schema.people import Passwords, Submission
+from mailgate.policy.schema.people import Addresses, Passwords, Submission
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -60,6 +60,7 @@ class TenantPolicy(Section):
     passwords: Passwords = Field(default_factory=Passwords)
     submission: Submission = Field(default_factory=Submission)
     mailboxes: Mailboxes = Field(default_factory=Mailboxes)
+    addresses: Addresses = Field(default_factory=Addresses)
     retention: Retention = Field(default_factory=Retention)
 
 

@@ -1,4 +1,4 @@
-"""Passwords of people, and how much one of them may send."""
+"""Passwords of people, their addresses, and what they may send."""
 
 from __future__ import annotations
 
@@ -35,8 +35,14 @@ class Passwords(Section):
 
 
 class Submission(Section):
-    """How much one account may submit before its mail is held and the tenant's administrators are told: somebody else
-    may know its password. 0 switches a limit off."""
+    """What users hand in. The numbers say how much one account may submit before its mail is held and the tenant's
+    administrators are told, since somebody else may know its password; 0 switches a limit off."""
+
+    hide_client: bool = Field(
+        default=True,
+        description="Leave the address and host name of the user's computer, and the login name, out of the fields "
+        "that the gateway adds. The timeline has them all the same.",
+    )
 
     messages_per_hour: Often = Field(default=0, description="Messages in one hour.")
     recipients_per_hour: Often = Field(default=0, description="Recipients of all its messages in one hour.")
@@ -44,4 +50,14 @@ class Submission(Section):
         default=0,
         description="Messages in one hour as a multiple of the account's own average of the busy hours of the last "
         "two weeks; counts from 50 messages on.",
+    )
+
+
+class Addresses(Section):
+    """What the addresses of a tenant's people are understood to mean."""
+
+    labels: bool = Field(
+        default=True,
+        description="Deliver mail for `bob+anything@` to `bob@`, and let Bob send as such an address. An address that "
+        "exists as it is written goes first.",
     )
