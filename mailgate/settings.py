@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     doveadm_socket: Path | None = Field(
         None, description="Dovecot's doveadm-server socket: sessions are ended there when their rights end."
     )
+    lmtp_socket: Path | None = Field(
+        None, description="An LMTP server that puts mail into the mailboxes (Dovecot, for Sieve); else we do."
+    )
     workers: int = Field(1, ge=0, le=64, description="Edge processes; 0 runs everything in one process.")
     inspectors: int = Field(
         default_factory=lambda: max(2, 2 * (os.cpu_count() or 1)), ge=1, le=256, description="Inspector processes."

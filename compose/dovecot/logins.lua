@@ -59,6 +59,21 @@ local function session(answer)
   return table.concat(fields, "\t")
 end
 
+-- Whose mailbox an address is: asked for mail that comes by LMTP.
+function auth_userdb_lookup(request)
+  local answer, reason = ask({ mailbox = request.user })
+  if not answer or answer.result == "unavailable" then
+    request:log_error("the gateway does not know where mail lies: " .. tostring(reason))
+    return dovecot.auth.USERDB_RESULT_INTERNAL_FAILURE, ""
+  end
+  if answer.result ~= "ok" then
+    return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, ""
+  end
+  local fields = { "home=" .. answer.maildir }
+  add_quota(fields, 1, "", answer.quota)
+  return dovecot.auth.USERDB_RESULT_OK, { userdb_import = table.concat(fields, "\t") }
+end
+
 function auth_password_verify(request, password)
   local question = { login = request.user, password = password, peer = request.rip or "", service = request.service }
   local answer, reason = ask(question)

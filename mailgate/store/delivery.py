@@ -25,6 +25,9 @@ LINGER_SECONDS = 0.01
 MOST_BYTES = 64 << 20
 DELIVERED = Outcome(State.DELIVERED, "delivered to the mailbox")
 
+Deliver = Callable[[Sequence[maildir.Letter]], Sequence[Exception | None]]
+"""For each letter None once it is on stable storage in the mailbox, or why it is not."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +45,7 @@ class Task:
 class Delivery:
     """One thread. `maildir_of` gives the folder of a mailbox (called in that thread); `on_deferred` is told, in the
     writer's thread, when the earliest new deferral is due; `on_owed`, there too, that a sender is to be told something.
+    `deliver`: into Maildirs, or through an LMTP server.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Delivery:
         clock: Callable[[], float],
         on_deferred: Callable[[float], None],
         on_owed: Callable[[], None],
+        deliver: Deliver = maildir.deliver,
     ) -> None:
         self._writer = writer
         self._contents = contents
@@ -59,6 +64,7 @@ class Delivery:
         self._clock = clock
         self._on_deferred = on_deferred
         self._on_owed = on_owed
+        self._deliver_letters = deliver
         self._folders: dict[MailboxId, str] = {}
         self._waiting: queue.SimpleQueue[list[Attempt] | None] = queue.SimpleQueue()
         self._bytes = 0
@@ -138,7 +144,7 @@ class Delivery:
                 letters[letter.folder, letter.name] = letter
         results: dict[tuple[str, str], Exception | None]
         try:
-            results = dict(zip(letters, maildir.deliver(list(letters.values())), strict=True))
+            results = dict(zip(letters, self._deliver_letters(list(letters.values())), strict=True))
         except Exception as error:
             _log.exception("a group of deliveries failed")
             results = dict.fromkeys(letters, error)

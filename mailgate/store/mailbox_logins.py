@@ -16,7 +16,7 @@ import msgspec
 from mailgate.ipc.calls import Authenticate, Authenticated
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError, UserError
-from mailgate.tenancy.mail_access import MailAccess
+from mailgate.tenancy.mail_access import MailAccess, MailboxPlace
 
 LONGEST_LINE = 8192  # bytes
 IDLE_SECONDS = 60.0
@@ -54,19 +54,19 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MailboxLogins:
-    """`authenticate` checks a password; `open_session` says what a session of the account gets; `maildir_of` where mail
+    """`authenticate` checks a password; `open_session` says what a session of the account gets; `place_of` where mail
     for an address lies. The last two raise NotFoundError where there is nothing; all may raise UnavailableError."""
 
     def __init__(
         self,
         authenticate: Callable[[Authenticate], Awaitable[Authenticated]],
         open_session: Callable[[str], Awaitable[MailAccess]],
-        maildir_of: Callable[[str], Awaitable[Path]],
+        place_of: Callable[[str], Awaitable[MailboxPlace]],
         default_quota: Callable[[TenantName], int | None],
     ) -> None:
         self._authenticate = authenticate
         self._open_session = open_session
-        self._maildir_of = maildir_of
+        self._place_of = place_of
         self._default_quota = default_quota
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
@@ -96,7 +96,9 @@ class MailboxLogins:
             return Reply("refused")  # a password that is no UTF-8 opens no account
         try:
             if question.mailbox:
-                return Reply("ok", maildir=str(await self._maildir_of(question.mailbox)))
+                place = await self._place_of(question.mailbox)
+                quota = _quota(place.quota, self._default_quota(place.tenant))
+                return Reply("ok", maildir=str(place.maildir), quota=quota)
             return await self._log_in(question)
         except (NotFoundError, UserError):
             return Reply("refused")

@@ -15,16 +15,17 @@ from pathlib import Path
 import uvloop
 
 from mailgate.ipc.frames import Peer
-from mailgate.model.envelope import Envelope
+from mailgate.model.envelope import Envelope, MailboxId
 from mailgate.model.verdict import Inspection
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
-from mailgate.store import admin, retention, spool_commands
+from mailgate.store import admin, maildir, retention, spool_commands
 from mailgate.store.access_notices import tell_of_access
-from mailgate.store.delivery import Delivery
+from mailgate.store.delivery import Deliver, Delivery
 from mailgate.store.desk import Desk
 from mailgate.store.doveadm import kick
 from mailgate.store.held import HeldMail
+from mailgate.store.lmtp import LmtpMailboxes
 from mailgate.store.mail_sessions import MailSessions
 from mailgate.store.mailbox_logins import MailboxLogins
 from mailgate.store.notices import Notices
@@ -82,7 +83,13 @@ class StoreProcess:
 
         writer = Writer(spool.store)
         delivery = Delivery(
-            writer, spool.contents, directory.maildir, clock, lambda due: wake(), partial(_set, loop, owed)
+            writer,
+            spool.contents,
+            directory.maildir,
+            clock,
+            lambda due: wake(),
+            partial(_set, loop, owed),
+            self._into_mailboxes(),
         )
         writer.start()
         delivery.start()
@@ -141,7 +148,7 @@ class StoreProcess:
             await loop.create_unix_server(partial(Peer, handle, service.peers), sock=sock)
             for sock, handle in zip(self._sockets, (service.handle, service.handle_command), strict=True)
         ]
-        logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_maildir, service.default_quota)
+        logins = MailboxLogins(service.authenticate, sessions.open, service.mailbox_place, service.default_quota)
         if self._settings.login_socket is not None:
             await logins.listen(self._settings.login_socket)
         await service.login_records.restore()
@@ -158,6 +165,17 @@ class StoreProcess:
         if service.brake is not None:
             await service.brake.flush()
         service.close()
+
+    def _into_mailboxes(self) -> Deliver:
+        """What puts mail into mailboxes; it is called once the service is there."""
+        if self._settings.lmtp_socket is None:
+            return maildir.deliver
+
+        def address_of(mailbox: MailboxId) -> str:
+            assert self._service is not None
+            return self._service.address_of(mailbox)
+
+        return LmtpMailboxes(self._settings.lmtp_socket, address_of).deliver
 
     def _mail_sessions(self, service: Service) -> MailSessions:
         doveadm = self._settings.doveadm_socket

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mailgate.ipc.calls import (
@@ -44,7 +43,7 @@ from mailgate.ipc.calls import (
 )
 from mailgate.ipc.calls import RelayWork as RelayDue
 from mailgate.ipc.frames import Peer, StorageFullError
-from mailgate.model.envelope import TenantName
+from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import MailgateError, UnavailableError, UserError
 from mailgate.model.outcome import State
 from mailgate.policy.snapshot import Snapshot
@@ -71,7 +70,7 @@ from mailgate.store.writer import Writer
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.acting import GATEWAY, Role, current
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.mail_access import MailAccess
+from mailgate.tenancy.mail_access import MailAccess, MailboxPlace
 
 RELAY_ROLE = "relay"
 T = TypeVar("T")
@@ -269,6 +268,10 @@ class Service:
             return found
         return await self._quotas.judge(found)
 
+    def address_of(self, mailbox: MailboxId) -> str:
+        """Blocking, for other threads; empty where the mailbox is switched off, or gone."""
+        return self._directory_thread.submit(self._directory.mailbox_address, mailbox).result()
+
     def default_quota(self, tenant: TenantName) -> int | None:
         """Bytes that the tenant's policy lets a mailbox hold; None for no limit."""
         return self._policies.current.for_tenant(tenant).mailboxes.quota
@@ -285,8 +288,8 @@ class Service:
     async def mail_access(self, login: str) -> MailAccess:
         return await self._loop.run_in_executor(self._directory_thread, self._directory.mail_access, login)
 
-    async def mailbox_maildir(self, address: str) -> Path:
-        return await self._loop.run_in_executor(self._directory_thread, self._directory.mailbox_maildir, address)
+    async def mailbox_place(self, address: str) -> MailboxPlace:
+        return await self._loop.run_in_executor(self._directory_thread, self._directory.mailbox_place, address)
 
     def _directory_told(self, tenant: TenantName) -> None:
         self._loop.call_soon_threadsafe(self._directory_changed, tenant)

@@ -40,7 +40,7 @@ from mailgate.tenancy.database import Database, TenantDatabases
 from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.ids import TenantId, new_tenant_id, tenant_of_mailbox
 from mailgate.tenancy.keys import KeyRing
-from mailgate.tenancy.mail_access import MailAccess, access_of
+from mailgate.tenancy.mail_access import MailAccess, MailboxPlace, access_of
 from mailgate.tenancy.models import TenantState, UserState
 from mailgate.tenancy.operators import Operators
 from mailgate.tenancy.registry import Registry, Tenant, no_tenant
@@ -150,10 +150,11 @@ class Directory:
         with self.looking_up(self.tenant(self.tenant_of(login))) as work:
             return access_of(work, login)
 
-    def mailbox_maildir(self, address: str) -> Path:
+    def mailbox_place(self, address: str) -> MailboxPlace:
         """Where mail for the address lies if it leads to one mailbox; raises like `mail_access`, or UserError."""
         with self.looking_up(self.tenant(self.tenant_of(address))) as work:
-            return self.maildir(mailboxes.find_mailbox(work, address).id)
+            mailbox = mailboxes.find_mailbox(work, address)
+            return MailboxPlace(work.tenant.name, self.maildir(mailbox.id), mailbox.quota)
 
     # Changes
 

@@ -48,6 +48,15 @@ class MailAccess:
     app_passwords: frozenset[AppPasswordId] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class MailboxPlace:
+    """Where one mailbox lies; `quota` as above."""
+
+    tenant: TenantName
+    maildir: Path
+    quota: int | None
+
+
 def access_of(work: Work, login: str) -> MailAccess:
     """Raises NotFoundError where the user or the tenant is disabled, or where there is no mailbox of their own that
     they may read. A lock keeps out new logins, not sessions: else whoever guesses could end those of the owner."""

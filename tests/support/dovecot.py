@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import imaplib
 import os
 import pwd
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Self
 
 from tests.support.certificates import Authority
 from tests.support.clock import eventually
@@ -20,13 +23,16 @@ STACK = REPOSITORY / "compose" / "dovecot"
 
 
 class Dovecot:
-    """`root`: a folder with a short name; the gateway's sockets for logins and for doveadm lie in `root/logins`.
+    """`root`: a folder with a short name; `gateway`: where what scripts send goes out. The sockets that it shares
+    with the gateway lie in `root/logins`.
 
     All of it runs under one account, as in the container. Started by root, it believes to be `mail` in a user namespace
     of its own: Dovecot opens no mailbox for root, and the files are root's."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, gateway: tuple[str, int] = ("127.0.0.1", 9)) -> None:
         self.root = root
+        self.sieve = free_port()
+        self.lmtp_socket = root / "logins" / "lmtp.sock"
         self.imaps = free_port()
         self.login_socket = root / "logins" / "logins.sock"
         self.doveadm_socket = root / "logins" / "doveadm.sock"
@@ -43,6 +49,8 @@ class Dovecot:
             "listen = *": "listen = 127.0.0.1",
             "port = 1143": f"port = {free_port()}",
             "port = 1993": f"port = {self.imaps}",
+            "port = 4190": f"port = {self.sieve}",
+            "gateway:2525": "{}:{}".format(*gateway),
         }
         (root / "run" / "tls").mkdir(parents=True)
         (root / "logins").mkdir()
@@ -80,10 +88,7 @@ class Dovecot:
 
     def client(self) -> imaplib.IMAP4_SSL:
         """Connected, not logged in."""
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return imaplib.IMAP4_SSL("127.0.0.1", self.imaps, ssl_context=context, timeout=30)
+        return imaplib.IMAP4_SSL("127.0.0.1", self.imaps, ssl_context=insecure_context(), timeout=30)
 
     def session(self, login: str, password: str) -> imaplib.IMAP4_SSL:
         """Logged in; imaplib.IMAP4.error where the login is refused."""
@@ -106,3 +111,51 @@ def selected(client: imaplib.IMAP4, name: str, token: str) -> bool:
         return False
     _, [numbers] = client.search(None, "SUBJECT", token)
     return bool(numbers)
+
+
+class ManageSieve:
+    """As much of RFC 5804 as a user needs to set a script."""
+
+    def __init__(self, dovecot: Dovecot) -> None:
+        plain = socket.create_connection(("127.0.0.1", dovecot.sieve), timeout=30)
+        self._use(plain)
+        self._answer()
+        self._say("STARTTLS")
+        self._use(insecure_context().wrap_socket(plain))
+        self._answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+
+    def login(self, login: str, password: str) -> None:
+        secret = base64.b64encode(f"\0{login}\0{password}".encode()).decode()
+        self._say(f'AUTHENTICATE "PLAIN" "{secret}"')
+
+    def put(self, name: str, script: str) -> None:
+        """Stored and active from now on."""
+        self._say(f'PUTSCRIPT "{name}" {{{len(script.encode())}+}}\r\n{script}')
+        self._say(f'SETACTIVE "{name}"')
+
+    def _use(self, stream: socket.socket) -> None:
+        self._socket = stream
+        self._lines = stream.makefile("rb")
+
+    def _say(self, command: str) -> None:
+        self._socket.sendall(f"{command}\r\n".encode())
+        self._answer()
+
+    def _answer(self) -> None:
+        line = self._lines.readline()
+        while line.startswith(b'"'):
+            line = self._lines.readline()
+        assert line.startswith(b"OK"), line
+
+
+def insecure_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
