@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -31,9 +32,11 @@ class MailSessions:
         self,
         access: Callable[[str], Awaitable[MailAccess]],
         kick: Callable[[str], Awaitable[None]] | None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
         self._kick = kick
+        self._clock = clock
         self._granted: dict[str, MailAccess] = {}
         self._changes = 0
         self._changed_tenants: set[TenantName] = set()
@@ -50,6 +53,8 @@ class MailSessions:
         self._granted[found.login] = found
         if seen != self._changes:
             self.changed(found.tenant)  # it may have been this one, before we remembered
+        if found.until is not None:
+            self._is_changed.set()  # so that its end is waited for
         return found
 
     def changed(self, tenant: TenantName) -> None:
@@ -62,13 +67,24 @@ class MailSessions:
         """Until cancelled."""
         while True:
             try:
-                async with asyncio.timeout(RETRY_SECONDS if self._to_end else None):
+                async with asyncio.timeout(self._pause()):
                     await self._is_changed.wait()
             except TimeoutError:
                 pass
             self._is_changed.clear()
+            self._changed_tenants |= {access.tenant for access in self._granted.values() if self._is_over(access)}
             await self._compare()
             await self._end()
+
+    def _pause(self) -> float | None:
+        """Until something is to be tried again, or some access ends by itself; None where neither is."""
+        now = self._clock()
+        ends = [access.until for access in self._granted.values() if access.until is not None]
+        pauses = [end - now if end > now else RETRY_SECONDS for end in ends]
+        return min([*pauses, RETRY_SECONDS] if self._to_end else pauses, default=None)
+
+    def _is_over(self, access: MailAccess) -> bool:
+        return access.until is not None and access.until <= self._clock()
 
     async def _compare(self) -> None:
         tenants, self._changed_tenants = self._changed_tenants, set()

@@ -179,7 +179,7 @@ class StoreProcess:
 
     def _mail_sessions(self, service: Service) -> MailSessions:
         doveadm = self._settings.doveadm_socket
-        sessions = MailSessions(service.mail_access, partial(kick, doveadm) if doveadm else None)
+        sessions = MailSessions(service.mail_access, partial(kick, doveadm) if doveadm else None, self._clock)
         service.on_directory_changed = sessions.changed
         return sessions
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
 from mailgate.tenancy.ids import UserId
@@ -85,19 +85,22 @@ def listed(work: Work) -> Sequence[tuple[BreakGlass, Mailbox]]:
 
 def open_to(work: Work, user: UserId) -> Sequence[Mailbox]:
     """The mailboxes that are open to this user now."""
-    query = (
-        select(Mailbox)
-        .join(BreakGlass, BreakGlass.mailbox_id == Mailbox.id)
-        .join(User, User.login == BreakGlass.requested_by)
-        .where(
-            User.id == user,
-            BreakGlass.confirmed_by.is_not(None),
-            BreakGlass.expires_at > work.now,
-            BreakGlass.ended_at.is_(None),
-        )
-        .distinct()
+    query = select(Mailbox).join(BreakGlass, BreakGlass.mailbox_id == Mailbox.id).where(*_is_open(work, user))
+    return work.session.scalars(query.distinct()).all()
+
+
+def next_end(work: Work, user: UserId) -> float | None:
+    """When the first of them is closed to this user again; None where none is open."""
+    return work.session.scalar(select(func.min(BreakGlass.expires_at)).where(*_is_open(work, user)))
+
+
+def _is_open(work: Work, user: UserId) -> tuple[ColumnElement[bool], ...]:
+    return (
+        BreakGlass.requested_by == select(User.login).where(User.id == user).scalar_subquery(),
+        BreakGlass.confirmed_by.is_not(None),
+        BreakGlass.expires_at > work.now,
+        BreakGlass.ended_at.is_(None),
     )
-    return work.session.scalars(query).all()
 
 
 def state(work: Work, asked: BreakGlass) -> str:

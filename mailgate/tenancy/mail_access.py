@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError
-from mailgate.tenancy import app_passwords, assignments, people
+from mailgate.tenancy import app_passwords, assignments, break_glass, people
 from mailgate.tenancy.assignments import Grant
 from mailgate.tenancy.ids import AppPasswordId
 from mailgate.tenancy.models import MailboxKind, UserState
@@ -35,7 +35,8 @@ class SharedMailbox:
 @dataclass(frozen=True, slots=True)
 class MailAccess:
     """`acl`: the file for the IMAP server (`acl_text`). As long as all of this is the same a session may go on, so it
-    holds `password_changed_at` and the app passwords too."""
+    holds `password_changed_at` and the app passwords too. `until`: when some of it ends by itself, in seconds since
+    1970."""
 
     tenant: TenantName
     login: str
@@ -46,6 +47,7 @@ class MailAccess:
     password_changed_at: float
     quota: int | None = None
     app_passwords: frozenset[AppPasswordId] = frozenset()
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def access_of(work: Work, login: str) -> MailAccess:
         user.password_changed_at,
         inbox.mailbox.quota,
         frozenset(key.id for key in app_passwords.keys_of(work, user.id)),
+        break_glass.next_end(work, user.id),
     )
 
 

@@ -17,6 +17,7 @@ from mailgate.store.mail_sessions import MailSessions
 from mailgate.tenancy.mail_access import NO_ACCESS, MailAccess, SharedMailbox, acl_text
 from mailgate.tenancy.rights import ALL, Rights
 from tests.store.running import until
+from tests.support.clock import ManualClock
 
 ACME, GLOBEX = TenantName("acme"), TenantName("globex")
 
@@ -90,6 +91,22 @@ def test_who_loses_a_mailbox_is_out_and_nobody_else(tmp_path: Path) -> None:
         assert directory.kicked == [EVERYBODY, "alice", "carol"]
 
     play(directory, scenario)
+
+
+def test_what_was_open_for_a_time_is_closed_without_a_change(tmp_path: Path) -> None:
+    clock = ManualClock()
+
+    async def scenario(sessions: MailSessions, directory: Directory) -> None:
+        sessions._clock = clock
+        before = directory.known["bob"]
+        directory.known["bob"] = replace(before, until=clock() + 0.01)
+        await sessions.open("bob")
+        directory.known["bob"] = before
+        assert directory.kicked == [EVERYBODY]
+        clock.advance(0.01)
+        await until(lambda: "bob" in directory.kicked)
+
+    play(Directory(tmp_path), scenario)
 
 
 def test_who_is_gone_may_nothing_even_before_the_session_ends(tmp_path: Path) -> None:
