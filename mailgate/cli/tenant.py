@@ -8,6 +8,7 @@ import typer
 
 from mailgate.cli import output
 from mailgate.cli.connection import admin
+from mailgate.model.errors import UnavailableError
 
 app = typer.Typer(help="Tenants and the domains that they host.", no_args_is_help=True)
 domain_app = typer.Typer(help="The domains of a tenant.", no_args_is_help=True)
@@ -49,6 +50,23 @@ def show(name: Name, as_json: AsJson = False) -> None:
         return
     shown = facts | {"domains": " ".join(facts["domains"]), "created_at": output.moment(facts["created_at"])}
     output.table(("what", "value"), [(key.replace("_", " "), value) for key, value in shown.items()])
+
+
+@app.command("migrate")
+def migrate(name: Annotated[str, typer.Argument(help="Only this tenant.")] = "") -> None:
+    """Bring the databases of all tenants to the form of this release, one after the other, instead of when each is
+    needed first. May be stopped and given again: those that are done are passed over. Exit 1 where one can't be."""
+    gateway = admin()
+    names = [name] if name else [tenant["name"] for tenant in gateway.call("tenant.list")]
+    failed = 0
+    for number, each in enumerate(names, 1):
+        try:
+            output.say(f"{number}/{len(names)} {each}: revision {gateway.call('tenant.migrate', name=each)}")
+        except UnavailableError as error:
+            failed += 1
+            output.fail(f"{number}/{len(names)} {each}: {error}")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command("disable")

@@ -14,6 +14,7 @@ from mailgate.tenancy import aliases, mailboxes, people
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import TenantState
 from mailgate.tenancy.registry import Tenant
+from mailgate.tenancy.schema import TENANT
 
 Json = dict[str, Any]
 
@@ -47,6 +48,13 @@ def _tenant_show(directory: Directory, name: str) -> Json:
     except UnavailableError as error:
         facts["key"] = str(error)
     return facts
+
+
+def _tenant_migrate(directory: Directory, name: str) -> str:
+    """The revision of the schema. Opening a database brings it up, in one transaction; UnavailableError where that
+    can't be done, or where a newer release wrote it."""
+    with directory.reading(name):
+        return TENANT.head
 
 
 def _tenant_state(state: TenantState, directory: Directory, name: str) -> None:
@@ -98,6 +106,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "tenant.add": _tenant_add,
     "tenant.list": _tenant_list,
     "tenant.show": _tenant_show,
+    "tenant.migrate": _tenant_migrate,
     "tenant.disable": partial(_tenant_state, TenantState.DISABLED),
     "tenant.enable": partial(_tenant_state, TenantState.ACTIVE),
     "tenant.domain.add": _domain_add,

@@ -43,6 +43,7 @@ RULES: dict[str, Rule] = {
     "tenant.add": _BY_OPERATOR,
     "tenant.list": _BY_ADMINISTRATOR,
     "tenant.show": Rule(_ADMINISTRATOR, tenant="name"),
+    "tenant.migrate": _BY_OPERATOR,
     "tenant.disable": _BY_OPERATOR,
     "tenant.enable": _BY_OPERATOR,
     "tenant.domain.add": _BY_OPERATOR,

@@ -55,6 +55,13 @@ def test_a_damaged_tenant_is_told_and_the_others_go_on(gateway: Gateway) -> None
         assert gateway.run("--as", login, "mailbox", "list", login.split("@")[1].split(".")[0]).returncode == code
 
 
+def test_all_databases_are_migrated_but_the_damaged_one(gateway: Gateway) -> None:
+    done = gateway.run("tenant", "migrate")
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["1/3 acme", "3/3 tenant-a"]
+    assert "2/3 globex" in done.stderr
+
+
 def test_an_operator_logs_in_by_key(gateway: Gateway) -> None:
     key = gateway.root / "operator"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)

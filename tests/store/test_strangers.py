@@ -39,6 +39,7 @@ AIMED: dict[str, dict[str, Any]] = {
     "tenant.add": {"name": "{t}", "domains": ["{d}"]},
     "tenant.list": {},
     "tenant.show": {"name": "{t}"},
+    "tenant.migrate": {"name": "{t}"},
     "tenant.disable": {"name": "{t}"},
     "tenant.enable": {"name": "{t}"},
     "tenant.domain.add": {"tenant": "{t}", "domain": "more.example"},

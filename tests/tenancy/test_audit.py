@@ -75,6 +75,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 READING = {
     "tenant.list",
     "tenant.show",
+    "tenant.migrate",  # the form of the database, not what it says
     "user.list",
     "user.logins",
     "apppassword.list",

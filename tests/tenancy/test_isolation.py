@@ -39,7 +39,7 @@ CROSSINGS = [
 ]
 
 # Those that take one thing, and so can't cross; `tenant.list` is for the operator of the gateway.
-ONE_THING = {"tenant.list", "tenant.show", "tenant.disable", "tenant.enable"} | {
+ONE_THING = {"tenant.list", "tenant.show", "tenant.migrate", "tenant.disable", "tenant.enable"} | {
     f"{what}.{verb}"
     for what, verbs in {
         "user": ("list", "passwd", "disable", "enable", "unlock", "role", "remove", "release", "logins"),
