@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy import Connection, MetaData, text
 
 from mailgate.model.errors import UnavailableError
 from mailgate.tenancy import audit_tables  # noqa: F401  # its tables belong to both schemas
@@ -46,10 +46,10 @@ class Schema:
 
     def _version_of(self, connection: Connection) -> str | None:
         """None for an empty database: alembic is slow to import and to start, so its table is read directly."""
-        tables = connection.scalar(text("SELECT count(*) FROM sqlite_master"))
+        tables = set(connection.scalars(text("SELECT name FROM sqlite_master")))
         if not tables:
             return None
-        if not inspect(connection).has_table("alembic_version"):
+        if "alembic_version" not in tables:
             raise UnavailableError(f"{self.name} database: it holds tables, but not those of mailgate")
         return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 ROLES = ("edge", "store", "inspector", "relay")
@@ -38,3 +39,15 @@ def by_role(supervisor: int) -> dict[str, list[int]]:
         if name := role(pid):
             found.setdefault(name, []).append(pid)
     return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of the process so far, in user and in system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that the process holds, shared pages included."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
