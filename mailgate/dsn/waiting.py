@@ -14,6 +14,7 @@ from mailgate.model.envelope import QueueId
 
 REASON_LIMIT = 200  # characters; it may quote names that a stranger chose
 PATH_LIMIT = 256
+LOCAL_SHOWN = 20  # characters of a sender's local part
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _readable(notice: WaitingNotice) -> str:
 
 def _about(message: Withheld, notice: WaitingNotice) -> Iterator[str]:
     words = WAITING_WORDS[notice.language]
-    yield f"  {words.sender}: {one_line(message.reverse_path, PATH_LIMIT) or words.no_sender}"
+    yield f"  {words.sender}: {_sender(message.reverse_path) or words.no_sender}"
     yield f"  {words.recipient}: {one_line(message.forward_path, PATH_LIMIT)}"
     yield f"  {words.received}: {moment(message.received_at, words)}"
     yield from paragraph(f"{words.reason}: {one_line(message.reason, REASON_LIMIT)}", "  ")
@@ -95,6 +96,14 @@ def _about(message: Withheld, notice: WaitingNotice) -> Iterator[str]:
     yield f"  {words.deleted}: {moment(message.deleted_at, words)}"
     if notice.is_digest and message.release_address:
         yield f"  {words.release}: {message.release_address}"
+
+
+def _sender(path: str) -> str:
+    """A long local part is made by a program, for one message or one recipient (VERP, BATV): its beginning and the
+    domain are what a person can tell a sender by."""
+    local, at, domain = path.rpartition("@")
+    short = local if len(local) <= LOCAL_SHOWN else f"{local[: LOCAL_SHOWN // 2]}..."
+    return one_line(f"{short}{at}{domain}", PATH_LIMIT)
 
 
 def _what_to_do(notice: WaitingNotice) -> list[str]:

@@ -95,3 +95,14 @@ def test_no_stranger_writes_in_our_name(reverse_path: str, reason: str, language
     assert message.get_content_type() == "text/plain"
     assert sorted(message.keys()) == sorted(read(notice(RELEASABLE, language=language, is_digest=is_digest))[0].keys())
     assert "1mcc5rm000000000" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("ann@sender.example", "From: ann@sender.example"),
+        ("bounces+8f3a9c1d2e4b-bob=acme.example@list.example", "From: bounces+8f...@list.example"),
+    ],
+)
+def test_of_a_sender_made_by_a_program_the_beginning_is_shown(path: str, expected: str) -> None:
+    assert expected in read(notice(replace(ONE, reverse_path=path)))[1]
