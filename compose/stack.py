@@ -91,6 +91,15 @@ def found(client: imaplib.IMAP4, token: str) -> bytes:
     return bytes(fetched[1])
 
 
+def is_ended(client: imaplib.IMAP4) -> bool:
+    """Whether the server has ended the session."""
+    try:
+        client.noop()
+    except imaplib.IMAP4.abort:
+        return True
+    return False
+
+
 def _compose() -> Sequence[str]:
     """The plug-in where there is one, else the program of old."""
     plug_in = subprocess.run(["docker", "compose", "version"], check=False, capture_output=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from compose.stack import Stack, found
+from compose.stack import Stack, found, is_ended
 from tests.support.clock import eventually
 from tests.support.messages import EICAR, clean, of_size, token, with_attachment
 from tests.support.smtp import deliver, submission
@@ -101,6 +101,20 @@ def test_imap_takes_the_word_of_the_gateway_for_who_may_log_in(stack: Stack) -> 
         stack.mailbox(BOB, PASSWORD)
     stack.mailgate("user", "enable", BOB)
     stack.mailbox(BOB, PASSWORD).logout()
+
+
+def test_a_shared_mailbox_is_there_while_it_is_assigned(stack: Stack) -> None:
+    box, name = "team@acme.example", token()
+    stack.mailgate("mailbox", "add", "acme", box, "--user", BOB)
+    assert deliver(stack.address("MX_PORT"), clean(name), box).code == 250
+    reader = stack.mailbox(BOB, PASSWORD)
+    reader.select(f'"Shared/{box}"')
+    eventually(lambda: found(reader, name), "the mail in the shared mailbox")
+    stack.mailgate("mailbox", "unassign", box, BOB)
+    eventually(lambda: is_ended(reader), "the session to end")
+    reader.shutdown()
+    with stack.mailbox(BOB, PASSWORD) as client:
+        assert client.select(f'"Shared/{box}"')[0] == "NO"
 
 
 def test_imap_takes_no_password_in_plaintext(stack: Stack) -> None:

@@ -15,6 +15,7 @@ from tests.support.clamd import Clamd
 from tests.support.clock import eventually
 from tests.support.dovecot import Dovecot, listed, selected
 from tests.support.gateway import PASSWORD, Gateway, short_folder
+from tests.support.smtp import SmtpClient
 
 pytestmark = [pytest.mark.component("clamd"), pytest.mark.component("dovecot")]
 BOB, ALICE, CAROL = "bob@acme.example", "alice@acme.example", "carol@globex.example"
@@ -242,3 +243,20 @@ def quota_of(client: imaplib.IMAP4, mailbox: str) -> tuple[int, int]:
     _, [_, [root]] = client.getquotaroot(f'"{mailbox}"')
     used, allowed = root.rpartition(b"(STORAGE ")[2].rstrip(b")").split()
     return int(used), int(allowed)
+
+
+def test_guessing_by_smtp_keeps_the_account_shut_by_imap(gateway: Gateway, sessions: Sessions) -> None:
+    """From another address, so that it is the account that is counted, not the client."""
+    login = "guessed@acme.example"
+    gateway.admin("user.add", tenant="acme", login=login, password=PASSWORD)
+    codes = set()
+    for _ in range(4):
+        with SmtpClient(gateway.submissions, tls=True, source="127.0.0.2") as client:
+            client.hello()
+            codes |= {client.auth_plain(login, f"wrong {number}").code for number in range(4)}
+    assert codes == {535}
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        sessions(login)
+    assert sessions(BOB).noop()[0] == "OK"
+    gateway.admin("user.unlock", login=login)
+    assert sessions(login).noop()[0] == "OK"

@@ -64,10 +64,12 @@ def plain_response(user: str, password: str, authzid: str = "") -> str:
 
 
 class SmtpClient:
-    """`timeout` in seconds bounds each reply. `tls`: the handshake comes first (port 465)."""
+    """`timeout` in seconds bounds each reply. `tls`: the handshake comes first (port 465). `source`: the client's own
+    address, for what is counted by it."""
 
-    def __init__(self, address: Address, *, tls: bool = False, timeout: float = 60.0) -> None:
-        self.socket: socket.socket = socket.create_connection(address, timeout=timeout)
+    def __init__(self, address: Address, *, tls: bool = False, timeout: float = 60.0, source: str = "") -> None:
+        own = (source, 0) if source else None
+        self.socket: socket.socket = socket.create_connection(address, timeout=timeout, source_address=own)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         if tls:
