@@ -7,8 +7,10 @@ whatever takes a mailbox away (an assignment, a group, a state, a password) need
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -100,8 +102,11 @@ class MailSessions:
             if now == before or self._granted.get(before.login) is not before:
                 continue
             del self._granted[before.login]
-            await asyncio.to_thread(write_acl, before.acl, NO_ACCESS if now is None else acl_text(now))
             self._to_end.add(before.login)
+            try:
+                await asyncio.to_thread(write_acl, before.acl, NO_ACCESS if now is None else acl_text(now))
+            except UnavailableError as error:
+                _log.error("the IMAP server is not told what %s may: %s", before.login, error)
 
     async def _end(self) -> None:
         """What could not be ended is tried again."""
@@ -115,8 +120,14 @@ class MailSessions:
 
 
 def write_acl(path: Path, text: str) -> None:
-    """Whole or not at all; it is written at each login, so nothing has to be synced."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    partial = path.with_name(f"{path.name}.new")
-    partial.write_text(text)
-    os.replace(partial, path)  # noqa: PTH105
+    """Whole or not at all, though several logins of one user come at once; it is written at each login, so nothing has
+    to be synced. UnavailableError where it can't be written."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        partial.write_text(text)
+        os.replace(partial, path)  # noqa: PTH105
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise UnavailableError(f"{path}: {error.strerror or error}") from error

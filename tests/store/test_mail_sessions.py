@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -131,8 +132,29 @@ def test_a_change_while_the_login_is_answered_is_not_missed(tmp_path: Path) -> N
 
         sessions._access = overtaken
         await sessions.open("bob")
+        await until(lambda: "bob" in directory.kicked and "team" in directory.acl("bob"))
+
+    play(Directory(tmp_path), scenario)
+
+
+def test_many_logins_of_one_user_at_once(tmp_path: Path) -> None:
+    async def scenario(sessions: MailSessions, directory: Directory) -> None:
+        await asyncio.gather(*(sessions.open("bob") for _ in range(50)))
+        assert directory.acl("bob") == acl_text(directory.known["bob"])
+        assert sorted(path.name for path in (directory.folder / "acl").iterdir()) == ["alice", "bob", "carol"]
+
+    play(Directory(tmp_path), scenario)
+
+
+def test_sessions_end_though_the_file_cannot_be_written(tmp_path: Path) -> None:
+    async def scenario(sessions: MailSessions, directory: Directory) -> None:
+        shutil.rmtree(directory.folder / "acl")
+        (directory.folder / "acl").touch()
+        directory.share("bob", ALL)
+        sessions.changed(ACME)
         await until(lambda: "bob" in directory.kicked)
-        assert "team" in directory.acl("bob")
+        with pytest.raises(UnavailableError, match="acl/bob"):
+            await sessions.open("bob")
 
     play(Directory(tmp_path), scenario)
 
