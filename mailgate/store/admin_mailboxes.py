@@ -124,7 +124,7 @@ def _facts(work: Work, mailbox: Mailbox) -> Json:
         "assignments": [{"user": login} | _rights_facts(rights) for login, rights in users]
         + [{"group": name} | _rights_facts(rights) for name, rights in through],
         "addresses": mailboxes.addresses_of(work, mailbox.id),
-        "path": str(work.folders.maildir(mailbox.id)),
+        "path": str(work.folders.maildir(mailbox.id)) if work.acting.caller.is_operator else None,
         "quota": mailbox.quota,
         "usage": Usage().of(work.folders.maildir(mailbox.id)),
         "created_at": mailbox.created_at,
