@@ -6,19 +6,24 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from mailgate.edge.staging import Staging
-from mailgate.ipc.calls import Inspect, Inspected, InspectLimits
+from mailgate.ipc.calls import Inspect, Inspected, InspectLimits, ReadReports, ReportsRead
 from mailgate.ipc.inspection import Line
 from mailgate.model.errors import MailgateError
+from mailgate.model.received_report import ReportReading
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 from mailgate.records import log, metrics
 
 WAITING_LIMIT = 512  # messages that wait for a free inspector; above it 451 at once
 REMEMBERED = 10_000
+
+_LOST = (OSError, EOFError, TimeoutError, msgspec.DecodeError)
 
 _logger = log.get(__name__)
 
@@ -47,26 +52,46 @@ class Inspectors:
     async def inspect(self, staging: Staging, limits: InspectLimits, is_inbound: bool) -> Inspection:
         if self._waiting >= WAITING_LIMIT:
             raise BusyError("the queue of messages to inspect is full")
+        request = Inspect(staging.size, staging.inline, limits, is_inbound)
+        try:
+            async with self._line(limits) as line:
+                answer = await line.ask(request, staging.fileno)
+        except _LOST:
+            return self._failure(staging, "the inspector died")
+        if isinstance(answer, Inspected):
+            return answer.inspection
+        _logger.warning("inspection failed", cause=answer.text)
+        return self._failure(staging, answer.text)
+
+    async def read_reports(self, staging: Staging, limits: InspectLimits) -> ReportReading:
+        """What the message tells of DMARC. Never raises but CancelledError: a report is no reason to refuse mail."""
+        if self._waiting >= WAITING_LIMIT:
+            return ReportReading(problem="all inspectors are busy")
+        try:
+            async with self._line(limits) as line:
+                answer = await line.ask(ReadReports(staging.size, staging.inline, limits), staging.fileno)
+        except _LOST:
+            return ReportReading(problem="the inspector died of it")
+        return answer.reading if isinstance(answer, ReportsRead) else ReportReading(problem=answer.text)
+
+    @asynccontextmanager
+    async def _line(self, limits: InspectLimits) -> AsyncIterator[Line]:
+        """A free inspector, for as long as one message may take. _LOST where it goes away."""
         self._waiting += 1
         try:
             line = await self._idle.get()
         finally:
             self._waiting -= 1
-        request = Inspect(staging.size, staging.inline, limits, is_inbound)
         try:
             # The inspector's own limits end a message first; this one is for an inspector that hangs as a whole.
             async with asyncio.timeout(limits.wall_seconds + 3):
-                answer = await line.ask(request, staging.fileno)
-        except (OSError, EOFError, TimeoutError, msgspec.DecodeError) as error:
+                yield line
+        except _LOST as error:
             metrics.INSPECTOR_DEATHS.inc()
             _logger.warning("inspector lost", cause=str(error) or type(error).__name__)
-            return self._failure(staging, "the inspector died")
+            raise
         finally:
             self._idle.put_nowait(line)
-        if isinstance(answer, Inspected):
-            return answer.inspection
-        _logger.warning("inspection failed", cause=answer.text)
-        return self._failure(staging, answer.text)
 
     def _failure(self, staging: Staging, cause: str) -> Inspection:
         digest = _digest(staging)

@@ -1,5 +1,5 @@
 """From the end of a message to its reply, as named steps: stage, authorise, authenticate, inspect, identify, decide,
-commit, reply.
+read_reports, commit, reply.
 
 `wake` of the design is the store's: it delivers what it has just committed from memory, so nobody has to tell it.
 """
@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec.structs import replace as replace_in
 
-from mailgate.edge import header, replies, sender, trace_headers
+from mailgate.edge import aggregate_reports, header, replies, sender, trace_headers
 from mailgate.edge.inspectors import BusyError, InspectionFailedError, Inspectors
 from mailgate.edge.limits import SessionLimits
 from mailgate.edge.lookups import WatchedResolver
@@ -30,6 +30,7 @@ from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.event import Event
+from mailgate.model.received_report import ReceivedReport, ReportReading
 from mailgate.model.reply import Reply
 from mailgate.model.sender import Sender
 from mailgate.model.verdict import Inspection
@@ -88,6 +89,7 @@ class Transaction:
     sender_check: SenderCheck | None = None
     findings: Findings | None = None
     seen: tuple[Seen, ...] = ()  # of a message that was decided on
+    reports: tuple[ReceivedReport, ...] = ()
     inspection: Inspection | None = None
     entries: list[NewEntry] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -260,13 +262,38 @@ async def decide(tx: Transaction) -> None:
     _count(tx)
     decision = rulings[0].decision
     if tx.findings is not None and snapshot.for_tenant(tx.recipients[0][0]).dmarc_reports.send:
-        tx.seen = aggregate.seen(tx.findings, decision.action)
+        tx.seen = () if all(_are_for_reports(tx)) else aggregate.seen(tx.findings, decision.action)
     if decision.action in (Action.DEFER, Action.REJECT):
         tx.record("decided", **decision_facts(decision))
     if decision.action is Action.DEFER:
         raise Refusal(replies.deferred(decision.reason), decision.reason)
     if decision.action is Action.REJECT:
         raise Refusal(replies.refused(decision.reason, decision.code), decision.rule)
+
+
+def _are_for_reports(tx: Transaction) -> list[bool]:
+    """For each recipient."""
+    address = tx.around.policy().for_tenant(tx.recipients[0][0]).dmarc_reports.address
+    return aggregate_reports.names(address, (recipient for _, recipient in tx.recipients))
+
+
+async def read_reports(tx: Transaction) -> None:
+    """What others report of the tenant's domains. The message is mail like any other, whatever is in it."""
+    if tx.direction is not Direction.INBOUND or not any(_are_for_reports(tx)):
+        return
+    if tx.entries[0].decision.action is not Action.ACCEPT:
+        return
+    reading = ReportReading(problem="nothing proves who sent it")
+    if aggregate_reports.is_proven(tx.findings):
+        tenant = tx.recipients[0][0]
+        reading = await aggregate_reports.read(tx.around.inspectors, tx.around.store, tx.staging, tenant)
+    tx.reports = reading.reports
+    tx.record(
+        "reported",
+        reports=[f"{each.report_id} of {each.reporter} about {each.domain}" for each in reading.reports],
+        skipped=sum(each.skipped for each in reading.reports),
+        problem=reading.problem,
+    )
 
 
 def _sender(tx: Transaction, tenant: TenantName) -> Sender | None:
@@ -321,6 +348,7 @@ async def commit(tx: Transaction) -> None:
             entry,
             events=(*tx.events, Event(now, "decided", decision_facts(entry.decision))),
             seen=() if number else tx.seen,  # one message is counted once
+            reports=() if number else tx.reports,
         )
         for number, entry in enumerate(tx.entries)
     )
@@ -348,5 +376,5 @@ def reply(tx: Transaction) -> Reply:
 
 
 STEPS: tuple[Callable[[Transaction], Awaitable[None]], ...] = (
-    *(stage, authorise, authenticate, inspect, identify, decide, commit),
+    *(stage, authorise, authenticate, inspect, identify, decide, read_reports, commit),
 )

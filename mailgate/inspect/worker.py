@@ -23,9 +23,19 @@ from mailgate.inspect.caching_scanner import CachingScanner
 from mailgate.inspect.confinement import close_inherited, confine, keep_freed_memory, timed
 from mailgate.inspect.containers import ContainerLister
 from mailgate.inspect.inspection import inspect
+from mailgate.inspect.reports import read_reports
 from mailgate.inspect.scanners import ScannerPool
 from mailgate.inspect.verdict_cache import VerdictCache, shared_memory
-from mailgate.ipc.calls import Inspect, InspectAnswer, Inspected, InspectFailed, InspectLimits
+from mailgate.ipc.calls import (
+    InspectAnswer,
+    Inspected,
+    InspectFailed,
+    InspectLimits,
+    InspectorRequest,
+    ReadReports,
+    ReportsAnswer,
+    ReportsRead,
+)
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 
 MEMORY = 1 << 30
@@ -34,7 +44,7 @@ FRAME_SECONDS = 10.0  # for the rest of a request whose first bytes are there
 _LENGTH = struct.Struct("!I")
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Inspect).decode
+_decode = msgspec.msgpack.Decoder(InspectorRequest).decode
 
 Guard = Callable[[InspectLimits], AbstractContextManager[None]]
 Inspector = Callable[[bytes, InspectLimits], Inspection]
@@ -141,7 +151,7 @@ def _serve_one(connection: socket.socket, inspection: Inspector, guard: Guard) -
     return True
 
 
-def _receive(connection: socket.socket, descriptors: list[int]) -> Inspect | None:
+def _receive(connection: socket.socket, descriptors: list[int]) -> InspectorRequest | None:
     """The next request, None at the end of the connection; received descriptors are appended to `descriptors`."""
     data, received, _, _ = socket.recv_fds(connection, 128 << 10, 1)
     descriptors += received
@@ -155,16 +165,24 @@ def _receive(connection: socket.socket, descriptors: list[int]) -> Inspect | Non
         if not data:
             raise EOFError("the connection ended within a request")
         frame += data
-    return _decode(memoryview(frame)[_LENGTH.size :])
+    request: InspectorRequest = _decode(memoryview(frame)[_LENGTH.size :])
+    return request
 
 
-def answer(request: Inspect, descriptors: Sequence[int], inspection: Inspector, guard: Guard) -> InspectAnswer:
-    """The Inspection, or InspectFailed for whatever the parser did not survive. Out of memory is a limit."""
+def answer(
+    request: InspectorRequest, descriptors: Sequence[int], inspection: Inspector, guard: Guard
+) -> InspectAnswer | ReportsAnswer:
+    """The Inspection or the reports; InspectFailed for whatever the parser did not survive. Out of memory is a
+    limit."""
     try:
         with guard(request.limits):
             raw = request.inline if request.inline is not None else _staged(request.size, descriptors)
+            if isinstance(request, ReadReports):
+                return ReportsRead(read_reports(raw))
             return Inspected(inspection(raw, request.limits))
     except MemoryError:
+        if isinstance(request, ReadReports):
+            return InspectFailed("more memory needed than an inspector has")
         return Inspected(not_scanned(Unscanned.LIMIT, request.size, "more memory needed than an inspector has"))
     except Exception as error:
         return InspectFailed(f"{type(error).__name__}: {error}"[:500])

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from mailgate.ipc.report_calls import DmarcReportDue, GetDmarcReport, KeepReport
 from mailgate.model.decision import Decision
-from mailgate.model.dmarc import Counted, Seen
+from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome
+from mailgate.model.received_report import ReceivedReport, ReportReading
 from mailgate.model.verdict import Inspection
 
 Protocol = Literal["smtp", "imap", "command"]
@@ -82,7 +84,8 @@ class Renew(Struct, tag=True, frozen=True):
 class NewEntry(Struct, frozen=True):
     """One message for one tenant, to be kept. The stored bytes are `prefix` (trace headers) followed by the body less
     its `cuts` (sorted, non-overlapping byte ranges). The body is `inline`, or the file `staged` (absolute path, read,
-    then removed by the edge). `seen`: to be told to the author's domain in its next report."""
+    then removed by the edge). `seen`: to be told to the author's domain in its next report;
+    `reports`: what it tells of the tenant's own domains."""
 
     envelope: Envelope
     decision: Decision
@@ -94,6 +97,7 @@ class NewEntry(Struct, frozen=True):
     inspection: Inspection | None = None
     events: tuple[Event, ...] = ()
     seen: tuple[Seen, ...] = ()
+    reports: tuple[ReceivedReport, ...] = ()
 
 
 class Commit(Struct, tag=True, frozen=True):
@@ -268,46 +272,6 @@ class KeysShown(Struct, tag=True, frozen=True):
     selectors: tuple[str, ...]
 
 
-class GetDmarcReport(Struct, tag=True, frozen=True):
-    """From the relay: what is the next DMARC report of a day before `before` to be made, after the one of `day`,
-    `tenant` and `domain`? Answered by DmarcReportDue, or by Done where there is none. Days since 1970 (UTC)."""
-
-    before: int
-    day: int = -1
-    tenant: TenantName = TenantName("")
-    domain: str = ""
-
-
-class DmarcReportDue(Struct, tag=True, frozen=True):
-    """`domain` is whose policy it is about; `counted`: the most frequent first; `senders`: the tenant's domains, in
-    whose name it may be sent."""
-
-    day: int
-    tenant: TenantName
-    domain: str
-    counted: tuple[Counted, ...]
-    senders: tuple[str, ...]
-
-
-class OwnReport(Struct, frozen=True):
-    """A report as mail to one address."""
-
-    recipient: str
-    content: bytes
-    message_id: str
-
-
-class KeepReport(Struct, tag=True, frozen=True):
-    """From the relay: keep these mails (none: nobody wants the report), all about `domain` and `day`, once only: what
-    was kept before is not kept again. Answered by Done. They are sent in the name of a domain of `tenant`."""
-
-    kind: Literal["dmarc", "tls"]
-    day: int
-    tenant: TenantName
-    domain: str
-    mails: tuple[OwnReport, ...] = ()
-
-
 class DirectoryChanged(Struct, tag=True, frozen=True):
     """Pushed when users, mailboxes, aliases or domains changed: drop cached Resolved answers (of `tenant`, or all)."""
 
@@ -371,6 +335,19 @@ class Inspect(Struct, tag=True, frozen=True):
     inbound: bool = True
 
 
+class ReadReports(Struct, tag=True, frozen=True):
+    """To an inspector: which aggregate reports does this message hold? Message as in Inspect; answered by
+    ReportsRead."""
+
+    size: int
+    inline: bytes | None
+    limits: InspectLimits
+
+
+class ReportsRead(Struct, tag=True, frozen=True):
+    reading: ReportReading
+
+
 class Inspected(Struct, tag=True, frozen=True):
     inspection: Inspection
 
@@ -381,4 +358,6 @@ class InspectFailed(Struct, tag=True, frozen=True):
     text: str
 
 
+InspectorRequest = Inspect | ReadReports
 InspectAnswer = Inspected | InspectFailed
+ReportsAnswer = ReportsRead | InspectFailed

@@ -7,14 +7,15 @@ import asyncio
 import socket
 import struct
 from pathlib import Path
+from typing import Any, overload
 
 import msgspec
 
-from mailgate.ipc.calls import Inspect, InspectAnswer
+from mailgate.ipc.calls import Inspect, InspectAnswer, InspectorRequest, ReadReports, ReportsAnswer
 
 _HEAD = struct.Struct("!I")
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(InspectAnswer).decode
+_decode = msgspec.msgpack.Decoder(InspectAnswer | ReportsAnswer).decode
 
 
 class Line:
@@ -29,7 +30,13 @@ class Line:
         self._received = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
 
-    async def ask(self, request: Inspect, descriptor: int | None) -> InspectAnswer:
+    @overload
+    async def ask(self, request: Inspect, descriptor: int | None) -> InspectAnswer: ...
+
+    @overload
+    async def ask(self, request: ReadReports, descriptor: int | None) -> ReportsAnswer: ...
+
+    async def ask(self, request: InspectorRequest, descriptor: int | None) -> Any:
         """Raises OSError or EOFError when the inspector goes away."""
         body = _encode(request)
         data = _HEAD.pack(len(body)) + body
@@ -39,8 +46,7 @@ class Line:
             except (BrokenPipeError, ConnectionResetError):
                 self.close()  # it was restarted since the last message: that is not this message's fault
                 waiting = await self._send(await self._connect(), data, descriptor)
-            answer: InspectAnswer = _decode(await waiting)
-            return answer
+            return _decode(await waiting)
         except BaseException:
             self.close()
             raise

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from mailgate.model.address import AddressError, parse_address
 from mailgate.model.decision import Action
 from mailgate.model.defect import DEFECTS
 from mailgate.model.part_class import PartClass
@@ -56,6 +57,15 @@ def _address(value: str) -> str:
     return value
 
 
+def _mail_address(value: str) -> str:
+    if value:
+        try:
+            parse_address(value)
+        except AddressError as error:
+            raise PydanticCustomError("mail_address", "is not a mail address: {why}", {"why": str(error)}) from None
+    return value
+
+
 def _network(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
@@ -97,6 +107,7 @@ Flag = Annotated[bool, Field(strict=True)]
 
 _Glob = Annotated[str, StringConstraints(max_length=320)]
 _Extension = Annotated[str, StringConstraints(pattern=r"^\.?[^\s./\\*?]+(\.[^\s./\\*?]+)*$", max_length=40)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Globs = Annotated[
     tuple[_Glob, ...], Field(min_length=1), BeforeValidator(listed, json_schema_input_type=_Glob | tuple[_Glob, ...])
 ]

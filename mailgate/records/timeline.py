@@ -223,7 +223,19 @@ def _told(facts: Facts) -> str:
     return f"the recipient is told of it by {facts.get('notice', '?')}"
 
 
+def _reported(facts: Facts) -> str:
+    """What a message to the address for reports held."""
+    said = [f"report {each}" for each in facts.get("reports", ())]
+    if facts.get("skipped"):
+        said.append(f"{facts['skipped']} of its records could not be read")
+    if facts.get("problem"):
+        said.append(f"no report was read: {facts['problem']}")
+    return "; ".join(said)
+
+
 def _composed(facts: Facts) -> str:
+    if "report" in facts:
+        return f"an aggregate report ({facts['report']}) about {facts.get('about', '?')}"
     if "messages" in facts:
         return f"a notice to the recipient of {facts['messages']} messages in quarantine"
     return f"a notice to the sender of {facts.get('about', '?')}: {facts.get('notice', '?')}"
@@ -249,4 +261,5 @@ _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "notified": _notified,
     "told": _told,
     "composed": _composed,
+    "reported": _reported,
 }

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from mailgate import __version__
 from mailgate.dsn.report_mail import AttachedReport
-from mailgate.ipc.calls import DmarcReportDue, GetDmarcReport
 from mailgate.ipc.line import StoreLine
+from mailgate.ipc.report_calls import DmarcReportDue, GetDmarcReport
 from mailgate.model.dns import Resolver
 from mailgate.model.errors import MailgateError
 from mailgate.records import log

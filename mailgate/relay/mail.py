@@ -15,6 +15,7 @@ CHUNK = 256 << 10
 LONGEST_HEAD = 16 << 20
 _HEADER_END = b"\r\n\r\n"
 _UTF8_PART_HEADER = re.compile(rb"(?im)^content-[^\r\n]*[\x80-\xff]")
+_TLS_REPORT = re.compile(rb"(?im)^TLS-Report-Domain:")
 _TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
 
 
@@ -76,6 +77,11 @@ class Mail:
     def waives_tls(self) -> bool:
         """`TLS-Required: No` (RFC 8689 section 3); it counts for nothing where REQUIRETLS was asked for."""
         return not self.envelope.requiretls and _TLS_NOT_REQUIRED.search(self.header) is not None
+
+    @property
+    def is_tls_report(self) -> bool:
+        """One of ours about TLS with its recipient's domain (RFC 8460 section 5.3)."""
+        return self.envelope.must_be_signed and _TLS_REPORT.search(self.header) is not None
 
     @property
     def must_require_tls(self) -> bool:

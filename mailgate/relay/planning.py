@@ -31,17 +31,19 @@ FindPolicy = Callable[[str], Awaitable[StsPolicy | None]]
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the message itself asks of the transport (RFC 8689): `demand` is what REQUIRETLS comes to, `waives_tls`:
-    the demands of the receiver's side do not count."""
+    the demands of the receiver's side do not count. `is_tls_report`: its session is not told in the next report, or
+    each would bring about another."""
 
     demand: Demand | None = None
     waives_tls: bool = False
+    is_tls_report: bool = False
 
 
 def wishes_of(mail: Mail) -> Wishes:
     """A notice about mail with REQUIRETLS goes on without the other side's promise (RFC 8689 section 5), but not in
     plaintext: it holds the header of that mail."""
     if not mail.envelope.requiretls:
-        return Wishes(waives_tls=mail.waives_tls)
+        return Wishes(waives_tls=mail.waives_tls, is_tls_report=mail.is_tls_report)
     if mail.must_require_tls:
         return Wishes(Demand(TransportLevel.AUTHENTICATED, "REQUIRETLS, asked for by the sender"))
     return Wishes(Demand(TransportLevel.ENCRYPTED, "REQUIRETLS of the mail that the notice is about"))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailgate.dsn.report_mail import AttachedReport, compose_report
-from mailgate.ipc.calls import KeepReport, OwnReport, Resolve, Resolved
+from mailgate.ipc.calls import Resolve, Resolved
 from mailgate.ipc.line import StoreLine
+from mailgate.ipc.report_calls import KeepReport, OwnReport
 from mailgate.model.envelope import TenantName
 from mailgate.relay.signing import Signer
 

@@ -18,8 +18,9 @@ class Reporting:
         self._reports = reports
 
     def opened(self, plan: Plan, target: Target, facts: Facts, error: OpenError | None) -> None:
-        """One session, or one that failed for a reason of TLS; smarthosts are nobody's policy."""
-        if plan.way.smarthost is not None:
+        """One session, or one that failed for a reason of TLS; smarthosts are nobody's policy, and reports are not
+        reported on."""
+        if plan.way.smarthost is not None or plan.wishes.is_tls_report:
             return
         if error is not None and error.fault.kind not in _TLS_FAULTS:
             return

@@ -16,7 +16,7 @@ from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool import dmarc_counts, telling
+from mailgate.spool import dmarc_counts, dmarc_received, telling
 from mailgate.spool.dmarc_counts import ReportKey
 from mailgate.spool.queue import Content, Debt, Owed, Unscanned, UntoldRow
 from mailgate.spool.schema import open_reader
@@ -282,6 +282,12 @@ class Listing:
 
     def counted(self, key: ReportKey) -> tuple[Counted, ...]:
         return dmarc_counts.counted(self._connection, key)
+
+    def dmarc_sources(self, tenant: str, domain: str, since: int) -> list[tuple[str, str, bool, bool, int]]:
+        return dmarc_received.by_source(self._connection, tenant, domain, since)
+
+    def dmarc_reporters(self, tenant: str, domain: str, since: int) -> list[tuple[str, int]]:
+        return dmarc_received.reporters(self._connection, tenant, domain, since)
 
     def untold_of_mailbox(self, tenant: str, mailbox: str) -> list[UntoldRow]:
         return telling.untold_of_mailbox(self._connection, tenant, mailbox)

@@ -134,7 +134,32 @@ CREATE TABLE tls_report (
 ) WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = """
+-- what others report of mail in the names of tenants' domains, by day (since 1970, UTC) and source
+CREATE TABLE dmarc_received (
+    tenant TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    dkim INTEGER NOT NULL,           -- 1: passed and aligned
+    spf INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    PRIMARY KEY (tenant, domain, day, source, disposition, dkim, spf)
+) WITHOUT ROWID;
+
+-- the reports that this was in
+CREATE TABLE dmarc_report (
+    tenant TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    reporter TEXT NOT NULL,
+    report_id TEXT NOT NULL,
+    PRIMARY KEY (tenant, domain, day, reporter, report_id)
+) WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -266,6 +266,9 @@ class SpoolStore(Protocol):
     def forget_reports(self, before: int) -> None:
         """Retention: drop what is known for reports of days (since 1970) before this one."""
 
+    def forget_received_reports(self, before: int) -> None:
+        """The same for what others have reported."""
+
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None: ...
 
     def checkpoint(self) -> None:

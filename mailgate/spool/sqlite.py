@@ -19,6 +19,7 @@ from mailgate.model.outcome import Outcome, State
 from mailgate.spool import durable as syncs
 from mailgate.spool.coverage import Coverage
 from mailgate.spool.dmarc_counts import DmarcCounts, ReportKey
+from mailgate.spool.dmarc_received import DmarcReceived
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
 from mailgate.spool.owing import Owing
@@ -71,6 +72,7 @@ class SqliteSpool:
         self._leasing = Leasing(self._connection)
         self._coverage = Coverage(self._connection)
         self._dmarc = DmarcCounts(self._connection)
+        self._received = DmarcReceived(self._connection)
         self._owing = Owing(self._connection, timeline)
         self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
         self._telling = Telling(self._connection, timeline)
@@ -115,6 +117,7 @@ class SqliteSpool:
         )
         self._coverage.count(entry.envelope.tenant, now, entry.inspection)
         self._dmarc.count(entry.envelope.tenant, now, entry.seen)
+        self._received.add(entry.envelope.tenant, now, entry.reports)
         if content.inline is not None:
             self._connection.execute("INSERT INTO content VALUES (?,?)", (message, content.inline))
         attempts: list[Attempt] = []
@@ -275,6 +278,10 @@ class SqliteSpool:
     def tls_reported(self, day: int, domain: str) -> bool:
         self._connection.execute("INSERT OR IGNORE INTO tls_report VALUES (?,?)", (day, domain))
         return self._connection.changes() > 0
+
+    @_translated
+    def forget_received_reports(self, before: int) -> None:
+        self._received.forget(before)
 
     @_translated
     def forget_reports(self, before: int) -> None:

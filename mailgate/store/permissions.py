@@ -110,6 +110,7 @@ RULES: dict[str, Rule] = {
     "quarantine.release": _IN_TENANT,
     "quarantine.delete": _BY_EVERYBODY_IN_TENANT,
     "inspection.report": _IN_TENANT,
+    "dmarc.summary": _IN_TENANT,
     "transport.report": _BY_OPERATOR,
     "trace": _BY_EVERYBODY,
     "policy.reload": _BY_OPERATOR,

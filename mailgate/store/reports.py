@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from mailgate.dsn.compose import Composed
-from mailgate.ipc.calls import DmarcReportDue, Done, GetDmarcReport, KeepReport, OwnReport
+from mailgate.ipc.calls import Done
+from mailgate.ipc.report_calls import DmarcReportDue, GetDmarcReport, KeepReport, OwnReport
 from mailgate.model.envelope import Recipient, queue_id
 from mailgate.model.event import Event
 from mailgate.spool.dmarc_counts import ReportKey

@@ -7,7 +7,7 @@ from functools import partial
 
 from mailgate.model.outcome import State
 from mailgate.policy.snapshot import Snapshot
-from mailgate.spool import dmarc_counts
+from mailgate.spool import dmarc_counts, dmarc_received
 from mailgate.spool.coverage import KEPT_DAYS, day_of
 from mailgate.spool.listing import Filter, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
@@ -22,6 +22,7 @@ def sweep(desk: Desk) -> tuple[int, int]:
     policy, now = desk.policy(), desk.clock()
     desk.write(lambda spool: spool.forget_coverage(day_of(now) - KEPT_DAYS))
     desk.write(lambda spool: spool.forget_reports(day_of(now) - dmarc_counts.KEPT_DAYS))
+    desk.write(lambda spool: spool.forget_received_reports(day_of(now) - dmarc_received.KEPT_DAYS))
     return _expire_quarantine(desk, policy, now), _forget_timelines(desk, policy, now)
 
 

@@ -21,11 +21,9 @@ from mailgate.ipc.calls import (
     Done,
     Failed,
     GetChallenge,
-    GetDmarcReport,
     GetNewKeys,
     GetSigningKeys,
     Hello,
-    KeepReport,
     KeysShown,
     Lease,
     LogIn,
@@ -43,6 +41,7 @@ from mailgate.ipc.calls import (
 )
 from mailgate.ipc.calls import RelayWork as RelayDue
 from mailgate.ipc.frames import Peer, StorageFullError
+from mailgate.ipc.report_calls import GetDmarcReport, KeepReport
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import MailgateError, UnavailableError, UserError
 from mailgate.model.outcome import State

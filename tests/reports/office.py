@@ -9,11 +9,8 @@ from typing import cast
 
 from mailgate.ipc.calls import (
     Answer,
-    DmarcReportDue,
     Done,
-    GetDmarcReport,
     GetSigningKeys,
-    KeepReport,
     Request,
     Resolve,
     Resolved,
@@ -21,6 +18,7 @@ from mailgate.ipc.calls import (
     SigningKeysFound,
 )
 from mailgate.ipc.line import StoreLine
+from mailgate.ipc.report_calls import DmarcReportDue, GetDmarcReport, KeepReport
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError
 from mailgate.relay.report_mailing import ReportMailer

@@ -7,7 +7,7 @@ import gzip
 
 import pytest
 
-from mailgate.ipc.calls import DmarcReportDue
+from mailgate.ipc.report_calls import DmarcReportDue
 from mailgate.model.dmarc import Counted
 from mailgate.relay import dmarc_reporting
 from mailgate.relay.dmarc_reporting import DAY, GIVE_UP_DAYS, DmarcReporter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from mailgate.policy.schema.section import Section
-from mailgate.policy.values import Flag
+from mailgate.policy.values import Flag, MailAddress
 
 
 class DmarcReports(Section):
@@ -16,4 +16,10 @@ class DmarcReports(Section):
         description="Once a day tell the domains that ask for it what mail came in their names: the addresses it came "
         "from, how much, and the results of SPF, DKIM and DMARC. The reports are sent as `postmaster@` the first of "
         "the tenant's domains that has DKIM keys, signed by them; without keys none are sent.",
+    )
+    address: MailAddress = Field(
+        default="",
+        description="The address at which the tenant's domains ask for such reports (`rua=` in their DMARC records). "
+        "What comes there is delivered like other mail, and read: `mailgate dmarc summary` shows it. Empty: none is.",
+        examples=["dmarc@acme.example"],
     )

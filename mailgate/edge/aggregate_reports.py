@@ -1,0 +1,70 @@
+"""Aggregate reports of DMARC within a transaction: those that come for the tenant are read, and are no mail to report
+on themselves, or two gateways would report on each other's reports for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from mailgate.edge.inspectors import Inspectors
+from mailgate.edge.staging import Staging
+from mailgate.edge.store_client import StoreClient
+from mailgate.ipc.calls import InspectLimits
+from mailgate.model.address import POSTMASTER, Address, AddressError, parse_address
+from mailgate.model.envelope import Recipient, TenantName
+from mailgate.model.received_report import ReceivedReport, ReportReading
+from mailgate.senderauth.findings import Findings
+from mailgate.senderauth.outcome import Outcome
+
+LIMITS = InspectLimits(cpu_seconds=12.0, wall_seconds=12.0)
+READ_SECONDS = 16.0
+
+
+def names(address: str, recipients: Iterable[Recipient]) -> list[bool]:
+    """For each recipient: is it `address`, the one for reports? For none where that is empty."""
+    wanted = _plain(address) if address else None
+    return [wanted is not None and _plain(recipient.forward_path) == wanted for recipient in recipients]
+
+
+def _plain(path: str) -> tuple[str, str]:
+    try:
+        address = parse_address(path)
+    except AddressError:
+        return path.lower(), ""
+    return address.local.lower(), address.domain
+
+
+def is_proven(findings: Findings | None) -> bool:
+    """Anybody may write to the address: what is not known to be from its author must not count (RFC 9990 section 3.5).
+    Where the tenant has switched the checks off there is nothing to go by."""
+    if findings is None:
+        return True
+    passed = [findings.spf.outcome, *(each.outcome for each in findings.dkim)]
+    dmarc = findings.sender.dmarc
+    return dmarc == Outcome.PASS or (dmarc == Outcome.NONE and Outcome.PASS in passed)
+
+
+async def read(inspectors: Inspectors, store: StoreClient, staging: Staging, tenant: TenantName) -> ReportReading:
+    """What the message tells of the tenant's own domains. Never raises but CancelledError."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            reading = await inspectors.read_reports(staging, LIMITS)
+            own = [report for report in reading.reports if await _is_own(store, report, tenant)]
+    except TimeoutError:
+        return ReportReading(problem="it took too long")
+    except Exception as error:
+        return ReportReading(problem=f"{type(error).__name__} while its domain was looked up")
+    if len(own) < len(reading.reports):
+        reading = replace(reading, problem="it is about a domain that is not the tenant's")
+    return replace(reading, reports=tuple(own))
+
+
+async def _is_own(store: StoreClient, report: ReceivedReport, tenant: TenantName) -> bool:
+    """The domain, or one above it, is hosted here for the tenant."""
+    labels = report.domain.split(".")
+    for start in range(max(0, len(labels) - 5), len(labels) - 1):
+        found = await store.resolve(Address(POSTMASTER.local, ".".join(labels[start:])))
+        if found.kind != "foreign":
+            return found.tenant == tenant
+    return False

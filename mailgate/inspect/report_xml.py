@@ -1,0 +1,159 @@
+"""Reads the XML of an aggregate report, as it goes past: memory follows what is kept, not what a stranger sends. The
+namespaces of RFC 7489 and RFC 9990, of drafts, and none at all are the same to it."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+from collections import Counter
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from mailgate.model.address import AddressError, parse_domain
+from mailgate.model.dmarc import Disposition
+from mailgate.model.received_report import ReceivedReport, ReportedMail
+
+MOST_RECORDS = 200_000
+MOST_KINDS = 10_000  # of mail that one report is summed up to
+MOST_MESSAGES = 1 << 40
+LATEST = 1 << 33  # seconds since 1970
+LONGEST_PERIOD = 35 * 86_400  # seconds
+LONGEST_TEXT = 200  # characters of what the reporter calls itself and its report
+DEEPEST = 20
+
+_DISPOSITIONS: dict[str, Disposition] = {
+    "none": "none",
+    "pass": "pass",
+    "quarantine": "quarantine",
+    "reject": "reject",
+}
+
+
+class ReportError(Exception):
+    """Not a report, or not one that can be used; the text says why."""
+
+
+def read_report(xml: bytes) -> ReceivedReport:
+    """ReportError for anything but a report. No entity is resolved, nothing outside is asked for."""
+    reading = _Reading()
+    try:
+        for event, element in iterparse(io.BytesIO(xml), events=("start", "end"), forbid_dtd=True):
+            if event == "start":
+                reading.begin(element)
+            else:
+                reading.end(element)
+    except (DefusedXmlException, ParseError, LookupError, ValueError) as error:
+        raise ReportError(f"the XML can't be read: {error}"[:LONGEST_TEXT]) from None
+    return reading.report()
+
+
+class _Reading:
+    """`_path` holds the elements that are open, the root first."""
+
+    def __init__(self) -> None:
+        self._path: list[Element] = []
+        self._metadata: Element | None = None
+        self._policy: Element | None = None
+        self._mails: Counter[tuple[str, Disposition, bool, bool]] = Counter()
+        self._records = 0
+        self._skipped = 0
+
+    def begin(self, element: Element) -> None:
+        if not self._path and _name(element) != "feedback":
+            raise ReportError(f"the root element is {_name(element)[:40]!r}, not feedback")
+        self._path.append(element)
+        if len(self._path) > DEEPEST:
+            raise ReportError("its elements are nested too deeply")
+
+    def end(self, element: Element) -> None:
+        """What is a child of the root is taken in and let go."""
+        self._path.pop()
+        if len(self._path) != 1:
+            return
+        match _name(element):
+            case "report_metadata" if self._metadata is None:
+                self._metadata = element
+            case "policy_published" if self._policy is None:
+                self._policy = element
+            case "record":
+                self._record(element)
+        self._path[0].remove(element)
+
+    def _record(self, element: Element) -> None:
+        self._records += 1
+        if self._records > MOST_RECORDS:
+            raise ReportError(f"it has more than {MOST_RECORDS} records")
+        try:
+            kind, messages = _mail(element)
+        except ValueError:
+            self._skipped += 1
+            return
+        if kind not in self._mails and len(self._mails) >= MOST_KINDS:
+            self._skipped += 1
+            return
+        self._mails[kind] = min(self._mails[kind] + messages, MOST_MESSAGES)
+
+    def report(self) -> ReceivedReport:
+        if self._metadata is None or self._policy is None:
+            raise ReportError("report_metadata or policy_published is missing")
+        begin, end = _period(self._metadata)
+        try:
+            domain = parse_domain(_text(self._policy, "domain"))
+        except AddressError:
+            raise ReportError("the domain of policy_published is none") from None
+        return ReceivedReport(
+            reporter=_label(self._metadata, "org_name"),
+            report_id=_label(self._metadata, "report_id"),
+            domain=domain,
+            begin=begin,
+            end=end,
+            mails=tuple(ReportedMail(*kind, messages) for kind, messages in self._mails.most_common()),
+            skipped=self._skipped,
+        )
+
+
+def _mail(record: Element) -> tuple[tuple[str, Disposition, bool, bool], int]:
+    """ValueError for a record that does not tell what it must."""
+    source = str(ipaddress.ip_address(_text(record, "row", "source_ip")))
+    messages = _number(_text(record, "row", "count"), MOST_MESSAGES)
+    disposition = _DISPOSITIONS.get(_text(record, "row", "policy_evaluated", "disposition").lower())
+    dkim, spf = (_text(record, "row", "policy_evaluated", name).lower() for name in ("dkim", "spf"))
+    if disposition is None or not messages:
+        raise ValueError("no disposition, or no message")
+    return (source, disposition, dkim == "pass", spf == "pass"), messages
+
+
+def _period(metadata: Element) -> tuple[int, int]:
+    try:
+        begin, end = (_number(_text(metadata, "date_range", name), LATEST) for name in ("begin", "end"))
+    except ValueError:
+        raise ReportError("the date_range can't be read") from None
+    if not 0 <= end - begin <= LONGEST_PERIOD:
+        raise ReportError("the date_range is none")
+    return begin, end
+
+
+def _number(text: str, most: int) -> int:
+    """ValueError for anything but digits, or for more than `most`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 20) or int(text) > most:
+        raise ValueError("not a number")
+    return int(text)
+
+
+def _label(element: Element, name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in _text(element, name)[:LONGEST_TEXT])
+
+
+def _text(element: Element, *path: str) -> str:
+    """Of the first element below `element` on this path; empty where there is none."""
+    found: Element | None = element
+    for name in path:
+        found = next((child for child in found if _name(child) == name), None) if found is not None else None
+    return (found.text or "").strip() if found is not None else ""
+
+
+def _name(element: Element) -> str:
+    """Without its namespace."""
+    return str(element.tag).rpartition("}")[2]

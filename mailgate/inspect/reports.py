@@ -1,0 +1,104 @@
+"""Finds the aggregate reports in a message and reads them, in a child process that is stopped at its limits: archives
+and XML of strangers are read by libraries in C."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from mailgate.inspect import mime
+from mailgate.inspect.bounded import BoundedChild
+from mailgate.inspect.report_xml import ReportError, read_report
+from mailgate.model.received_report import ReceivedReport, ReportReading
+
+MOST_REPORTS = 5  # in one message; one is the rule (RFC 9990 section 3.5)
+MOST_BYTES = 64 << 20  # of the XML of one report
+CPU_SECONDS = 10.0
+WALL_SECONDS = 20.0
+MEMORY_BYTES = 512 << 20
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_XML = (b"<?xml", b"<feedback", b"\xef\xbb\xbf<")
+
+_BROKEN = (
+    *(OSError, EOFError, ValueError, RuntimeError, struct.error),  # RuntimeError: encrypted, or packed in an odd way
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(ReportReading).decode
+
+
+def read_reports(raw: bytes) -> ReportReading:
+    """All reports of one message; whatever the bytes, it returns."""
+    candidates = [part.data for part in mime.views(raw).parts if part.is_strict and _may_be_report(part.data)]
+    if not candidates:
+        return ReportReading(problem="the message holds no report")
+    child = BoundedChild(_readings, CPU_SECONDS, MEMORY_BYTES)
+    try:
+        answers = [_decode(answer) for answer in child.run(candidates[:MOST_REPORTS], WALL_SECONDS)]
+    finally:
+        child.close()
+    if len(answers) < min(len(candidates), MOST_REPORTS):
+        answers.append(ReportReading(problem="a report takes too much time or memory to read"))
+    reports = tuple(report for answer in answers for report in answer.reports)
+    return ReportReading(reports, next((answer.problem for answer in answers if answer.problem), ""))
+
+
+def _may_be_report(data: bytes) -> bool:
+    return data.startswith((_GZIP, _ZIP)) or data.lstrip()[:20].startswith(_XML)
+
+
+def _readings(contents: Sequence[bytes]) -> Iterator[bytes]:
+    """The child's work."""
+    for content in contents:
+        yield _encode(_reading(content))
+
+
+def _reading(content: bytes) -> ReportReading:
+    reports: list[ReceivedReport] = []
+    try:
+        reports += (read_report(xml) for xml in unpacked(content))
+    except ReportError as error:
+        return ReportReading(tuple(reports), str(error))
+    except MemoryError:
+        return ReportReading(tuple(reports), "a report takes too much memory to read")
+    return ReportReading(tuple(reports))
+
+
+def unpacked(content: bytes) -> Iterator[bytes]:
+    """The XML of gzip, zip or neither; ReportError."""
+    try:
+        if content.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+                yield _bounded(file.read(MOST_BYTES + 1))
+        elif content.startswith(_ZIP):
+            yield from _members(content)
+        else:
+            yield _bounded(content)
+    except _BROKEN as error:
+        raise ReportError(f"it can't be unpacked: {error}"[:200]) from None
+
+
+def _members(content: bytes) -> Iterator[bytes]:
+    """Of a zip; reports stand in it as one file."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [member for member in archive.infolist() if member.filename.lower().endswith(".xml")]
+        if not members:
+            raise ReportError("there is no XML in the zip")
+        for member in members[:MOST_REPORTS]:
+            with archive.open(member) as file:
+                yield _bounded(file.read(MOST_BYTES + 1))
+
+
+def _bounded(xml: bytes) -> bytes:
+    if len(xml) > MOST_BYTES:
+        raise ReportError(f"it unpacks to more than {MOST_BYTES >> 20} MiB")
+    return xml
