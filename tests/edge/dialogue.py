@@ -21,9 +21,11 @@ from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
 from mailgate.edge.verify import Verifier
+from mailgate.inspect.reports import read_reports
 from mailgate.ipc.calls import Authenticated, InspectLimits, NewEntry, Note, Resolved
 from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import MailboxId, TenantName
+from mailgate.model.received_report import ReportReading
 from mailgate.model.verdict import Inspection, PartReport, Verdict
 from mailgate.policy.schema import GatewayPolicy, TenantPolicy
 from mailgate.policy.snapshot import Snapshot
@@ -68,7 +70,7 @@ class FakeStore:
         if self.fault:
             raise self.fault
         if address is POSTMASTER or (address.local == "postmaster" and address.domain in OWNERS):
-            return Resolved("mailbox", TenantName("acme"), (MailboxId("m-bob"),))
+            return Resolved("mailbox", TenantName(OWNERS.get(address.domain, "acme")), (MailboxId("m-bob"),))
         found = PEOPLE.get(str(address))
         if found:
             return Resolved("mailbox", TenantName(found[0]), (MailboxId(found[1]),))
@@ -118,6 +120,12 @@ class FakeInspectors:
         verdict = Verdict.INFECTED if b"EICAR-LIKE" in staging.head else Verdict.CLEAN
         part = PartReport("raw", "", "message/rfc822", "message/rfc822", staging.size, "", verdict, "Test.Virus")
         return self.answer or Inspection(parts=(part,))
+
+    async def read_reports(self, staging: Staging, limits: InspectLimits) -> ReportReading:
+        """With the true reader."""
+        if self.fault:
+            raise self.fault
+        return read_reports(staging.inline or b"")
 
 
 class Client:

@@ -168,13 +168,13 @@ def test_a_report_is_kept_once(settings: Settings) -> None:
         async with running(settings, clock=ManualClock(NOW)) as store:
             for _ in range(2):
                 await store.call(request)
-            (waiting,) = await store.admin("queue.list")
-            assert waiting["recipient"] == "r@hop.example"
+            (waiting,) = (await store.admin("queue.list"))["rows"]
+            assert "r@hop.example" in str(waiting)
             (timeline,) = await store.admin("trace", id=waiting["queue_id"])
             assert "an aggregate report (tls) about hop.example" in str(timeline)
         async with running(settings, clock=ManualClock(NOW)) as store:
             await store.call(request)
-            assert len(await store.admin("queue.list")) == 1
+            assert len((await store.admin("queue.list"))["rows"]) == 1
 
     asyncio.run(run())
 
@@ -193,7 +193,7 @@ def test_what_can_not_be_signed_waits(settings: Settings, sink: Controller) -> N
             await store.call(KeepReport("dmarc", day_of(clock()), TenantName("acme"), "bank.example", (mail,)))
 
             async def is_deferred() -> bool:
-                rows = await store.admin("queue.list")
+                rows = (await store.admin("queue.list"))["rows"]
                 return any("DKIM" in row["reason"] for row in rows)
 
             await until(is_deferred)
