@@ -16,6 +16,7 @@ from mailgate.settings import Settings
 from mailgate.store import (
     admin_audit,
     admin_break_glass,
+    admin_directory,
     admin_groups,
     admin_mailboxes,
     admin_operators,
@@ -68,7 +69,8 @@ def on_directory(
     on_people = admin_people.handlers(people) | admin_groups.handlers(directory)
     on_mail = admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
     on_access = admin_break_glass.handlers(directory, tell) | admin_operators.handlers(directory)
-    return admin_tenancy.handlers(directory) | on_people | on_mail | on_access | admin_audit.handlers(directory)
+    on_tenants = admin_tenancy.handlers(directory) | admin_directory.handlers(directory)
+    return on_tenants | on_people | on_mail | on_access | admin_audit.handlers(directory)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:

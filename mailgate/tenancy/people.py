@@ -41,21 +41,33 @@ class Left:
 def add_user(work: Work, login: str, password: str, minimum_score: int = 0) -> User:
     """A user with a personal mailbox whose address is the login; raises UserError or ConflictError. `minimum_score` as
     in `passwords.check_score`."""
+    user = add_without_password(work, login)
+    user.password_hash = passwords.hashed(password, user.login, work.tenant.name, minimum_score)
+    add_own_mailbox(work, user)
+    return user
+
+
+def add_without_password(work: Work, login: str) -> User:
+    """A user whom no password opens yet, and who has no mailbox; raises UserError or ConflictError."""
     found = work.new_address(login)
     if _user(work, found) is not None:
         raise ConflictError(f"user {found} exists already")
     user = User(
         id=new_user_id(),
         login=found,
-        password_hash=passwords.hashed(password, found, work.tenant.name, minimum_score),
+        password_hash=passwords.NOBODY,
         state=UserState.ACTIVE,
+        role=UserRole.USER,
         password_changed_at=work.now,
         created_at=work.now,
     )
     work.session.add(user)
     work.session.flush()
-    assignments.assign(work, mailboxes.add_mailbox(work, found, MailboxKind.PERSONAL), user, rights.ALL)
     return user
+
+
+def add_own_mailbox(work: Work, user: User) -> None:
+    assignments.assign(work, mailboxes.add_mailbox(work, user.login, MailboxKind.PERSONAL), user, rights.ALL)
 
 
 def find_user(work: Work, login: str) -> User:

@@ -60,6 +60,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("mailbox.remove", {"mailbox": "info@acme.example"}),
     ("alias.add", {"tenant": "acme", "address": "x@acme.example", "targets": [BOB]}),
     ("alias.remove", {"address": "x@acme.example"}),
+    ("directory.apply", {"tenant": "acme", "source": "acme.toml"}),
     ("user.release", {"login": BOB}),
     ("user.leave", {"login": "alice@acme.example", "successor": BOB}),
     ("user.remove", {"login": "carol@acme.example"}),
@@ -73,6 +74,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("dkim.seen", {"domain": "acme.example"}),
 ]
 READING = {
+    "directory.compare",
+    "directory.export",
     "tenant.list",
     "tenant.show",
     "tenant.migrate",  # the form of the database, not what it says
@@ -101,6 +104,9 @@ def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Cal
         clock.advance(1)
         if command == "dkim.seen":
             arguments["selectors"] = [key["selector"] for key in run("dkim.list", domain=arguments["domain"])]
+        if command == "directory.apply":
+            arguments["text"] = run("directory.export", tenant="acme") + '[[groups]]\nname = "new"\n'
+            arguments["plan"] = run("directory.compare", **arguments)["plan"]
         if command == "user.release":
             hold_mail(directory, arguments["login"])
         if command == "apppassword.revoke":
