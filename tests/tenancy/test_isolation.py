@@ -15,6 +15,8 @@ from tests.tenancy.conftest import PASSWORD, Commands
 
 OF_BCME = ("bcme", "eve", "sales")
 
+IN_FILE = "[[mailboxes]]\naddress = 'new@acme.example'\nusers = {'eve@bcme.example' = 'read'}\n"
+
 # Every command that takes two things, given one of acme and one of bcme.
 CROSSINGS = [
     ("tenant.domain.add", {"tenant": "acme", "domain": "bcme.example"}),
@@ -36,6 +38,8 @@ CROSSINGS = [
     ("group.add", {"tenant": "acme", "name": "new", "users": ["eve@bcme.example"]}),
     ("group.member.add", {"tenant": "acme", "name": "staff", "user": "eve@bcme.example"}),
     ("group.member.remove", {"tenant": "acme", "name": "staff", "user": "eve@bcme.example"}),
+    ("directory.compare", {"tenant": "acme", "text": IN_FILE, "source": "acme.toml"}),
+    ("directory.apply", {"tenant": "acme", "text": IN_FILE, "source": "acme.toml", "plan": ""}),
 ]
 
 # Those that take one thing, and so can't cross; `tenant.list` is for the operator of the gateway.
@@ -50,6 +54,7 @@ ONE_THING = {"tenant.list", "tenant.show", "tenant.migrate", "tenant.disable", "
         "alias": ("list", "remove"),
         "audit": ("list", "verify"),
         "operator": ("add", "list", "remove"),
+        "directory": ("export",),
         "breakglass": ("request", "confirm", "end", "list"),
     }.items()
     for verb in verbs
