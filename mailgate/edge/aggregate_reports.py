@@ -35,22 +35,35 @@ def _plain(path: str) -> tuple[str, str]:
     return address.local.lower(), address.domain
 
 
-def is_proven(findings: Findings | None) -> bool:
-    """Anybody may write to the address: what is not known to be from its author must not count (RFC 9990 section 3.5).
-    Where the tenant has switched the checks off there is nothing to go by."""
-    if findings is None:
-        return True
-    passed = [findings.spf.outcome, *(each.outcome for each in findings.dkim)]
-    dmarc = findings.sender.dmarc
-    return dmarc == Outcome.PASS or (dmarc == Outcome.NONE and Outcome.PASS in passed)
+def proven_author(findings: Findings) -> str:
+    """The domain that sent it; empty where nothing proves it. Anybody may write to the address, and what a report says
+    of its own origin may be invented (RFC 9990 section 3.5)."""
+    sender = findings.sender
+    if sender.dmarc == Outcome.PASS:
+        return sender.author
+    passed = {each.domain for each in findings.dkim if each.outcome is Outcome.PASS}
+    if findings.spf.outcome is Outcome.PASS:
+        passed.add(findings.spf.domain)
+    is_aligned = any(f".{sender.author}".endswith(f".{domain}") for domain in passed)
+    return sender.author if sender.dmarc == Outcome.NONE and is_aligned else ""
 
 
-async def read(inspectors: Inspectors, store: StoreClient, staging: Staging, tenant: TenantName) -> ReportReading:
-    """What the message tells of the tenant's own domains. Never raises but CancelledError."""
+async def read(
+    inspectors: Inspectors, store: StoreClient, staging: Staging, tenant: TenantName, findings: Findings | None
+) -> ReportReading:
+    """What the message tells of the tenant's own domains; its reporter is who sent it. Where the tenant has switched
+    the checks of senders off (`findings` None) it is who it says. Never raises but CancelledError."""
+    author = proven_author(findings) if findings is not None else ""
+    if findings is not None and not author:
+        return ReportReading(problem="nothing proves who sent it")
     try:
         async with asyncio.timeout(READ_SECONDS):
             reading = await inspectors.read_reports(staging, LIMITS)
-            own = [report for report in reading.reports if await _is_own(store, report, tenant)]
+            own = [
+                replace(report, reporter=author or report.reporter)
+                for report in reading.reports
+                if await _is_own(store, report, tenant)
+            ]
     except TimeoutError:
         return ReportReading(problem="it took too long")
     except Exception as error:

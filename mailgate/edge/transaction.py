@@ -30,7 +30,7 @@ from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.event import Event
-from mailgate.model.received_report import ReceivedReport, ReportReading
+from mailgate.model.received_report import ReceivedReport
 from mailgate.model.reply import Reply
 from mailgate.model.sender import Sender
 from mailgate.model.verdict import Inspection
@@ -283,10 +283,8 @@ async def read_reports(tx: Transaction) -> None:
         return
     if tx.entries[0].decision.action is not Action.ACCEPT:
         return
-    reading = ReportReading(problem="nothing proves who sent it")
-    if aggregate_reports.is_proven(tx.findings):
-        tenant = tx.recipients[0][0]
-        reading = await aggregate_reports.read(tx.around.inspectors, tx.around.store, tx.staging, tenant)
+    around, tenant = tx.around, tx.recipients[0][0]
+    reading = await aggregate_reports.read(around.inspectors, around.store, tx.staging, tenant, tx.findings)
     tx.reports = reading.reports
     tx.record(
         "reported",

@@ -3,6 +3,7 @@ keys."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import dkim
@@ -11,6 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.conftest import Build
+from tests.reports.samples import BEGIN, END, OLD, compressed, mailed, zipped
 from tests.support import messages
 from tests.support.clamd import Clamd
 from tests.support.clock import eventually
@@ -61,6 +63,9 @@ def running(new_gateway: Build, clamd: Clamd, names: SignedNames, hop: Controlle
     route = f'\n[[routes]]\ndomain = "elsewhere.example"\nsmarthost = "127.0.0.1:{hop.port}"\n'
     policy = gateway.policy_dir / "gateway.toml"
     policy.write_text(policy.read_text() + route)
+    (gateway.policy_dir / "tenants").mkdir(exist_ok=True)
+    reads = '[dmarc_reports]\naddress = "bob@acme.example"\n'
+    (gateway.policy_dir / "tenants" / "acme.toml").write_text(reads)
     gateway.start()
     gateway.cli("tenant", "domain", "add", "acme", UNSIGNED)
     gateway.cli("alias", "add", "acme", SENDER, "bob@acme.example")
@@ -115,3 +120,20 @@ def test_what_leaves_verifies_through_a_rotation(running: Gateway, names: Signed
     last = sent()
     assert verifies(last)
     assert selector(last) != selector(first), "another key signs now"
+
+
+def test_reports_of_others_are_read_and_summed_up(running: Gateway) -> None:
+    day = 86_400 * (int(time.time()) // 86_400 - 1)
+    report = OLD.replace(str(BEGIN).encode(), str(day).encode()).replace(str(END).encode(), str(day + 86_399).encode())
+    for attached, media_type in ((compressed(report), "application/gzip"), (zipped(report), "application/zip")):
+        name = messages.token()
+        assert running.deliver(mailed(attached, media_type, sender=AUTHOR, name=name), sender=AUTHOR).code == 250
+        running.delivered("bob@acme.example", name)
+    forged = mailed(compressed(report.replace(b"12345", b"54321")), sender=SENDER)
+    assert running.deliver(forged, sender=f"x@{SIGNED}").code == 250
+    found = running.json("dmarc", "summary", "acme.example")
+    assert (found["reports"], found["messages"], found["failed"]) == (1, 15, 3), "twice the same counts once"
+    assert found["reporters"] == {SIGNED: 1}
+    table = running.cli("dmarc", "summary", "acme.example", "--since", "3d").splitlines()
+    assert table == ["2001:db8::66\t3\t3\t0\t0\t3 reject", "192.0.2.1\t12\t0\t12\t0\t-"]
+    assert running.json("dmarc", "summary", "acme.example", "--tenant", "globex")["reports"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ def deliver(
     policy: GatewayPolicy = READS,
     sender: str = "dmarc@provider.example",
     to: str = "bob@acme.example",
+    records: Mapping[str, list[str]] = RECORDS,
 ) -> Stage:
     async def part(on: Stage, client: Client) -> None:
         await client.mail(raw, 250, sender=sender, to=to)
 
-    return run(folder, Zone(RECORDS), part, policy)
+    return run(folder, Zone(records), part, policy)
 
 
 def reported(on: Stage) -> Event:
@@ -43,8 +45,8 @@ def test_a_report_is_read_and_delivered(tmp_path: Path) -> None:
     on = deliver(tmp_path, raw)
     (entry,) = on.store.kept
     (report,) = entry.reports
-    assert (report.domain, report.reporter, len(report.mails)) == ("acme.example", "Large Provider", 2)
-    assert reported(on).facts["reports"] == ["1234567890 of Large Provider about acme.example"]
+    assert (report.domain, report.reporter, len(report.mails)) == ("acme.example", "provider.example", 2)
+    assert reported(on).facts["reports"] == ["1234567890 of provider.example about acme.example"]
     assert on.store.bodies == [raw] and entry.seen == (), "reports on reports would go on for ever"
 
 
@@ -58,6 +60,7 @@ def test_one_of_a_domain_below(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "sender", "problem"),
     [
+        (mailed(compressed(OLD), sender="x@other.example"), "dmarc@provider.example", "nothing proves who sent it"),
         (mailed(b"hello"), "dmarc@provider.example", "holds no report"),
         (mailed(compressed(OLD[:500])), "dmarc@provider.example", "can't be read"),
         (mailed(compressed(OLD)), "x@evil.example", "nothing proves who sent it"),
@@ -75,7 +78,13 @@ def test_a_bad_report_is_delivered_too(tmp_path: Path, raw: bytes, sender: str, 
 def test_without_checks_there_is_nothing_to_go_by(tmp_path: Path) -> None:
     policy = READS.model_copy(update={"authentication": Authentication(check=False)})
     on = deliver(tmp_path, mailed(compressed(OLD)), policy, sender="x@evil.example")
-    assert len(on.store.kept[0].reports) == 1
+    assert [each.reporter for each in on.store.kept[0].reports] == ["Large Provider"]
+
+
+def test_without_a_policy_the_author_is_proven_by_an_aligned_result(tmp_path: Path) -> None:
+    raw = mailed(compressed(OLD), sender="dmarc@sub.provider.example")
+    on = deliver(tmp_path, raw, records={"provider.example TXT": RECORDS["provider.example TXT"]})
+    assert [each.reporter for each in on.store.kept[0].reports] == ["sub.provider.example"]
 
 
 @pytest.mark.parametrize(("policy", "to"), [(GatewayPolicy(), "bob@acme.example"), (READS, "eve@acme.example")])
