@@ -35,6 +35,7 @@ from mailgate.cli import (
     trace,
     transport,
     user,
+    user_import,
 )
 from mailgate.cli.output import fail
 from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UserError
@@ -57,6 +58,7 @@ for _group in (*_ON_PEOPLE, *_ON_MAIL):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 
 app.add_typer(app_password.app, name="apppassword")
+user.app.command("import")(user_import.run)
 
 
 def _version(wanted: bool) -> None:

@@ -18,6 +18,7 @@ from mailgate.store import (
     admin_break_glass,
     admin_directory,
     admin_groups,
+    admin_import,
     admin_mailboxes,
     admin_operators,
     admin_people,
@@ -66,7 +67,7 @@ def on_directory(
 ) -> dict[str, Callable[..., Any]]:
     """Command name -> handler, of all commands on tenants and what is theirs. `tell` puts a notice into a mailbox."""
     people = PeopleDesk(directory, lambda tenant: policy().for_tenant(tenant).passwords)
-    on_people = admin_people.handlers(people) | admin_groups.handlers(directory)
+    on_people = admin_people.handlers(people) | admin_import.handlers(people) | admin_groups.handlers(directory)
     on_mail = admin_mailboxes.handlers(directory) | dkim_keys.handlers(directory)
     on_access = admin_break_glass.handlers(directory, tell) | admin_operators.handlers(directory)
     on_tenants = admin_tenancy.handlers(directory) | admin_directory.handlers(directory)

@@ -52,6 +52,8 @@ RULES: dict[str, Rule] = {
     "directory.compare": _BY_OPERATOR,
     "directory.apply": _BY_OPERATOR,
     "user.add": _IN_TENANT,
+    "user.import": _IN_TENANT,
+    "user.import-check": _IN_TENANT,
     "user.list": _IN_TENANT,
     "user.passwd": _ON_LOGIN,
     "user.disable": _BY_ADMINISTRATOR,

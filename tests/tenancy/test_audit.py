@@ -39,6 +39,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("tenant.domain.add", {"tenant": "acme", "domain": "more.example"}),
     ("tenant.domain.remove", {"tenant": "acme", "domain": "more.example"}),
     ("user.add", {"tenant": "acme", "login": "carol@acme.example", "password": SECRET}),
+    ("user.import", {"tenant": "acme", "rows": [{"login": "fay@acme.example", "password": SECRET}]}),
     ("user.passwd", {"login": BOB, "password": SECRET}),
     ("user.disable", {"login": BOB}),
     ("user.enable", {"login": BOB}),
@@ -80,6 +81,7 @@ READING = {
     "tenant.show",
     "tenant.migrate",  # the form of the database, not what it says
     "user.list",
+    "user.import-check",
     "user.logins",
     "apppassword.list",
     "mailbox.list",

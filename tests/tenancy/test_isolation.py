@@ -46,7 +46,19 @@ CROSSINGS = [
 ONE_THING = {"tenant.list", "tenant.show", "tenant.migrate", "tenant.disable", "tenant.enable"} | {
     f"{what}.{verb}"
     for what, verbs in {
-        "user": ("list", "passwd", "disable", "enable", "unlock", "role", "remove", "release", "logins"),
+        "user": (
+            "import",
+            "import-check",
+            "list",
+            "passwd",
+            "disable",
+            "enable",
+            "unlock",
+            "role",
+            "remove",
+            "release",
+            "logins",
+        ),
         "apppassword": ("add", "list", "revoke"),
         "group": ("list", "remove"),
         "dkim": ("create", "rotate", "list", "seen"),
