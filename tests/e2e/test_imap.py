@@ -20,6 +20,7 @@ from tests.support.smtp import SmtpClient
 pytestmark = [pytest.mark.component("clamd"), pytest.mark.component("dovecot")]
 BOB, ALICE, CAROL = "bob@acme.example", "alice@acme.example", "carol@globex.example"
 TEAM = "team@acme.example"
+SCOPES = ("imap", "smtp")
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,27 @@ def test_odd_names_are_names(gateway: Gateway, sessions: Sessions, local: str) -
     assert name.startswith("Shared/")
     assert alice.xatom("MYRIGHTS", f'"{name}"')[0] == "OK"
     assert alice.untagged_responses["MYRIGHTS"][-1].split()[-1] == b"lrsp"
+
+
+@pytest.mark.parametrize("login", ["acme/bob", "acme/bob@acme.example", "BOB@Acme.example"])
+def test_one_may_log_in_with_the_customers_name(gateway: Gateway, sessions: Sessions, login: str) -> None:
+    token = messages.token()
+    assert gateway.deliver(messages.clean(token), BOB).code == 250
+    client = sessions(login)
+    eventually(lambda: selected(client, "INBOX", token), "the mail")
+
+
+def test_app_passwords_open_what_they_are_for(gateway: Gateway, sessions: Sessions) -> None:
+    made = {scope: gateway.json("apppassword", "add", ALICE, "--name", scope, "--scope", scope) for scope in SCOPES}
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        sessions(ALICE, made["smtp"]["password"])
+    client = sessions(ALICE, made["imap"]["password"])
+    with SmtpClient(gateway.submissions, tls=True) as smtp:
+        smtp.hello()
+        assert smtp.auth_plain(ALICE, made["imap"]["password"]).code == 535
+        assert smtp.auth_plain(ALICE, made["smtp"]["password"]).code == 235
+    gateway.cli("apppassword", "revoke", ALICE, made["imap"]["id"])
+    eventually(lambda: is_ended(client), "the end of a session whose app password is gone")
 
 
 def test_the_quota_at_rcpt_and_that_of_imap_agree(gateway: Gateway, sessions: Sessions) -> None:
