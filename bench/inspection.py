@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from bench import templates
 from mailgate.inspect import clamd, worker
 from mailgate.inspect.mime import views
-from mailgate.ipc.calls import InspectLimits
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.verdict import Verdict
 from tests.support import components
 from tests.support.clamd import Clamd

@@ -42,7 +42,7 @@ def run(
 
     Exit 0 where it would be accepted, 1 where not, 3 where no scanner answers."""
     from mailgate.inspect import confinement, worker
-    from mailgate.ipc.calls import InspectLimits
+    from mailgate.ipc.inspect_calls import InspectLimits
     from mailgate.policy.evaluate import evaluate, findings
     from mailgate.policy.facts import Facts
     from mailgate.policy.loader import load

@@ -10,7 +10,7 @@ from dataclasses import replace
 from mailgate.edge.inspectors import Inspectors
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
-from mailgate.ipc.calls import InspectLimits
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.address import POSTMASTER, Address, AddressError, parse_address
 from mailgate.model.envelope import Recipient, TenantName
 from mailgate.model.received_report import ReceivedReport, ReportReading

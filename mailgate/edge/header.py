@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mailgate.tenancy.addresses import canonical_local
+
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
 _NEXT_LINE = re.compile(rb"\r\n(?![ \t])")
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,995}>")
@@ -17,7 +19,8 @@ _BLIND = (b"bcc", b"resent-bcc")
 class Header:
     """`cuts`: byte ranges of fields that must not go on, in their order; `forged_results` of them are
     Authentication-Results that bear our own name (RFC 8601 section 5), `blind_copies` Bcc and Resent-Bcc of mail that a
-    tenant sends (RFC 5322 section 3.6.3). `size` in bytes, `fields` their number."""
+    tenant sends (RFC 5322 section 3.6.3). `delivered_to`: canonical addresses that have had it. `size` in bytes,
+    `fields` their number."""
 
     received: int
     message_id: str
@@ -25,6 +28,7 @@ class Header:
     size: int
     fields: int
     cuts: tuple[tuple[int, int], ...] = ()
+    delivered_to: frozenset[str] = frozenset()
     forged_results: int = 0
     blind_copies: int = 0
 
@@ -36,7 +40,7 @@ def read(head: bytes, authserv_id: str, is_sent: bool = False) -> Header:
     fields = [(match[1].lower(), match.start(), match.end()) for match in _FIELD.finditer(section)]
     names = [name for name, _, _ in fields]
     own = authserv_id.encode().lower()
-    forged, blind, message_id = [], [], ""
+    forged, blind, delivered, message_id = [], [], set(), ""
     for name, start, value in fields:
         if name == b"authentication-results":
             match = _AUTHSERV_ID.match(section, value)
@@ -44,6 +48,8 @@ def read(head: bytes, authserv_id: str, is_sent: bool = False) -> Header:
                 forged.append((start, _end(section, value)))
         elif is_sent and name in _BLIND:
             blind.append((start, _end(section, value)))
+        elif name == b"delivered-to":
+            delivered.add(_address(section[value : _end(section, value)]))
         elif name == b"message-id" and not message_id:
             found = _MESSAGE_ID.search(section, value, _end(section, value))
             message_id = found[0].decode("ascii", "replace") if found else ""
@@ -54,9 +60,16 @@ def read(head: bytes, authserv_id: str, is_sent: bool = False) -> Header:
         size=len(section),
         fields=len(fields),
         cuts=tuple(sorted(forged + blind)),
+        delivered_to=frozenset(delivered),
         forged_results=len(forged),
         blind_copies=len(blind),
     )
+
+
+def _address(value: bytes) -> str:
+    text = value.decode("utf-8", "replace").strip(" \t\r\n<>")
+    local, _, domain = text.rpartition("@")
+    return f"{canonical_local(local)}@{domain.lower()}"
 
 
 def _section(head: bytes) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from mailgate.edge.staging import Staging
-from mailgate.ipc.calls import Inspect, Inspected, InspectLimits, ReadReports, ReportsRead
+from mailgate.ipc.inspect_calls import Inspect, Inspected, InspectLimits, ReadReports, ReportsRead
 from mailgate.ipc.inspection import Line
 from mailgate.model.errors import MailgateError
 from mailgate.model.received_report import ReportReading

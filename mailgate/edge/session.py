@@ -18,6 +18,7 @@ from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import Direction, Recipient, TenantName
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.release_address import is_release_local
+from mailgate.tenancy.addresses import canonical_local
 
 SWALLOW_LIMIT = 4 << 20  # bytes of a BDAT chunk out of place that are read and thrown away
 COMMANDS = (
@@ -96,33 +97,36 @@ class Session(Dialogue):
         if self._chunks is not None:
             raise Refusal(replies.BDAT_UNDER_WAY)
         command = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8, self.listener.offers_dsn)
-        tenant, recipient = await self._route(tx, command.forward_path)
+        tenant, led_to = await self._route(tx, command.forward_path)
         if tx.named >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
             raise Refusal(replies.TOO_MANY_RECIPIENTS)
         tx.named += 1
-        if all(recipient.forward_path != known.forward_path for _, known in tx.recipients):
-            tx.recipients.append((tenant, replace(recipient, notify=command.notify, orcpt=command.orcpt)))
+        known = {recipient.forward_path for _, recipient in tx.recipients}
+        for recipient in led_to:
+            if recipient.forward_path not in known:
+                tx.recipients.append((tenant, replace(recipient, notify=command.notify, orcpt=command.orcpt)))
         await self.say(replies.RECIPIENT_OK)
 
-    async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, Recipient]:
-        """Whose recipient is this, and may this client send to it here?"""
+    async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, tuple[Recipient, ...]]:
+        """Whose recipient is this, where does it lead, and may this client send to it here?"""
         found = await self._resolve(address)
         is_order = bool(self.client.account) and found.tenant == tx.tenant and is_release_local(address.local)
         if tx.recipients and (is_order or tx.release_local):
             raise Refusal(replies.OTHER_TENANT)
         if is_order:
             tx.release_local = address.local
-            return tx.tenant, Recipient(str(address))
+            return tx.tenant, (Recipient(str(address)),)
         is_submitted = tx.direction is Direction.OUTBOUND
         match found.kind:
-            case "mailbox" | "routed":
+            case "mailbox" | "routed" | "bounce":
+                if found.kind == "bounce" and tx.reverse_path:
+                    raise Refusal(replies.FOR_BOUNCES_ONLY)
                 is_foreign_tenant = tx.recipients and tx.recipients[0][0] != found.tenant
                 if is_foreign_tenant and not is_submitted:
                     raise Refusal(replies.OTHER_TENANT)
                 if found.kind == "routed":
                     await self._verify(found.tenant, address)
-                path = str(address) if address is not POSTMASTER else "postmaster"
-                return found.tenant, Recipient(path, found.mailboxes)
+                return found.tenant, _recipients(address, found)
             case "unknown":
                 raise Refusal(replies.UNKNOWN_RECIPIENT)
             case "disabled":
@@ -134,7 +138,7 @@ class Session(Dialogue):
                 raise Refusal(replies.DIRECTORY_AWAY)
         if not is_submitted:
             raise Refusal(replies.RELAY_DENIED)
-        return tx.tenant, Recipient(str(address))
+        return tx.tenant, (Recipient(str(address)),)
 
     async def _verify(self, tenant: TenantName, address: Address) -> None:
         """Refused unless the tenant's own server would take it."""
@@ -200,6 +204,14 @@ class Session(Dialogue):
         await self.say(answer)
         if self.edge.is_draining:
             raise SessionEnd(replies.SHUTTING_DOWN)
+
+
+def _recipients(address: Address, found: Resolved) -> tuple[Recipient, ...]:
+    """The one that was given, unless it only leads elsewhere, and those elsewhere that it leads to."""
+    path = str(address) if address is not POSTMASTER else "postmaster"
+    given = (Recipient(path, found.mailboxes),) if found.mailboxes or not found.forwards else ()
+    forwarder = f"{canonical_local(address.local)}@{address.domain}"
+    return (*given, *(Recipient(forward, forwarder=forwarder) for forward in found.forwards))
 
 
 def _chunk(argument: bytes) -> tuple[int, bool]:

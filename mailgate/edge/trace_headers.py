@@ -54,7 +54,8 @@ def _received(envelope: Envelope, hostname: str, is_hidden: bool) -> str:
     if client.tls_version:
         lines.append(f"(version={client.tls_version} cipher={client.tls_cipher})")
     if len(envelope.recipients) == 1:
-        lines.append(f"for <{envelope.recipients[0].forward_path}>")
+        recipient = envelope.recipients[0]
+        lines.append(f"for <{recipient.forwarder or recipient.forward_path}>")
     return "\r\n\t".join(lines) + f";\r\n\t{formatdate(envelope.received_at, localtime=False)}"
 
 

@@ -23,8 +23,9 @@ from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.send_as import NOBODY, SendAs
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
-from mailgate.ipc.calls import InspectLimits, NewEntry, Note
+from mailgate.ipc.calls import NewEntry, Note
 from mailgate.ipc.frames import StorageFullError
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.decision import Action, Decision
 from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
@@ -180,6 +181,17 @@ async def stage(tx: Transaction) -> None:
         raise Refusal(replies.HEADER_TOO_LARGE)
     if tx.header.received > limits.received_hops:
         raise Refusal(replies.LOOP, f"{tx.header.received} Received fields")
+    _end_loops(tx, tx.header.delivered_to)
+
+
+def _end_loops(tx: Transaction, delivered_to: frozenset[str]) -> None:
+    """What an address has forwarded already it does not forward again."""
+    looping = {recipient.forwarder for _, recipient in tx.recipients} & delivered_to - {""}
+    if looping:
+        tx.record("not_forwarded", reason="forwarded before", forwarders=sorted(looping))
+        tx.recipients = [item for item in tx.recipients if item[1].forwarder not in looping]
+        if not tx.recipients:
+            raise Refusal(replies.FORWARDED_ALREADY)
 
 
 async def authorise(tx: Transaction) -> None:

@@ -10,7 +10,7 @@ from mailgate.inspect.containers import Lister, container_reports, is_container
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import ScanResult, unscanned
 from mailgate.inspect.samples import Item, Scanner, item, scan_message
-from mailgate.ipc.calls import InspectLimits
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.part_class import PartClass
 from mailgate.model.placement import Placement
 from mailgate.model.verdict import WHOLE_MESSAGE, Inspection, PartReport, Unscanned, Verdict

@@ -26,7 +26,7 @@ from mailgate.inspect.inspection import inspect
 from mailgate.inspect.reports import read_reports
 from mailgate.inspect.scanners import ScannerPool
 from mailgate.inspect.verdict_cache import VerdictCache, shared_memory
-from mailgate.ipc.calls import (
+from mailgate.ipc.inspect_calls import (
     InspectAnswer,
     Inspected,
     InspectFailed,

@@ -12,7 +12,7 @@ from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome
-from mailgate.model.received_report import ReceivedReport, ReportReading
+from mailgate.model.received_report import ReceivedReport
 from mailgate.model.verdict import Inspection
 
 Protocol = Literal["smtp", "imap", "command"]
@@ -39,15 +39,18 @@ class Resolve(Struct, tag=True, frozen=True):
 
 
 class Resolved(Struct, tag=True, frozen=True):
-    """`kind`: mailbox (one or more ids), unknown (hosted domain, no such recipient), routed (all mail
-    for the domain goes to a server of the tenant, by its policy's inbound route), foreign (domain not hosted here),
-    unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox switched off: 550 5.2.1),
-    full (all its mailboxes are over their quota). `is_limited`: a quota counts, so the answer holds for now only."""
+    """`kind`: mailbox (ids, and `forwards`: paths elsewhere that get it too), bounce (a reverse-path of mail that was
+    forwarded: what comes with a null reverse-path goes back to `forwards`), unknown (hosted domain, no such
+    recipient), routed (all mail for the domain goes to a server of the tenant, by its policy's inbound route), foreign
+    (domain not hosted here), unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox
+    switched off: 550 5.2.1), full (all its mailboxes are over their quota). `is_limited`: a quota counts, so the answer
+    holds for now only."""
 
-    kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled", "full"]
+    kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled", "full", "bounce"]
     tenant: TenantName = TenantName("")
     mailboxes: tuple[MailboxId, ...] = ()
     is_limited: bool = False
+    forwards: tuple[str, ...] = ()
 
 
 class Authenticate(Struct, tag=True, frozen=True):
@@ -217,6 +220,21 @@ class Prove(Struct, tag=True, frozen=True):
     signature: bytes
 
 
+class GetReturnPath(Struct, tag=True, frozen=True):
+    """From the relay: which reverse-path has mail from `reverse_path` when `forwarder`, an address of the tenant,
+    forwards it? Answered by ReturnPath."""
+
+    tenant: TenantName
+    forwarder: str
+    reverse_path: str
+
+
+class ReturnPath(Struct, tag=True, frozen=True):
+    """Empty for the null one."""
+
+    path: str
+
+
 class Admin(Struct, tag=True, frozen=True):
     """One administrative command, e.g. `tenant.add` with {"name": "acme", "domains": ["acme.example"]}."""
 
@@ -293,6 +311,7 @@ Request = (
     | Lease
     | Record
     | GetSigningKeys
+    | GetReturnPath
     | GetNewKeys
     | KeysShown
     | GetDmarcReport
@@ -306,6 +325,7 @@ Answer = (
     | Authenticated
     | Leased
     | SigningKeysFound
+    | ReturnPath
     | NewKeys
     | DmarcReportDue
     | Challenge
@@ -314,50 +334,3 @@ Answer = (
     | Failed
 )
 Push = PolicyChanged | DirectoryChanged | RelayWork
-
-
-class InspectLimits(Struct, frozen=True):
-    """`depth`: nesting; `parts`: leaves; `cpu_seconds`, `wall_seconds`: whole message; `part_bytes`: one part."""
-
-    depth: int = 50
-    parts: int = 1000
-    cpu_seconds: float = 20.0
-    wall_seconds: float = 55.0
-    part_bytes: int = 256 << 20
-
-
-class Inspect(Struct, tag=True, frozen=True):
-    """To an inspector: the message, inline or (`inline` None) as one descriptor sent with the frame's first byte."""
-
-    size: int
-    inline: bytes | None
-    limits: InspectLimits
-    inbound: bool = True
-
-
-class ReadReports(Struct, tag=True, frozen=True):
-    """To an inspector: which aggregate reports does this message hold? Message as in Inspect; answered by
-    ReportsRead."""
-
-    size: int
-    inline: bytes | None
-    limits: InspectLimits
-
-
-class ReportsRead(Struct, tag=True, frozen=True):
-    reading: ReportReading
-
-
-class Inspected(Struct, tag=True, frozen=True):
-    inspection: Inspection
-
-
-class InspectFailed(Struct, tag=True, frozen=True):
-    """The inspector survived but could not inspect (parser failure); `text` is for the log."""
-
-    text: str
-
-
-InspectorRequest = Inspect | ReadReports
-InspectAnswer = Inspected | InspectFailed
-ReportsAnswer = ReportsRead | InspectFailed

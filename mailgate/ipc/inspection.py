@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import msgspec
 
-from mailgate.ipc.calls import Inspect, InspectAnswer, InspectorRequest, ReadReports, ReportsAnswer
+from mailgate.ipc.inspect_calls import Inspect, InspectAnswer, InspectorRequest, ReadReports, ReportsAnswer
 
 _HEAD = struct.Struct("!I")
 _encode = msgspec.msgpack.Encoder().encode

@@ -15,6 +15,7 @@ import idna
 LOCAL_LIMIT = 64  # octets, RFC 5321 section 4.5.3.1.1
 DOMAIN_LIMIT = 255  # octets, RFC 5321 section 4.5.3.1.2
 PATH_LIMIT = 256  # octets with the angle brackets, RFC 5321 section 4.5.3.1.3
+LONGEST_PATH = PATH_LIMIT - 2
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
@@ -22,6 +23,8 @@ _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _ROUTE = re.compile(r"@[^,:<>@\s]+(?:,@[^,:<>@\s]+)*:")
 _ENCODED_WORD = re.compile(r"=\?.*\?[bq]\?.*\?=", re.IGNORECASE)
+
+_WRAPPED = re.compile(r"srs[01][=+-]|bounces\+srs=|prvs=", re.IGNORECASE)
 
 
 class AddressError(ValueError):
@@ -105,7 +108,8 @@ def parse_address(text: str) -> Address:
         raise AddressError("address must be local-part@domain")
     if not quoted and not _DOT_STRING.fullmatch(local):
         raise AddressError("local part is not valid")
-    if len(local.encode()) > LOCAL_LIMIT:
+    # forwarders wrap whole paths into local parts; more than the limit may be taken (RFC 5321 section 4.5.3.1)
+    if len(local.encode()) > LOCAL_LIMIT and not _WRAPPED.match(local):
         raise AddressError("local part too long")
     if not local.isascii():
         _check_characters(local)

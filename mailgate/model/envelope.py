@@ -44,13 +44,15 @@ class Recipient:
     """One forward-path as the client gave it, and where it leads: mailboxes here, or (`mailboxes` empty) the relay.
 
     `notify`, `orcpt`: DSN parameters (RFC 3461 sections 4.1, 4.2), empty where not given: `notify` in upper case,
-    `orcpt` checked and as the client wrote it (`type;xtext`), to be passed on as it is.
+    `orcpt` checked and as the client wrote it (`type;xtext`), to be passed on as it is. `forwarder`: the address here
+    that passes the mail on to this path, where the client gave that one.
     """
 
     forward_path: str
     mailboxes: tuple[MailboxId, ...] = ()
     notify: tuple[str, ...] = ()
     orcpt: str = ""
+    forwarder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

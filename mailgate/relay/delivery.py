@@ -17,6 +17,7 @@ from mailgate.records import log, metrics
 from mailgate.relay import obstacles
 from mailgate.relay.classify import is_trouble, outcome_of, outcome_of_fault
 from mailgate.relay.dispatcher import Result
+from mailgate.relay.forwarding import Forwarding
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job, Try, jobs_of
 from mailgate.relay.opening import Opener, OpenError, Target
@@ -48,6 +49,7 @@ class Parts:
     handover: Handover
     planner: Planner
     signer: Signer
+    forwarding: Forwarding
     opener: Opener
     pool: SessionPool
     outcomes: Outcomes
@@ -110,8 +112,9 @@ async def _tries(parts: Parts, job: Job) -> list[Try]:
 
 
 async def sign(parts: Parts, job: Job) -> Job:
-    """DKIM over the bytes as they will go out; made anew for each attempt, since keys change."""
-    return replace(job, mail=await parts.signer.sign(job.mail))
+    """DKIM over the bytes as they will go out, or what forwarded mail needs; made anew for each attempt, since keys
+    change."""
+    return replace(job, mail=await parts.forwarding.prepare(await parts.signer.sign(job.mail)))
 
 
 async def route(parts: Parts, job: Job) -> Plan | Outcome:
@@ -164,7 +167,7 @@ async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost) -> Try:
 
 async def _transact(parts: Parts, job: Job, target: Target, session: SmtpSession, is_reused: bool) -> Try:
     facts = _facts_of(target, session.facts.address, session.facts.values)
-    facts["reused"] = is_reused
+    facts |= {"reused": is_reused, **job.mail.facts}
     obstacle = obstacles.of_host(job.mail, target.host, session.offers, session.size_limit)
     if obstacle is not None:
         parts.pool.give(target, session)

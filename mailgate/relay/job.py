@@ -47,10 +47,12 @@ class Job:
 
 
 def jobs_of(leased: Iterable[Work], ways: Callable[[Work], tuple[Way, Way | None]], until: float) -> list[Job]:
-    """Recipients of one message with one destination share a transaction. `ways`: `Job.way` and `Job.inbound`."""
-    groups: dict[tuple[int, str], list[Work]] = {}
+    """Recipients of one message with one destination share a transaction, those apart to whom different addresses
+    forward it: their reverse-paths differ. `ways`: `Job.way` and `Job.inbound`."""
+    groups: dict[tuple[int, str, str], list[Work]] = {}
     for work in leased:
-        groups.setdefault((work.message, work.destination), []).append(work)
+        forwarder = work.envelope.recipients[work.position].forwarder
+        groups.setdefault((work.message, work.destination, forwarder), []).append(work)
     jobs = []
     for works in groups.values():
         for at in range(0, len(works), MOST_RECIPIENTS):

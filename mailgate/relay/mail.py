@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
 @dataclass(frozen=True)
 class Mail:
     """`recipients` share one transaction. `inline` is None where the bytes are in `file`; `size` in bytes of what goes
-    out: `prefix` (signatures), then the stored bytes."""
+    out: `prefix` (signatures), then the stored bytes. `facts` of what was done to it here, for the timeline."""
 
     envelope: Envelope
     recipients: tuple[Recipient, ...]
@@ -30,10 +30,11 @@ class Mail:
     inline: bytes | None = None
     file: str = ""
     prefix: bytes = b""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def signed(self, prefix: bytes) -> Mail:
         """The same with these fields on top."""
-        return replace(self, prefix=prefix, size=self.size + len(prefix))
+        return replace(self, prefix=prefix + self.prefix, size=self.size + len(prefix))
 
     def chunks(self) -> Iterator[bytes]:
         """What goes out, in order; OSError where the file can't be read or is shorter than it should be."""

@@ -20,6 +20,7 @@ from mailgate.relay import delivery, key_rotation
 from mailgate.relay.delivery import Parts
 from mailgate.relay.dispatcher import Dispatcher, Result
 from mailgate.relay.dmarc_reporting import DmarcReporter
+from mailgate.relay.forwarding import Forwarding
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job
 from mailgate.relay.opening import Opener
@@ -85,6 +86,7 @@ class RelayProcess:
             handover=self._handover,
             planner=Planner(names, self._sts.policy, around),
             signer=self._signer,
+            forwarding=Forwarding(self._store, self._signer, settings.hostname, clock),
             opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
             pool=SessionPool(time.monotonic),
             outcomes=Outcomes(self._store, holder),

@@ -48,7 +48,7 @@ class Signer:
 
     async def can_sign(self, tenant: TenantName, domain: str) -> bool:
         """Has the domain a key that the DNS shows now?"""
-        return bool(await self._identities(tenant, domain))
+        return bool(await self.identities(tenant, domain))
 
     async def sign(self, mail: Mail) -> Mail:
         """The mail with signatures on top. OSError where it can't be read."""
@@ -56,13 +56,13 @@ class Signer:
         if envelope.direction is not Direction.OUTBOUND:
             return mail
         found = header.read(mail.head)
-        identities = await self._identities(envelope.tenant, _domain(found, envelope.reverse_path))
+        identities = await self.identities(envelope.tenant, _domain(found, envelope.reverse_path))
         if not identities:
             return mail
-        digest = await _body_hash(mail, found.size)
+        digest = await body_hash(mail, found.size)
         return mail.signed(signatures(found, digest, identities, int(self._clock())))
 
-    async def _identities(self, tenant: TenantName, domain: str) -> tuple[Identity, ...]:
+    async def identities(self, tenant: TenantName, domain: str) -> tuple[Identity, ...]:
         """The newest key of each kind that the DNS shows now."""
         if not domain:
             return ()
@@ -115,7 +115,7 @@ def _domain(found: header.Header, reverse_path: str) -> str:
         return reverse_path.rpartition("@")[2].lower()
 
 
-async def _body_hash(mail: Mail, start: int) -> bytes:
+async def body_hash(mail: Mail, start: int) -> bytes:
     """In the pieces in which it will go out, the other sessions in between."""
     hashes, at = BodyHashes([RELAXED]), 0
     for data in mail.chunks():

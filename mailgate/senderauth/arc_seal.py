@@ -87,5 +87,6 @@ def _tagged(name: str, tags: Mapping[str, str], signature: bytes = b"") -> Field
 
 
 def _field(name: str, value: str) -> Field:
-    folded = value.replace("; ", ";\r\n\t")
+    # with a space: dkimpy finds the field by " i=1;" and fails on a tab
+    folded = value.replace("; ", ";\r\n ")
     return Field(name.lower().encode(), f"{name}: {folded}\r\n".encode())

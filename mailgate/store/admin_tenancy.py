@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mailgate.model.errors import UnavailableError
-from mailgate.tenancy import aliases, mailboxes, people
+from mailgate.model.errors import UnavailableError, UserError
+from mailgate.tenancy import aliases, lists, people
 from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.lists import Alias, Leads
 from mailgate.tenancy.models import TenantState
 from mailgate.tenancy.registry import Tenant
 from mailgate.tenancy.schema import TENANT
+from mailgate.tenancy.work import Work
 
 Json = dict[str, Any]
 
@@ -69,26 +71,54 @@ def _domain_remove(directory: Directory, tenant: str, domain: str) -> str:
     return directory.remove_domain(tenant, domain)
 
 
-def _alias_add(directory: Directory, tenant: str, address: str, targets: Sequence[str]) -> Json:
+def _alias_add(
+    directory: Directory,
+    tenant: str,
+    address: str,
+    targets: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    forwards: Sequence[str] = (),
+) -> Json:
     with directory.changing(tenant) as work:
-        found = [mailboxes.find_mailbox(work, target) for target in targets]
-        alias = aliases.add_alias(work, address, found)
-        targets = sorted({mailbox.address for mailbox in found})
-        work.audit("alias.add", alias, None, {"mailboxes": targets})
-        return {"address": alias, "mailboxes": targets}
+        alias = lists.add(work, address, Leads(targets, groups, forwards))
+        work.audit("alias.add", alias.address, None, alias.facts)
+        return _alias_facts(alias)
+
+
+def _alias_change(
+    change: Callable[[Work, str, Leads], Alias],
+    action: str,
+    directory: Directory,
+    address: str,
+    targets: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    forwards: Sequence[str] = (),
+) -> Json:
+    leads = Leads(targets, groups, forwards)
+    if not leads:
+        raise UserError("name at least one mailbox, group or address")
+    with directory.changing(directory.tenant_of(address)) as work:
+        before = lists.described(work, aliases.known(work, address))
+        after = change(work, address, leads)
+        work.audit(action, after.address, before.facts, after.facts)
+        return _alias_facts(after)
 
 
 def _alias_list(directory: Directory, tenant: str) -> list[Json]:
     with directory.reading(tenant) as work:
-        return [{"address": alias, "mailboxes": targets} for alias, targets in aliases.list_aliases(work)]
+        return [_alias_facts(alias) for alias in lists.listed(work)]
 
 
 def _alias_remove(directory: Directory, address: str) -> str:
     with directory.changing(directory.tenant_of(address)) as work:
-        before = dict(aliases.list_aliases(work)).get(work.known_address(address), [])
+        before = lists.described(work, aliases.known(work, address))
         alias = aliases.remove_alias(work, address)
-        work.audit("alias.remove", alias, {"mailboxes": before})
+        work.audit("alias.remove", alias, before.facts)
         return alias
+
+
+def _alias_facts(alias: Alias) -> Json:
+    return {"address": alias.address, "leads": alias.leads, **alias.facts}
 
 
 def _tenant_facts(tenant: Tenant) -> Json:
@@ -112,6 +142,8 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "tenant.domain.add": _domain_add,
     "tenant.domain.remove": _domain_remove,
     "alias.add": _alias_add,
+    "alias.extend": partial(_alias_change, lists.extend, "alias.extend"),
+    "alias.shrink": partial(_alias_change, lists.shrink, "alias.shrink"),
     "alias.list": _alias_list,
     "alias.remove": _alias_remove,
 }

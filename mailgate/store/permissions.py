@@ -84,6 +84,8 @@ RULES: dict[str, Rule] = {
     "mailbox.disable": _BY_EVERYBODY,
     "mailbox.remove": _BY_EVERYBODY,
     "alias.add": _IN_TENANT,
+    "alias.extend": _BY_ADMINISTRATOR,
+    "alias.shrink": _BY_ADMINISTRATOR,
     "alias.list": _IN_TENANT,
     "alias.remove": _BY_ADMINISTRATOR,
     "dkim.create": _BY_ADMINISTRATOR,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from mailgate.ipc.calls import Inspect, Inspected, InspectLimits
+from mailgate.ipc.inspect_calls import Inspect, Inspected, InspectLimits
 from mailgate.ipc.inspection import Line
 from mailgate.model.envelope import Direction, Envelope
 from mailgate.model.errors import UnavailableError

@@ -22,6 +22,7 @@ from mailgate.ipc.calls import (
     Failed,
     GetChallenge,
     GetNewKeys,
+    GetReturnPath,
     GetSigningKeys,
     Hello,
     KeysShown,
@@ -37,6 +38,7 @@ from mailgate.ipc.calls import (
     Request,
     Resolve,
     Resolved,
+    ReturnPath,
     Welcome,
 )
 from mailgate.ipc.calls import RelayWork as RelayDue
@@ -178,7 +180,7 @@ class Service:
                 return Done()
             case Admin() | LogIn() | GetChallenge() | Prove():
                 return await self.commands.answer_own(request, peer)
-            case Lease() | Record():
+            case Lease() | Record() | GetReturnPath():
                 return await self._answer_about_work(request)
             case GetSigningKeys() | GetNewKeys() | KeysShown():
                 return await self._keys.answer(request)
@@ -191,7 +193,10 @@ class Service:
                 peer.role = role
                 return Welcome(self._boot_id, self._policies.current.encode())
 
-    async def _answer_about_work(self, request: Lease | Record) -> Answer:
+    async def _answer_about_work(self, request: Lease | Record | GetReturnPath) -> Answer:
+        if isinstance(request, GetReturnPath):
+            wanted = (request.tenant, request.forwarder, request.reverse_path)
+            return ReturnPath(await self.ask_directory(lambda directory: directory.return_path(*wanted)))
         if isinstance(request, Lease):
             return await self._relay_work.lease(request)
         return await self._relay_work.record(request)

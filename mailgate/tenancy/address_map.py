@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import MailboxId, TenantName
-from mailgate.tenancy.addresses import canonical_local, without_label
+from mailgate.tenancy.addresses import canonical_local, is_catch_all, skeleton, without_label
 
 POSTMASTER = "postmaster"
 
@@ -15,21 +15,26 @@ POSTMASTER = "postmaster"
 @dataclass(frozen=True, slots=True)
 class AddressMap:
     """`postmaster` answers for the postmaster of a domain that has no such address of its own. `quotas` in bytes, of
-    the mailboxes that have one of their own (0: none)."""
+    the mailboxes that have one of their own (0: none). `shapes`: the skeletons of all addresses, where there is one
+    for all others of a domain."""
 
     by_address: dict[str, Resolved]
     postmaster: Resolved
     unknown: Resolved
     quotas: Mapping[MailboxId, int] = field(default_factory=dict)
+    shapes: frozenset[str] = frozenset()
 
     def resolve(self, local: str, domain: str, has_labels: bool = True) -> Resolved:
         """The address itself comes first, then without its label (`bob+shop`) if `has_labels`, then the postmaster (RFC
-        5321 section 4.5.1: every domain has one, so an address that is switched off does not take it away)."""
+        5321 section 4.5.1: every domain has one, so an address that is switched off does not take it away), then the
+        one for all others of the domain, but not for what only looks like an address that exists."""
         folded = canonical_local(local)
         base = without_label(folded) if has_labels else folded
         found = self.by_address.get(f"{folded}@{domain}") or self.by_address.get(f"{base}@{domain}")
         if base == POSTMASTER and (found is None or found.kind != "mailbox"):
             return self.postmaster
+        if found is None and self.shapes and skeleton(f"{base}@{domain}") not in self.shapes:
+            found = self.by_address.get(f"@{domain}")
         return found or self.unknown
 
 
@@ -38,17 +43,39 @@ def build(
     targets: Iterable[tuple[str, MailboxId, bool]],
     postmaster: MailboxId | None,
     quotas: Mapping[MailboxId, int],
+    addresses: Iterable[str] = (),
+    onward: Iterable[tuple[str, str, bool]] = (),
 ) -> AddressMap:
-    """`targets`: canonical address, mailbox, whether the mailbox is active. An address whose mailboxes are all
-    switched off is disabled. A tenant without any mailbox has no postmaster yet: 451, the sender tries again; mail for
-    it never goes to another tenant."""
-    active: dict[str, tuple[MailboxId, ...]] = {}
+    """`targets`: canonical address, mailbox, whether the mailbox is active. `onward`: address, where else it leads,
+    whether that is inside. `addresses`: all there are. An address that leads to nothing active is disabled. A tenant
+    without any mailbox has no postmaster yet: 451, the sender tries again; mail for it never goes to another tenant."""
+    active: dict[str, tuple[MailboxId, ...]] = dict.fromkeys(addresses, ())
     for address, mailbox, is_active in targets:
         active[address] = (*active.get(address, ()), mailbox) if is_active else active.get(address, ())
+    forwards: dict[str, tuple[str, ...]] = {}
+    inside: dict[str, tuple[str, ...]] = {}
+    for address, to, is_inside in onward:
+        found = inside if is_inside else forwards
+        found[address] = (*found.get(address, ()), to)
     disabled = Resolved("disabled", tenant)
+    by_address = {}
+    for address in active:
+        reached = _reached(inside, address)
+        boxes = tuple(dict.fromkeys(box for each in reached for box in active.get(each, ())))
+        paths = tuple(dict.fromkeys(path for each in reached for path in forwards.get(each, ())))
+        by_address[address] = Resolved("mailbox", tenant, boxes, forwards=paths) if boxes or paths else disabled
     return AddressMap(
-        {address: Resolved("mailbox", tenant, boxes) if boxes else disabled for address, boxes in active.items()},
+        by_address,
         Resolved("mailbox", tenant, (postmaster,)) if postmaster else Resolved("unavailable", tenant),
         Resolved("unknown", tenant),
         quotas,
+        frozenset(map(skeleton, active)) if any(is_catch_all(address) for address in active) else frozenset(),
     )
+
+
+def _reached(inside: Mapping[str, tuple[str, ...]], start: str) -> list[str]:
+    """The address itself first, then those it leads to, each once, so a loop ends."""
+    found = [start]
+    for address in found:
+        found += [to for to in inside.get(address, ()) if to not in found]
+    return found

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from mailgate.model.address import LOCAL_LIMIT, AddressError, parse_domain
+from mailgate.model.address import LOCAL_LIMIT, LONGEST_PATH, AddressError, parse_domain
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UserError
 
-ADDRESS_LIMIT = 254  # octets: a path of RFC 5321 section 4.5.3.1.3 less its angle brackets
 LABEL_SEPARATOR = "+"  # `bob+shop@` is delivered to `bob@`
 
 _TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_WRAPPED = re.compile(r"srs[01][=+-]")
 _ASCII_LOCAL = re.compile(r"[a-z0-9_'&=~#$*^`{|}?-]+(?:\.[a-z0-9_'&=~#$*^`{|}?-]+)*")
 
 # Letters that most typefaces draw like a Latin one: Cyrillic, Greek, dotless i (a small part of UTS 39, casefolded).
@@ -52,6 +52,16 @@ def is_same_address(address: str, other: str) -> bool:
         return canonical(address) == other
     except AddressError:
         return False
+
+
+def is_catch_all(address: str) -> bool:
+    """`@domain` stands for all addresses of a domain that do not exist."""
+    return address.startswith("@")
+
+
+def canonical_or_catch_all(address: str) -> str:
+    """Like `canonical`, and takes `@domain`, too."""
+    return f"@{parse_domain(address[1:])}" if is_catch_all(address) else canonical(address)
 
 
 def without_label(local: str) -> str:
@@ -119,8 +129,8 @@ def new_address(address: str) -> str:
     if fault:
         raise UserError(f"address {shown(address)}: {fault}")
     found = f"{folded}@{new_domain(domain)}"
-    if len(found.encode()) > ADDRESS_LIMIT:
-        raise UserError(f"address {shown(address)}: longer than {ADDRESS_LIMIT} octets")
+    if len(found.encode()) > LONGEST_PATH:
+        raise UserError(f"address {shown(address)}: longer than {LONGEST_PATH} octets")
     return found
 
 
@@ -141,6 +151,8 @@ def _fault_of(local: str, folded: str, what: str = "the part before @") -> str:
         return f"{what} is longer than {LOCAL_LIMIT} octets"
     if LABEL_SEPARATOR in local:
         return f"'{LABEL_SEPARATOR}' can't be part of it: what follows is a label that its owner chooses"
+    if _WRAPPED.match(folded):
+        return "what begins with srs0= or srs1= is for bounces of forwarded mail"
     if any(char in local for char in '/\\%!@"<>()[],:;'):
         return "slashes, %, !, quotes and brackets can't be part of it"
     if local.startswith((".", "-")) or local.endswith(".") or ".." in local:

@@ -30,6 +30,7 @@ from mailgate.tenancy import (
     failed_logins,
     mailboxes,
     people,
+    srs,
     visibility,
 )
 from mailgate.tenancy.acting import Caller, Role
@@ -94,6 +95,8 @@ class Directory:
         if not tenant.is_active:
             return Resolved("disabled", tenant.name)
         try:
+            if srs.is_rewritten(local):
+                return self._bounce_to(tenant, local)
             return self._map_of(tenant).resolve(local, domain, has_labels(tenant.name))
         except UnavailableError:
             return Resolved("unavailable", tenant.name)
@@ -192,7 +195,7 @@ class Directory:
     def tenant_of(self, address: str) -> TenantName:
         """The tenant that hosts the address' domain; raises NotFoundError."""
         try:
-            tenant = self._registry.hosting(addresses.canonical(address).rpartition("@")[2])
+            tenant = self._registry.hosting(addresses.canonical_or_catch_all(address).rpartition("@")[2])
         except AddressError:
             tenant = None
         if tenant is None or not acting.current().caller.sees(tenant.name):
@@ -309,7 +312,7 @@ class Directory:
         if found not in tenant.domains:
             raise NotFoundError(f"{found} is not a domain of tenant {name}")
         with self.reading(name) as work:
-            taken = [address for address, _, _ in aliases.all_targets(work) if address.endswith(f"@{found}")]
+            taken = [address for address in aliases.all_addresses(work) if address.endswith(f"@{found}")]
         if taken:
             raise ConflictError(f"domain {found} is in use: {taken[0]} is one of {len(set(taken))} addresses there")
         self._registry.remove_domain(tenant, found, self._clock())
@@ -325,6 +328,22 @@ class Directory:
         """The key of the tenant's release addresses; raises UnavailableError without the right master key."""
         return hmac.digest(self.content_key(name), b"mailgate release addresses", hashlib.sha256)
 
+    def return_path(self, name: str, forwarder: str, reverse_path: str) -> str:
+        """The reverse-path for mail that `forwarder`, an address of the tenant, forwards; raises like `release_key`."""
+        domain = forwarder.rpartition("@")[2]
+        return srs.rewritten(reverse_path, domain, self._forwarding_key(name), self._day)
+
+    def _bounce_to(self, tenant: Tenant, local: str) -> Resolved:
+        found = srs.original(local, self._forwarding_key(tenant.name), self._day)
+        return Resolved("bounce" if found else "unknown", tenant.name, forwards=(found,) if found else ())
+
+    def _forwarding_key(self, name: str) -> bytes:
+        return hmac.digest(self.content_key(name), b"mailgate reverse-paths of forwarded mail", hashlib.sha256)
+
+    @property
+    def _day(self) -> int:
+        return int(self._clock() // 86_400)
+
     def close(self) -> None:
         self._databases.close_all()
         self._registry_database.close()
@@ -337,9 +356,13 @@ class Directory:
             self._maps.move_to_end(tenant.id)
             return found
         with self.looking_up(tenant) as work:
-            targets = aliases.all_targets(work)
             found = address_map.build(
-                tenant.name, targets, mailboxes.postmaster_mailbox(work), mailboxes.own_quotas(work)
+                tenant.name,
+                aliases.all_targets(work),
+                mailboxes.postmaster_mailbox(work),
+                mailboxes.own_quotas(work),
+                aliases.all_addresses(work),
+                aliases.all_onward(work),
             )
         self._maps[tenant.id] = found
         self._addresses_held += len(found.by_address)

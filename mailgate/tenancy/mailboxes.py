@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
 from mailgate.tenancy import aliases, visibility
+from mailgate.tenancy.addresses import is_catch_all
 from mailgate.tenancy.ids import new_mailbox_id
 from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
 from mailgate.tenancy.rights import Right
@@ -17,6 +18,8 @@ from mailgate.tenancy.work import Work
 
 def add_mailbox(work: Work, address: str, kind: MailboxKind) -> Mailbox:
     """A mailbox with its first address and its Maildir, assigned to nobody yet."""
+    if is_catch_all(address):
+        raise UserError(f"a mailbox has an address of its own; {address} can be an alias of it")
     found = aliases.claim(work, address)
     mailbox = Mailbox(
         id=new_mailbox_id(work.tenant.id),
@@ -81,6 +84,7 @@ def remove_mailbox(work: Work, name: str) -> Mailbox:
         raise ConflictError(f"mailbox {mailbox.address} holds mail: move or delete the messages in {path} first")
     work.session.execute(delete(Mailbox).where(Mailbox.id == mailbox.id))
     aliases.drop_dead_ends(work)
+    aliases.forget_removed(work)
     return mailbox
 
 

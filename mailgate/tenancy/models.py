@@ -273,7 +273,8 @@ class GroupAssignment(TenantBase):
 
 
 class AddressRow(TenantBase):
-    """A canonical address; `skeleton` finds those that look alike. It leads to the mailboxes of its `targets`."""
+    """A canonical address, with an empty local part for all others of its domain; `skeleton` finds those that look
+    alike. It leads to the mailboxes of its `targets`, to those of a group, and `onward` to other addresses."""
 
     __tablename__ = "addresses"
 
@@ -291,6 +292,25 @@ class Target(TenantBase):
     mailbox_id: Mapped[MailboxId] = mapped_column(
         ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class GroupTarget(TenantBase):
+    """Mail for the address goes to every member of the group, into the mailbox that has the member's login as its
+    address."""
+
+    __tablename__ = "group_targets"
+
+    address: Mapped[str] = mapped_column(ForeignKey("addresses.address", ondelete="CASCADE"), primary_key=True)
+    group_id: Mapped[GroupId] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class Onward(TenantBase):
+    """Mail for the address goes where `to` leads: a canonical address of the tenant, or a path elsewhere."""
+
+    __tablename__ = "onward"
+
+    address: Mapped[str] = mapped_column(ForeignKey("addresses.address", ondelete="CASCADE"), primary_key=True)
+    to: Mapped[str] = mapped_column(primary_key=True, index=True)
 
 
 class BreakGlass(TenantBase):

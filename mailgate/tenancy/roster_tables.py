@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import select
 
 from mailgate.model.errors import ConflictError, MailgateError
-from mailgate.tenancy import aliases, assignments, groups, mailboxes, people
+from mailgate.tenancy import aliases, assignments, groups, lists, mailboxes, people
 from mailgate.tenancy.assignments import Holder
 from mailgate.tenancy.models import (
     Assignment,
@@ -106,7 +106,9 @@ def _mailboxes(work: Work) -> dict[str, RosterMailbox]:
 
 
 def _aliases(work: Work) -> dict[str, RosterAlias]:
-    return {alias: RosterAlias(frozenset(targets)) for alias, targets in aliases.list_aliases(work)}
+    """Those that lead to mailboxes only; what leads further is not in rosters, and stays as it is."""
+    plain = (alias for alias in lists.listed(work) if not (alias.groups or alias.addresses or alias.forwards))
+    return {alias.address: RosterAlias(frozenset(alias.mailboxes)) for alias in plain}
 
 
 def _holds_mail(work: Work, address: str) -> bool:

@@ -76,4 +76,4 @@ def _escaped(path: Path) -> str:
 
 
 REGISTRY = Schema("registry", RegistryBase.metadata, "0004", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0007", MIGRATIONS / "tenant")
+TENANT = Schema("tenant", TenantBase.metadata, "0008", MIGRATIONS / "tenant")

@@ -10,7 +10,7 @@ from mailgate.model.address import AddressError
 from mailgate.model.errors import NotFoundError, UserError
 from mailgate.tenancy import audit_log
 from mailgate.tenancy.acting import Acting
-from mailgate.tenancy.addresses import canonical, new_address, shown
+from mailgate.tenancy.addresses import canonical_or_catch_all, is_catch_all, new_address, new_domain, shown
 from mailgate.tenancy.folders import Folders
 from mailgate.tenancy.registry import Tenant
 
@@ -37,16 +37,21 @@ class Work:
         audit_log.TENANT.append(self.session, self.acting, self.now, action, object, before, after)
 
     def new_address(self, address: str) -> str:
-        """The canonical form of an address to be created; raises UserError, also where the domain is another's."""
-        found = new_address(address)
+        """The canonical form of an address to be created, or of `@domain`; raises UserError, also where the domain is
+        another's."""
+        found = f"@{new_domain(address[1:])}" if is_catch_all(address) else new_address(address)
         domain = found.rpartition("@")[2]
         if domain not in self.tenant.domains:
             raise UserError(f"address {shown(address)}: {domain} is not a domain of tenant {self.tenant.name}")
         return found
 
+    def is_inside(self, address: str) -> bool:
+        """Is a path at one of the tenant's domains?"""
+        return address.rpartition("@")[2] in self.tenant.domains
+
     def known_address(self, address: str) -> str:
         """The canonical form of an address that should exist; raises NotFoundError where it can't."""
         try:
-            return canonical(address)
+            return canonical_or_catch_all(address)
         except AddressError:
             raise NotFoundError(f"there is no {shown(address)} at tenant {self.tenant.name}") from None

@@ -22,7 +22,8 @@ from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
 from mailgate.edge.verify import Verifier
 from mailgate.inspect.reports import read_reports
-from mailgate.ipc.calls import Authenticated, InspectLimits, NewEntry, Note, Resolved
+from mailgate.ipc.calls import Authenticated, NewEntry, Note, Resolved
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.received_report import ReportReading
@@ -53,6 +54,7 @@ class FakeStore:
     bodies: list[bytes] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     released: list[tuple[str, str]] = field(default_factory=list)
+    forwards: dict[str, Resolved] = field(default_factory=dict)
     fault: Exception | None = None
     commit_gate: asyncio.Event | None = None
     generation: int = 0
@@ -71,6 +73,8 @@ class FakeStore:
             raise self.fault
         if address is POSTMASTER or (address.local == "postmaster" and address.domain in OWNERS):
             return Resolved("mailbox", TenantName(OWNERS.get(address.domain, "acme")), (MailboxId("m-bob"),))
+        if str(address) in self.forwards:
+            return self.forwards[str(address)]
         found = PEOPLE.get(str(address))
         if found:
             return Resolved("mailbox", TenantName(found[0]), (MailboxId(found[1]),))

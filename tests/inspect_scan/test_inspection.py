@@ -16,7 +16,7 @@ from mailgate.inspect.members import Listing
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import CLEAN, ScanResult, Version, unscanned
 from mailgate.inspect.scanners import Engine, ScanBatch
-from mailgate.ipc.calls import InspectLimits
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.part_class import PartClass
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from mailgate.inspect.worker import inspector
-from mailgate.ipc.calls import InspectLimits
+from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.part_class import PartClass
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
 from tests.inspect_scan.encrypted_zip import encrypted_zip

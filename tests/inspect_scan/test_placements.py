@@ -12,7 +12,7 @@ import pytest
 from mailgate.inspect.containers import listing
 from mailgate.inspect.inspection import inspect
 from mailgate.inspect.members import Budget, Listing
-from mailgate.ipc.calls import InspectLimits
+from mailgate.ipc.inspect_calls import InspectLimits
 from tests.inspect_scan.test_inspection import FOUND, ScriptedScanner
 
 PROGRAM = b"MZ" + bytes(80)

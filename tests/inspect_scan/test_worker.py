@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mailgate.inspect.worker import serve_in_thread
-from mailgate.ipc.calls import Inspected, InspectFailed, InspectLimits
+from mailgate.ipc.inspect_calls import Inspected, InspectFailed, InspectLimits
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
 from tests.inspect_scan.encrypted_zip import encrypted_zip
 from tests.inspect_scan.small_clamd import SmallClamd

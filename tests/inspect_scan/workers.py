@@ -14,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from mailgate.ipc.calls import Inspect, InspectAnswer, InspectLimits
+from mailgate.ipc.inspect_calls import Inspect, InspectAnswer, InspectLimits
 from tests.support.components import REPOSITORY
 
 _LENGTH = struct.Struct("!I")

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mailgate.ipc.calls import Inspect, InspectFailed, InspectLimits
+from mailgate.ipc.inspect_calls import Inspect, InspectFailed, InspectLimits
 from mailgate.ipc.inspection import Line
 
 REQUEST = Inspect(5, b"hello", InspectLimits())

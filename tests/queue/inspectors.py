@@ -13,7 +13,7 @@ from typing import Self
 
 import msgspec
 
-from mailgate.ipc.calls import Inspect, Inspected, InspectFailed
+from mailgate.ipc.inspect_calls import Inspect, Inspected, InspectFailed
 from mailgate.model.verdict import Inspection, PartReport, Unscanned, Verdict, not_scanned
 
 PART = PartReport("1", "", "text/plain", "text/plain", 3, "", Verdict.CLEAN)

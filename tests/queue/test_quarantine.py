@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailgate.ipc.calls import InspectFailed, NewEntry
+from mailgate.ipc.calls import NewEntry
+from mailgate.ipc.inspect_calls import InspectFailed
 from mailgate.model.decision import Action
 from mailgate.model.envelope import Client, Direction, Recipient
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError

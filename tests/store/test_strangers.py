@@ -75,6 +75,8 @@ AIMED: dict[str, dict[str, Any]] = {
     "mailbox.disable": {"mailbox": "{m}"},
     "mailbox.remove": {"mailbox": "{m}"},
     "alias.add": {"tenant": "{t}", "address": "x@{d}", "targets": ["{m}"]},
+    "alias.extend": {"address": "{a}", "forwards": ["x@elsewhere.example"]},
+    "alias.shrink": {"address": "{a}", "targets": ["{m}"]},
     "alias.list": {"tenant": "{t}"},
     "alias.remove": {"address": "{a}"},
     "dkim.create": {"domain": "{d}"},

@@ -60,6 +60,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("mailbox.enable", {"mailbox": TEAM}),
     ("mailbox.remove", {"mailbox": "info@acme.example"}),
     ("alias.add", {"tenant": "acme", "address": "x@acme.example", "targets": [BOB]}),
+    ("alias.extend", {"address": "x@acme.example", "forwards": ["x@elsewhere.example"]}),
+    ("alias.shrink", {"address": "x@acme.example", "targets": [BOB]}),
     ("alias.remove", {"address": "x@acme.example"}),
     ("directory.apply", {"tenant": "acme", "source": "acme.toml"}),
     ("user.release", {"login": BOB}),

@@ -143,7 +143,7 @@ def test_an_alias_to_several_mailboxes(directory: Directory, two_tenants: Comman
         address="all@acme.example",
         targets=["bob@acme.example", "alice@acme.example", "BOB@acme.example"],
     )
-    assert alias == {"address": "all@acme.example", "mailboxes": ["alice@acme.example", "bob@acme.example"]}
+    assert (alias["address"], alias["leads"]) == ("all@acme.example", ["alice@acme.example", "bob@acme.example"])
     assert two_tenants("alias.list", tenant="acme") == [alias]
     assert len(directory.resolve("all", "acme.example").mailboxes) == 2
     with pytest.raises(UserError, match=r"several mailboxes: alice@acme\.example, bob@acme\.example"):
