@@ -99,6 +99,7 @@ def main() -> None:
         wake=lambda: None,
         policy=lambda: snapshot,
         reload=lambda: snapshot,
+        note=lambda *_: None,
     )
     run = handlers(desk)
     middle = f"{count // 2}.0"

@@ -45,7 +45,7 @@ def run(
     """Add a user for each line of a CSV file, with a personal mailbox, and say line by line what became of it.
 
     Only `login` is needed. Who has no password can't log in until one is set. Groups, with spaces between, must exist.
-    About 50 users a second are added: hashing a password is slow on purpose."""
+    About 30 users a second are added: hashing a password is slow on purpose."""
     if all_or_nothing:
         wrong = [each for each in _outcomes(file, tenant, "user.import-check") if each.fault]
         if wrong:

@@ -153,6 +153,17 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """`busy`: messages under an attempt now, which stay. `freed`: files that can go after the commit. `last`: where the
+    next step begins; None where nothing is left."""
+
+    messages: int
+    busy: int
+    freed: tuple[tuple[QueueId, Content], ...]
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Debt:
     """A message whose sender is to be told something. `is_clean`: every part was scanned and is clean."""
 
@@ -287,5 +298,8 @@ class SpoolStore(Protocol):
 
     def forget_coverage(self, before: int) -> None:
         """Retention: drop the figures of days (since 1970) before this one."""
+
+    def forget_tenant(self, tenant: TenantName, now: float, after: int, limit: int) -> Forgotten:
+        """A step of the tenant's end: `limit` messages from number `after` on, waiting or not, and the figures."""
 
     def close(self) -> None: ...

@@ -13,17 +13,30 @@ import msgspec
 
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.dmarc import Seen
-from mailgate.model.envelope import Envelope, MailboxId, QueueId
+from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool import durable as syncs
+from mailgate.spool import offboarding
 from mailgate.spool.coverage import Coverage
 from mailgate.spool.dmarc_counts import DmarcCounts, ReportKey
 from mailgate.spool.dmarc_received import DmarcReceived
 from mailgate.spool.leasing import Leasing
 from mailgate.spool.moving import Moving
 from mailgate.spool.owing import Owing
-from mailgate.spool.queue import Accepted, Attempt, Finished, Moved, NewRow, Owed, Recorded, Route, Selection, UntoldRow
+from mailgate.spool.queue import (
+    Accepted,
+    Attempt,
+    Finished,
+    Forgotten,
+    Moved,
+    NewRow,
+    Owed,
+    Recorded,
+    Route,
+    Selection,
+    UntoldRow,
+)
 from mailgate.spool.recording import Recording
 from mailgate.spool.rows import is_proven, summary_of
 from mailgate.spool.schedule import Schedule
@@ -302,6 +315,10 @@ class SqliteSpool:
         # the timeline first: once the message's row is gone nothing would tell that it does not wait
         self._connection.executemany(f"DELETE FROM timeline WHERE message = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
         self._connection.executemany(f"DELETE FROM message WHERE id = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
+
+    @_translated
+    def forget_tenant(self, tenant: TenantName, now: float, after: int, limit: int) -> Forgotten:
+        return offboarding.forget_tenant(self._connection, tenant, now, after, limit)
 
     @_translated
     def forget_coverage(self, before: int) -> None:

@@ -104,6 +104,7 @@ def _run_on_spool(
             policy=lambda: policies().current,
             reload=reload,
             note=directory.note_deed,
+            ask=lambda question: question(directory),
         )
         return run(spool_commands.handlers(desk)[command], command, arguments, caller)
     finally:

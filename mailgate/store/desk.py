@@ -22,6 +22,7 @@ from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
 from mailgate.spool.queue import Moved, SpoolStore
 from mailgate.spool.search import Step, Wanted, search
 from mailgate.store.view import View, paths
+from mailgate.tenancy.directory import Directory
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -35,6 +36,12 @@ class Write(Protocol):
     def __call__(self, apply: Callable[[SpoolStore], T], synced: Callable[[T], None] | None = None) -> T: ...
 
 
+class Ask(Protocol):
+    """Asks the directory, in its own thread, on behalf of the same caller; waits for the answer."""
+
+    def __call__(self, question: Callable[[Directory], T]) -> T: ...
+
+
 NoteDeed = Callable[[TenantName, str, str, Json], None]
 """Tenant, action, object, facts: notes in the audit log of the tenant (of the gateway, where it is empty) what is about
 to be done."""
@@ -42,6 +49,10 @@ to be done."""
 
 def _no_inspectors(content: bytes | Path, envelope: Envelope) -> Inspection:
     raise UnavailableError("nothing can be scanned while the gateway does not run: start it with `mailgate serve`")
+
+
+def _nobody_to_ask(question: Callable[[Directory], T]) -> T:
+    raise UnavailableError("the directory of tenants is not at hand here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class Desk:
     reload: Callable[[], Snapshot]
     note: NoteDeed
     view: Callable[[], View | None] = lambda: None
+    ask: Ask = _nobody_to_ask
     inspect: Callable[[bytes | Path, Envelope], Inspection] = _no_inspectors
 
 

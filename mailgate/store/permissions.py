@@ -46,6 +46,7 @@ RULES: dict[str, Rule] = {
     "tenant.migrate": _BY_OPERATOR,
     "tenant.disable": _BY_OPERATOR,
     "tenant.enable": _BY_OPERATOR,
+    "tenant.remove": _BY_OPERATOR,
     "tenant.domain.add": _BY_OPERATOR,
     "tenant.domain.remove": _BY_OPERATOR,
     "directory.export": _BY_OPERATOR,

@@ -205,6 +205,7 @@ def _desk(around: Surroundings, service: Service, rescan: Rescan, loop: asyncio.
         policy=around.policy,
         reload=service.reload,
         note=service.note_deed,
+        ask=service.ask_blocking,
         view=service.view,
         inspect=inspect,
     )

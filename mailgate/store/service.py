@@ -345,6 +345,11 @@ class Service:
         asked = self._directory_thread.submit(context.run, self._directory.visible_mailboxes, caller.tenant)
         return View(caller.tenant, caller.login, asked.result(), caller.role is Role.ADMINISTRATOR)
 
+    def ask_blocking(self, question: Callable[[Directory], T]) -> T:
+        """Like `ask_directory`, in the admin thread; on behalf of the same as there."""
+        context = contextvars.copy_context()
+        return self._directory_thread.submit(context.run, question, self._directory).result()
+
     def note_deed(self, tenant: TenantName, action: str, object: str, facts: dict[str, Any]) -> None:
         """Blocking, in the admin thread; on behalf of the same as there."""
         context = contextvars.copy_context()

@@ -12,7 +12,14 @@ from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError
 from mailgate.records.timeline import timeline
 from mailgate.spool.listing import Kept
-from mailgate.store import dmarc_commands, inspection_commands, quarantine, queue_commands, transport_commands
+from mailgate.store import (
+    dmarc_commands,
+    inspection_commands,
+    offboarding,
+    quarantine,
+    queue_commands,
+    transport_commands,
+)
 from mailgate.store.desk import Desk, Json, kept_of, rows_of
 
 
@@ -69,6 +76,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     **inspection_commands.COMMANDS,
     **dmarc_commands.COMMANDS,
     **transport_commands.COMMANDS,
+    **offboarding.COMMANDS,
     "trace": _trace,
     "policy.reload": _policy_reload,
     "policy.show": _policy_show,

@@ -300,6 +300,23 @@ class Directory:
         self._registry.set_state(tenant, state, self._clock())
         self._tell(tenant.name)
 
+    def leaving(self, name: str) -> tuple[Tenant, Path]:
+        """The tenant, and the folder with all that is its own, for whoever deletes that. Nothing here holds it open any
+        more. Raises ConflictError while the tenant is active."""
+        tenant = self.tenant(name)
+        if tenant.is_active:
+            raise ConflictError(f"tenant {name} is active; first: mailgate tenant disable {name}")
+        self._drop(tenant.id)
+        self._databases.close(tenant.id)
+        return tenant, self._folders.database(tenant.id).parent
+
+    def remove_tenant(self, name: str, facts: audit_log.Facts) -> None:
+        """Name, domains and keys, once its folder is gone; `facts` go into the gateway's audit log."""
+        tenant, _ = self.leaving(name)
+        self._registry.remove(tenant, self._clock(), facts)
+        self._failed_until.pop(tenant.id, None)
+        self._tell(TenantName(""))
+
     def add_domain(self, name: str, domain: str) -> str:
         tenant, found = self.tenant(name), addresses.new_domain(domain)
         self._registry.add_domain(tenant, found, self._clock())

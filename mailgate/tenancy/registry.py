@@ -111,6 +111,18 @@ class Registry:
         del self._by_domain[domain]
         self._remember(replace(tenant, domains=tuple(other for other in tenant.domains if other != domain)))
 
+    def remove(self, tenant: Tenant, now: float, facts: audit_log.Facts) -> None:
+        """With its keys: what they encrypted can be read by nobody from then on. The audit log keeps the fact."""
+        before = {"id": tenant.id, "domains": tenant.domains, "created_at": tenant.created_at}
+        with self._database.session() as session:
+            for table in (AuditCheckpoint, DomainRow, TenantKeyRow):
+                session.execute(delete(table).where(table.tenant_id == tenant.id))
+            session.execute(delete(TenantRow).where(TenantRow.id == tenant.id))
+            _audit(session, now, "tenant.remove", tenant, before, facts)
+        del self._by_name[tenant.name]
+        for domain in tenant.domains:
+            del self._by_domain[domain]
+
     def key(self, key_id: KeyId) -> TenantKeyRow:
         """Raises NotFoundError."""
         with self._database.session() as session:
