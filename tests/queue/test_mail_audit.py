@@ -22,6 +22,7 @@ READING = {
     "quarantine.list",
     "quarantine.show",
     "inspection.report",
+    "dmarc.summary",
     "transport.report",
     "trace",
     "policy.show",

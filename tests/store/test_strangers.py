@@ -101,6 +101,7 @@ AIMED: dict[str, dict[str, Any]] = {
     "quarantine.release": {"tenant": "{t}", "id": "{q}"},
     "quarantine.delete": {"tenant": "{t}", "id": "{q}"},
     "inspection.report": {"tenant": "{t}"},
+    "dmarc.summary": {"tenant": "{t}", "domain": "{d}"},
     "transport.report": {"tenant": "{t}"},
     "trace": {"id": "{q}"},
     "policy.reload": {},
