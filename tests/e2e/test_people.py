@@ -66,7 +66,7 @@ def _held_mail(gateway: Gateway) -> None:
     names = [messages.token() for _ in range(3)]
     with gateway.submit(BOB) as client:
         for name in names:
-            assert client.transfer(BOB, [BOB], messages.clean(name)).code == 250
+            assert client.transfer(BOB, [BOB], messages.written_by(BOB, messages.clean(name))).code == 250
     for name in names[:2]:
         gateway.delivered(BOB, name)
     maildir.wait_for(gateway.maildir(ALICE), f"Mail of {BOB} is held")

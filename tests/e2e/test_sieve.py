@@ -63,7 +63,9 @@ def test_a_script_files_mail_and_answers_while_its_owner_is_away(gateway: Gatewa
     listed, asked = f"list-{messages.token()}", messages.token()
     with gateway.submit(CAROL) as smtp:
         for name in (listed, asked):
-            message = messages.clean(name).replace(b"To: recipient@acme.example", b"To: bob@acme.example")
+            message = messages.written_by(CAROL, messages.clean(name)).replace(
+                b"To: recipient@acme.example", b"To: bob@acme.example"
+            )
             assert smtp.transfer(CAROL, [BOB], message).code == 250
     bob = dovecot.session(BOB, PASSWORD)
     eventually(lambda: selected(bob, "Lists", listed), "the mail in the folder of the script")

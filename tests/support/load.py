@@ -70,7 +70,7 @@ class Load:
     def _send(self, client: SmtpClient, rng: random.Random) -> None:
         name = messages.token()
         (size,) = rng.choices(SIZES, WEIGHTS)
-        message = messages.of_size(name, size, rng.randrange(1 << 30))
+        message = messages.written_by(self.sender, messages.of_size(name, size, rng.randrange(1 << 30)))
         self.uncertain.add(name)
         answer = client.attempt(self.sender, rng.choice(self.recipients), message)
         if answer.code == 250:
