@@ -35,7 +35,7 @@ class DkimSeen:
 class Seen:
     """What one message showed; messages that show the same are counted together. `dkim`, `spf`: passed and aligned.
     `override` is why something else was done than the policy asks for, in the words of the reports, or empty.
-    `spf_scope` tells what `spf_result` is about."""
+    `spf_domain`, `spf_result`: of MAIL FROM, which for the null reverse-path is postmaster at the HELO name."""
 
     policy: PublishedPolicy
     source: str
@@ -48,7 +48,6 @@ class Seen:
     dkim_results: tuple[DkimSeen, ...] = ()
     spf_domain: str = ""
     spf_result: str = "none"
-    spf_scope: Literal["mfrom", "helo"] = "mfrom"
 
 
 @dataclass(frozen=True, slots=True)

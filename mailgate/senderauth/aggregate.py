@@ -43,7 +43,6 @@ def _seen(findings: Findings, result: DmarcResult, action: Action) -> Seen:
         dkim_results=tuple(_signatures(findings)),
         spf_domain=findings.spf.domain,
         spf_result=findings.spf.outcome.value,
-        spf_scope="mfrom" if findings.reverse_path else "helo",
     )
 
 
@@ -56,7 +55,7 @@ def _disposition(result: DmarcResult, action: Action) -> Disposition:
 
 
 def _override(result: DmarcResult, disposition: Disposition) -> str:
-    """RFC 9990 section 3.1.1.8."""
+    """RFC 9990 section 3.1.6."""
     if result.outcome is Outcome.PASS:
         return ""
     if disposition != result.policy.value:
@@ -80,6 +79,7 @@ def _published(result: DmarcResult) -> PublishedPolicy:
 
 
 def _signatures(findings: Findings) -> Iterator[DkimSeen]:
-    for each in findings.dkim:
+    """Those that pass first (section 3.1.3)."""
+    for each in sorted(findings.dkim, key=lambda each: each.outcome is not Outcome.PASS):
         if each.signature is not None:
             yield DkimSeen(each.signature.domain, each.signature.selector, each.outcome.value)

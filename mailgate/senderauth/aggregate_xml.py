@@ -93,7 +93,7 @@ def _results(seen: Seen) -> Iterator[str]:
     yield from (_element("dkim", _dkim(each)) for each in seen.dkim_results)
     if seen.spf_domain:
         result = seen.spf_result if seen.spf_result in _SPF_RESULTS else "none"
-        values = (("domain", seen.spf_domain), ("scope", seen.spf_scope), ("result", result))
+        values = (("domain", seen.spf_domain), ("scope", "mfrom"), ("result", result))
         yield _element("spf", (_leaf(name, value) for name, value in values))
 
 

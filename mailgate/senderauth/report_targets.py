@@ -23,14 +23,16 @@ async def verified(resolver: Names, domain: str, record: DmarcRecord) -> tuple[R
 
 
 async def _elsewhere(resolver: Names, domain: str, target: ReportTarget) -> tuple[ReportTarget, ...]:
-    """The target's domain says by a record of its own whether it takes them; it may name other addresses of its own
-    (section 4, steps 6 and 7)."""
+    """The target's domain says by a record of its own whether it takes them; it may name other addresses of its own;
+    one that names a third domain's gets nothing (section 4)."""
     answer = await records(resolver.txt(_consent(domain, target)))
     texts = [text for text in answer if dmarc_record.is_dmarc(text)]
     if not texts:
         return ()
-    instead = [each for each in _named(texts[0]) if each.domain == target.domain]
-    return tuple(instead) or (target,)
+    instead = _named(texts[0])
+    if any(each.domain != target.domain for each in instead):
+        return ()
+    return instead or (target,)
 
 
 def _consent(domain: str, target: ReportTarget) -> str:
