@@ -44,10 +44,19 @@ class DmarcReporter:
         request = GetDmarcReport(today)
         try:
             while isinstance(due := await self._store.call(request), DmarcReportDue):
-                await self._make(due, is_last_try=today - due.day > GIVE_UP_DAYS)
+                await self._make_or_log(due, is_last_try=today - due.day > GIVE_UP_DAYS)
                 request = GetDmarcReport(today, due.day, due.tenant, due.domain)
         except MailgateError as error:
             _logger.warning("DMARC reports wait", reason=str(error))
+
+    async def _make_or_log(self, due: DmarcReportDue, is_last_try: bool) -> None:
+        """What is wrong with one report holds up no other. MailgateError: the store is away."""
+        try:
+            await self._make(due, is_last_try)
+        except MailgateError:
+            raise
+        except Exception:
+            _logger.exception("a DMARC report could not be made", **_about(due))
 
     async def _make(self, due: DmarcReportDue, is_last_try: bool) -> None:
         subject = ReportSubject("dmarc", due.domain, due.day)
@@ -89,7 +98,7 @@ def attached(due: DmarcReportDue, submitter: Submitter) -> AttachedReport:
     begin, end = due.day * DAY, (due.day + 1) * DAY - 1
     report_id = f"{due.day}.{due.domain}@{submitter.domain}"
     reporter = Reporter(submitter.domain, submitter.address, f"mailgate {__version__}")
-    # of several policies in a day the one that most messages met
+    # of several policies in a day the one that most messages met; section 3.3 leaves that to us
     policy = due.counted[0].seen.policy
     report = AggregateReport(reporter, report_id, begin, end, policy, due.counted)
     return AttachedReport(

@@ -7,10 +7,12 @@ import gzip
 
 import pytest
 
+from mailgate.dsn.report_mail import AttachedReport
 from mailgate.ipc.report_calls import DmarcReportDue
 from mailgate.model.dmarc import Counted
 from mailgate.relay import dmarc_reporting
 from mailgate.relay.dmarc_reporting import DAY, GIVE_UP_DAYS, DmarcReporter
+from mailgate.relay.report_mailing import Submitter
 from tests.reports.making import seen
 from tests.reports.office import ACME, SELECTOR, Office
 
@@ -113,3 +115,18 @@ def test_the_early_hours_are_spread(office: Office, monkeypatch: pytest.MonkeyPa
     assert office.kept == []
     send(office, days_later=dmarc_reporting.EARLIEST_SECONDS / DAY)
     assert len(office.kept) == 1
+
+
+def test_one_that_can_not_be_made_does_not_hold_up_the_others(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.names.put("_dmarc.a.example", "TXT", f"{WANTED}mailto:r@a.example")
+    office.due.insert(0, due(office, "a.example"))
+    good = dmarc_reporting.attached
+
+    def attached(wanted: DmarcReportDue, submitter: Submitter) -> AttachedReport:
+        if wanted.domain == "a.example":
+            raise ValueError("odd")
+        return good(wanted, submitter)
+
+    monkeypatch.setattr(dmarc_reporting, "attached", attached)
+    send(office)
+    assert [each.domain for each in office.kept] == ["author.example"]
