@@ -188,7 +188,7 @@ def _end_loops(tx: Transaction, delivered_to: frozenset[str]) -> None:
     """What an address has forwarded already it does not forward again."""
     looping = {recipient.forwarder for _, recipient in tx.recipients} & delivered_to - {""}
     if looping:
-        tx.record("not_forwarded", reason="forwarded before", forwarders=sorted(looping))
+        tx.record("not_forwarded", forwarders=sorted(looping))
         tx.recipients = [item for item in tx.recipients if item[1].forwarder not in looping]
         if not tx.recipients:
             raise Refusal(replies.FORWARDED_ALREADY)

@@ -194,7 +194,19 @@ def _attempted(facts: Facts) -> str:
     if "attempt" not in facts:
         return _refused(facts) if "reply" in facts else _moved(facts)
     reply = f" ({facts['reply']})" if facts.get("reply") else ""
-    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}{_transport(facts)}"
+    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}{_transport(facts)}{_forwarded(facts)}"
+
+
+def _forwarded(facts: Facts) -> str:
+    if not facts.get("forwarded_by"):
+        return ""
+    sender = f" as <{facts['reverse_path']}>" if "reverse_path" in facts else ""
+    seal = {"yes": ", sealed", "no": ", not sealed"}.get(str(facts.get("sealed")), "")
+    return f"; forwarded by {facts['forwarded_by']}{sender}{seal}"
+
+
+def _not_forwarded(facts: Facts) -> str:
+    return f"not again by {', '.join(facts.get('forwarders', ()))}: the message has been there before"
 
 
 def _transport(facts: Facts) -> str:
@@ -261,5 +273,6 @@ _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "notified": _notified,
     "told": _told,
     "composed": _composed,
+    "not_forwarded": _not_forwarded,
     "reported": _reported,
 }

@@ -42,9 +42,11 @@ class Sink:
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
+        self.paths: list[tuple[str, str]] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert envelope.original_content is not None
+        self.paths.append((envelope.mail_from or "", envelope.rcpt_tos[0]))
         self.received.append(envelope.original_content)
         return "250 OK"
 
@@ -60,7 +62,7 @@ def hop() -> Iterator[Controller]:
 @pytest.fixture
 def running(new_gateway: Build, clamd: Clamd, names: SignedNames, hop: Controller) -> Iterator[Gateway]:
     gateway = new_gateway(clamd.endpoint, RESOLVER=names.endpoint)
-    route = f'\n[[routes]]\ndomain = "elsewhere.example"\nsmarthost = "127.0.0.1:{hop.port}"\n'
+    route = f'\n[[routes]]\ndomain = ["elsewhere.example", "{SIGNED}"]\nsmarthost = "127.0.0.1:{hop.port}"\n'
     policy = gateway.policy_dir / "gateway.toml"
     policy.write_text(policy.read_text() + route)
     (gateway.policy_dir / "tenants").mkdir(exist_ok=True)
@@ -83,12 +85,16 @@ def test_a_spoofed_message_is_refused_and_an_aligned_one_passes(running: Gateway
     assert f"dmarc=pass header.from={SIGNED}".encode() in top
 
 
+def publish_keys(running: Gateway, names: SignedNames) -> None:
+    for key in running.json("dkim", "list", UNSIGNED):
+        text = key["record"]
+        if text not in names.txt(key["name"]):
+            names.publish(UNSIGNED, key["name"], *(text[at : at + 255] for at in range(0, len(text), 255)))
+
+
 def test_what_leaves_verifies_through_a_rotation(running: Gateway, names: SignedNames, hop: Controller) -> None:
     def publish() -> None:
-        for key in running.json("dkim", "list", UNSIGNED):
-            text = key["record"]
-            if text not in names.txt(key["name"]):
-                names.publish(UNSIGNED, key["name"], *(text[at : at + 255] for at in range(0, len(text), 255)))
+        publish_keys(running, names)
 
     def sent() -> bytes:
         received, before = hop.handler.received, len(hop.handler.received)
@@ -137,3 +143,38 @@ def test_reports_of_others_are_read_and_summed_up(running: Gateway) -> None:
     table = running.cli("dmarc", "summary", "acme.example", "--since", "3d").splitlines()
     assert table == ["2001:db8::66\t3\t3\t0\t0\t3 reject", "192.0.2.1\t12\t0\t12\t0\t-"]
     assert running.json("dmarc", "summary", "acme.example", "--tenant", "globex")["reports"] == 0
+
+
+def test_forwarded_mail_is_sealed_and_its_bounces_come_home(
+    running: Gateway, names: SignedNames, hop: Controller
+) -> None:
+    sink, alias = hop.handler, f"info@{UNSIGNED}"
+    running.cli("dkim", "create", UNSIGNED)
+    publish_keys(running, names)
+    running.cli("alias", "add", "acme", alias, "bob@acme.example", "--forward", "kim@elsewhere.example")
+    name = messages.token()
+    message = SPOOF.replace(b"<1@", f"<{name}@".encode())
+    assert running.deliver(message, alias, sender=AUTHOR).code == 250
+    running.delivered("bob@acme.example", name)
+    eventually(lambda: sink.received, "the message at the next hop")
+    (reverse_path, forward_path), raw = sink.paths[0], bytes(sink.received[0])
+    assert forward_path == "kim@elsewhere.example"
+    assert reverse_path.startswith("SRS0=") and reverse_path.endswith(f"=boss@{UNSIGNED}")
+    assert raw.endswith(message)
+    state, chain, reason = dkim.arc_verify(
+        raw, dnsfunc=lambda name, timeout=5: "".join(names.txt(name.decode())).encode()
+    )
+    assert (state, len(chain)) == (b"pass", 1), reason
+    assert f"dmarc=pass header.from={SIGNED}".encode() in chain[0]["aar-value"]
+
+    looped = running.deliver(raw, alias, sender=AUTHOR)
+    assert looped.code == 250, "Bob gets it; it is not forwarded again"
+    bounce = f"From: mailer-daemon@{UNSIGNED}\r\nSubject: Undelivered\r\n\r\nSorry.\r\n".encode()
+    assert running.deliver(bounce, reverse_path, sender="").code == 250
+    eventually(lambda: len(sink.received) > 1, "the bounce")
+    assert sink.paths[1:] == [("<>", AUTHOR)]
+    with running.connect() as client:
+        client.command("MAIL FROM:<>", 250)
+        assert client.command(f"RCPT TO:<{reverse_path.replace('boss', 'cook')}>", 550).enhanced == "5.1.1"
+    told = running.cli("trace", looped.queue_id)
+    assert f"not again by {alias}" in told, told

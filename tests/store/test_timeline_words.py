@@ -36,6 +36,11 @@ DECISION = Decision(Action.QUARANTINE, 'gateway.toml: attachments[1] "no program
             ["reject", "r1", "no", "v9"],
         ),
         (Event(1, "committed", {"state": "queued", "size": 7, "recipients": 2}), ["queued", "7 bytes", "2 recipients"]),
+        (Event(1, "not_forwarded", {"forwarders": ["info@acme.example"]}), ["not again by info@acme.example"]),
+        (
+            Event(1, "relayed", {"attempt": 1, "forwarded_by": "a@b.example", "reverse_path": "", "sealed": "yes"}),
+            ["forwarded by a@b.example as <>, sealed"],
+        ),
         (Event(1, "refused", {"reply": "554 5.7.1 No", "cause": "infected"}), ["554 5.7.1 No", "infected"]),
         (Event(1, "deferred", {"reply": "451 4.7.1 Later", "cause": ""}), ["451 4.7.1 Later"]),
         (
