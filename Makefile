@@ -1,7 +1,7 @@
 # Every target does the set-up it needs (apt as root, .venv, locked packages); `make help` lists them.
 PYTHON = .venv/bin/python
-# Tests that share a running gateway stay in one worker (loadgroup).
-PYTEST_ARGS = -n 2 --dist loadgroup
+# A file's tests stay in one worker: what they share is started once.
+PYTEST_ARGS = -n 2 --dist loadfile
 .DEFAULT_GOAL = help
 .PHONY: help run test compose-test check bench lock setup-run setup-test
 

@@ -10,7 +10,7 @@ import pytest
 
 from compose.stack import Stack, found, is_ended
 from tests.support.clock import eventually
-from tests.support.messages import EICAR, clean, of_size, token, with_attachment
+from tests.support.messages import EICAR, clean, of_size, token, with_attachment, written_by
 from tests.support.smtp import deliver, submission
 
 BOB = "bob@acme.example"
@@ -77,7 +77,7 @@ def test_mail_large_and_small_outlives_a_restart_of_the_gateway(stack: Stack) ->
 
 def test_an_outbound_mail_is_found_in_the_sink(stack: Stack) -> None:
     name = token()
-    message = clean(name)
+    message = written_by(BOB, clean(name))
     with submission(stack.address("SUBMISSION_PORT"), BOB, PASSWORD) as client:
         answer = client.transfer(BOB, ["anna@elsewhere.example"], message)
     assert answer.code == 250, str(answer)

@@ -20,16 +20,6 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share what their module has started stay in one worker, so that it is started once."""
-    for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
-            found = item._fixtureinfo.name2fixturedefs.values()
-            if any(each[-1].scope == "module" for each in found):
-                item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """`component(name, ...)`: skip where one is missing, fail where MAILGATE_REQUIRE_COMPONENTS=1 asks for all."""
     wanted = {name for mark in item.iter_markers("component") for name in mark.args}

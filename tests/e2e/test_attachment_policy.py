@@ -20,7 +20,6 @@ from tests.support.clamd import Clamd
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.component("clamd")
-shared = pytest.mark.xdist_group("shared gateway")
 
 BOB, ALICE = "bob@acme.example", "alice@acme.example"
 PROGRAM = b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(400)
@@ -53,7 +52,6 @@ def mail(content: bytes, name: str) -> bytes:
     return messages.with_attachment(messages.token(), content, name, "application/octet-stream")
 
 
-@shared
 @pytest.mark.parametrize(
     ("content", "name"),
     [
@@ -82,7 +80,6 @@ def test_programs_are_refused_also_renamed_and_in_archives(gateway: Gateway, con
     assert "Programs are not accepted" in answer.text
 
 
-@shared
 def test_the_same_containers_without_a_program_pass(gateway: Gateway) -> None:
     letter = b"Dear Bob, the meeting is on Monday.\r\n"
     for content, name in (

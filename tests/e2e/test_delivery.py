@@ -10,7 +10,7 @@ from tests.support import maildir, messages
 from tests.support.gateway import Gateway
 from tests.support.smtp import SmtpClient, dot_stuffed
 
-pytestmark = [pytest.mark.component("clamd"), pytest.mark.xdist_group("shared gateway")]
+pytestmark = pytest.mark.component("clamd")
 BOB = "bob@acme.example"
 
 

@@ -19,7 +19,7 @@ from tests.support.components import SHARED
 from tests.support.gateway import PASSWORD, Gateway
 from tests.support.smtp import Address
 
-pytestmark = [pytest.mark.component("clamd", "shared"), pytest.mark.xdist_group("protocol cases")]
+pytestmark = pytest.mark.component("clamd", "shared")
 
 USER, DOMAIN = "user@tenant-a.example", "tenant-a.example"
 RUNNER = SHARED / "conformance" / "smtp" / "run_cases.py"

@@ -15,7 +15,7 @@ from tests.support import maildir
 from tests.support.components import SHARED
 from tests.support.gateway import Gateway
 
-pytestmark = [pytest.mark.component("clamd", "shared"), pytest.mark.xdist_group("protocol cases")]
+pytestmark = pytest.mark.component("clamd", "shared")
 
 USER = "user@tenant-a.example"
 CONFORMANCE = SHARED / "conformance"

@@ -15,14 +15,12 @@ from tests.support.faults import Fault, FaultyClamd
 from tests.support.gateway import Gateway
 
 BOB = "bob@acme.example"
-shared = pytest.mark.xdist_group("shared gateway")
 
 
 def container_files() -> list[Path]:
     return sorted(path for path in TESTFILES.glob("clam*") if path.is_file())
 
 
-@shared
 @pytest.mark.component("clamd")
 @pytest.mark.parametrize("build", [messages.infected, messages.infected_zip], ids=["attachment", "zip"])
 def test_eicar_is_refused_in_the_dialogue(gateway: Gateway, build) -> None:  # type: ignore[no-untyped-def]
@@ -32,7 +30,6 @@ def test_eicar_is_refused_in_the_dialogue(gateway: Gateway, build) -> None:  # t
     assert not maildir.holding(gateway.maildir(BOB), name)
 
 
-@shared
 @pytest.mark.component("clamd")
 def test_eicar_behind_five_mebibytes_is_refused(gateway: Gateway) -> None:
     name = messages.token()
@@ -40,7 +37,6 @@ def test_eicar_behind_five_mebibytes_is_refused(gateway: Gateway) -> None:
     assert gateway.deliver(message, BOB).code == 554
 
 
-@shared
 @pytest.mark.component("clamd", "testfiles")
 def test_every_container_with_the_test_file_is_refused(gateway: Gateway) -> None:
     files = container_files()

@@ -10,7 +10,7 @@ from tests.support import maildir, messages
 from tests.support.gateway import PASSWORD, Gateway
 from tests.support.smtp import Answer, SmtpClient
 
-pytestmark = [pytest.mark.component("clamd"), pytest.mark.xdist_group("shared gateway")]
+pytestmark = pytest.mark.component("clamd")
 BOB, ALICE, CAROL = "bob@acme.example", "alice@acme.example", "carol@globex.example"
 
 

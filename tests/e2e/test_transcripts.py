@@ -16,7 +16,6 @@ TRANSCRIPTS = load(Path(__file__).parent / "transcripts")
 
 
 @pytest.mark.component("clamd")
-@pytest.mark.xdist_group("shared gateway")
 @pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=attrgetter("name"))
 def test_dialogue(gateway: Gateway, transcript: Transcript) -> None:
     listeners = {"mx": gateway.mx, "submission": gateway.submission, "submissions": gateway.submissions}
