@@ -24,11 +24,12 @@ def authority() -> Iterator[Authority]:
 
 
 @pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     """The system trusts this authority, and no other."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
     client_context.cache_clear()
-    return authority
+    yield authority
+    client_context.cache_clear()
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_every_list_as_table_and_as_json(acme: Line) -> None:
         (("mailbox", "list", "acme"), "info@acme.test team@acme.example"),
         (("mailbox", "show", "team@acme.example"), "read write delete send-as"),
         (("mailbox", "rights", "team@acme.example"), "read write delete send-as"),
-        (("alias", "list", "acme"), "bob@acme.example team@acme.example"),
+        (("alias", "list", "acme"), "bob@acme.example, team@acme.example"),
     ):
         assert expected in acme(*words)
         assert json.loads(acme(*words, "--json"))
