@@ -95,6 +95,7 @@ async def _examined(
         certificate=certificate(settings).leaf(),
         keys=tuple(SigningName(key["name"], key["record"]) for key in keys if key["retired_at"] is None),
         suggested=_suggested(settings, domain, _sts_policy(settings, policy)),
+        reports_to=policy.dmarc_reports.address,
     )
     return await domain_check.examine(around, hosted)
 

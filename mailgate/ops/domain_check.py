@@ -45,7 +45,8 @@ class SigningName:
 @dataclass(frozen=True, slots=True)
 class HostedDomain:
     """What is looked at: `name` in A-labels, `host` our name as its MX with the addresses that its mail leaves from,
-    `certificate` what we show there, `suggested` the records that `mailgate dns records` prints."""
+    `certificate` what we show there, `suggested` the records that `mailgate dns records` prints, `reports_to` where the
+    tenant's DMARC reports are read (empty where they are not)."""
 
     name: str
     host: str
@@ -53,6 +54,12 @@ class HostedDomain:
     certificate: x509.Certificate
     keys: tuple[SigningName, ...]
     suggested: tuple[DnsRecord, ...]
+    reports_to: str = ""
+
+    @property
+    def dmarc_reports(self) -> str:
+        """The address to name in the DMARC record."""
+        return self.reports_to or f"postmaster@{self.name}"
 
     def suggestion(self, owner: str) -> str:
         """The line to publish at this name, empty where we have none."""
@@ -158,7 +165,7 @@ async def dmarc(around: Surroundings, domain: HostedDomain) -> Check:
     answer = await around.resolver.txt(owner)
     if not answer.is_known:
         return _unknown("dmarc", answer)
-    text = f"v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain.name}"
+    text = f"v=DMARC1; p=quarantine; rua=mailto:{domain.dmarc_reports}"
     publish = txt_line(owner, text)
     texts = [text for text in answer.records if dmarc_record.is_dmarc(text)]
     if not texts:
@@ -177,7 +184,10 @@ async def _dmarc_strength(resolver: Names, domain: HostedDomain, record: DmarcRe
         reason = "others are asked to do nothing about forged mail (p=none or t=y)"
         return warn("dmarc", reason, "raise it to quarantine, then reject, once the reports look good", found=text)
     if not record.reports:
-        return warn("dmarc", "nobody gets reports (no rua=)", f"add rua=mailto:postmaster@{domain.name}", found=text)
+        return warn("dmarc", "nobody gets reports (no rua=)", f"add rua=mailto:{domain.dmarc_reports}", found=text)
+    if domain.reports_to and domain.reports_to.casefold() not in map(str.casefold, record.reports):
+        reason = f"reports do not come to {domain.reports_to}, where `dmarc_reports.address` has them read"
+        return warn("dmarc", reason, f"add mailto:{domain.reports_to} to rua=", found=text)
     for address in record.reports:
         target = address.rpartition("@")[2]
         if target != domain.name and not target.endswith(f".{domain.name}"):

@@ -201,6 +201,18 @@ def test_dmarc(site: Site, texts: list[str], status: Status, said: str) -> None:
     assert said in check.text
 
 
+def test_dmarc_reports_come_to_where_they_are_read(site: Site) -> None:
+    read = f"dmarc@{DOMAIN}"
+    site.domain = replace(site.domain, reports_to=read)
+    site.txt(f"_dmarc.{DOMAIN}", f"v=DMARC1; p=reject; rua=mailto:x@{DOMAIN},mailto:{read.upper()}!10m")
+    assert site.check("dmarc").status is Status.OK
+    site.txt(f"_dmarc.{DOMAIN}", f"v=DMARC1; p=reject; rua=mailto:postmaster@{DOMAIN}")
+    check = site.check("dmarc")
+    assert (check.status, check.advice) == (Status.WARN, f"add mailto:{read} to rua=")
+    site.txt(f"_dmarc.{DOMAIN}")
+    assert f"rua=mailto:{read}" in str(site.check("dmarc").facts["publish"])
+
+
 @pytest.mark.parametrize(
     ("policy", "status", "said"),
     [
