@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mailgate.senderauth import results
 from mailgate.tenancy.addresses import canonical_local
 
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
 _NEXT_LINE = re.compile(rb"\r\n(?![ \t])")
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,995}>")
-_AUTHSERV_ID = re.compile(rb"(?:[ \t\r\n]|\([^()]*\))*\"?([^\s;\"()]+)")
 
 _BLIND = (b"bcc", b"resent-bcc")
 
@@ -39,13 +39,12 @@ def read(head: bytes, authserv_id: str, is_sent: bool = False) -> Header:
     section = _section(head)
     fields = [(match[1].lower(), match.start(), match.end()) for match in _FIELD.finditer(section)]
     names = [name for name, _, _ in fields]
-    own = authserv_id.encode().lower()
     forged, blind, delivered, message_id = [], [], set(), ""
     for name, start, value in fields:
         if name == b"authentication-results":
-            match = _AUTHSERV_ID.match(section, value)
-            if match and match[1].lower().rstrip(b".") == own:
-                forged.append((start, _end(section, value)))
+            end = _end(section, value)
+            if results.is_written_by(section[value:end].decode("utf-8", "replace"), authserv_id):
+                forged.append((start, end))
         elif is_sent and name in _BLIND:
             blind.append((start, _end(section, value)))
         elif name == b"delivered-to":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mailgate.senderauth import tags
 from mailgate.senderauth.body import RELAXED
 from mailgate.senderauth.dkim_signature import (
+    ED25519_SHA256,
     RSA_SHA256,
     Signature,
     domain_name,
@@ -29,6 +30,7 @@ SEAL = b"arc-seal"
 NAMES = (AAR, AMS, SEAL)
 _INSTANCE = re.compile(r"0*([1-9][0-9]{0,2})")
 _AAR_INSTANCE = re.compile(r"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,6})[ \t\r\n]*;")
+_ALGORITHMS = (RSA_SHA256, ED25519_SHA256)
 _CHAIN_STATES = ("none", "pass", "fail")
 
 
@@ -124,11 +126,12 @@ def _signature(
     for name in ("a", "b", "d", "s"):
         if name not in found:
             raise TagError(f"tag {name} is missing")
-    if found["a"].lower() != RSA_SHA256:
+    algorithm = found["a"].lower()
+    if algorithm not in _ALGORITHMS:
         raise TagError("unknown algorithm")
     domain = domain_name(found["d"])
     return Signature(
-        algorithm=RSA_SHA256,
+        algorithm=algorithm,
         domain=domain,
         selector=selector_name(found["s"]),
         identity=f"@{domain}",

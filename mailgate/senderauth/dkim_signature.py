@@ -20,6 +20,7 @@ _REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")
 _NUMBER = re.compile(r"[0-9]{1,76}")
 _TIME = re.compile(r"[0-9]{1,12}")
 _SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*")
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _FIELD_NAME = re.compile(r"[\x21-\x39\x3c-\x7e]+")
 _QUOTED_LOCAL = re.compile(r'"(?:[^"\\]|\\.)*"')
 _WORD_LOCAL = re.compile(r"[^\s\"(),:;<>@\[\\\]]+")
@@ -165,8 +166,9 @@ def time_tag(found: Mapping[str, str], name: str) -> int | None:
 
 
 def _identity(text: str, domain: str) -> str:
-    """`[local]@domain`, the domain being `domain` or below it (RFC 6376 section 3.5, i=); raises TagError."""
-    local, at, of = text.rpartition("@")
+    """`[local]@domain`, the domain being `domain` or below it, folded anywhere (RFC 6376 section 3.5, i=); raises
+    TagError."""
+    local, at, of = (part.strip(" \t") for part in _FOLD.sub("", text).rpartition("@"))
     if not at:
         raise TagError("tag i holds no @")
     if local and not (_QUOTED_LOCAL.fullmatch(local) or _WORD_LOCAL.fullmatch(local)):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from mailgate.model.dns import Answer, Status
 from mailgate.senderauth import dmarc_record
 from mailgate.senderauth.dmarc_record import DmarcPolicy, DmarcRecord, RecordError
 from mailgate.senderauth.dns import LookupFailed, Names, is_name, records
@@ -130,12 +132,15 @@ class _Walker:
             return None
 
     async def _exists(self, domain: str) -> bool:
-        """Section 3.2.13: a name without A, AAAA and MX does not exist."""
-        return bool(
-            await records(self._resolver.a(domain))
-            or await records(self._resolver.mx(domain))
-            or await records(self._resolver.aaaa(domain))
-        )
+        """Section 3.2.13 and appendix A.4: a name with any record exists, and only NXDOMAIN says that it has none. Some
+        servers say so of a type of records only, so all types that mail needs are asked for."""
+        for lookup in (self._resolver.a, self._resolver.mx, self._resolver.aaaa):
+            answer: Answer[Any] = await lookup(domain)
+            if not answer.is_known:
+                raise LookupFailed(answer.reason)
+            if answer.status is not Status.NXDOMAIN:
+                return True
+        return False
 
 
 def _steps(domain: str) -> Iterable[str]:

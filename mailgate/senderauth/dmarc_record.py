@@ -79,21 +79,17 @@ def is_dmarc(text: str) -> bool:
 
 
 def parse(text: str) -> DmarcRecord:
-    """Wrong values of single tags are passed over (section 4.7). But without a valid p=, or with a wrong sp= or np=, it
-    is p=none where somebody wants reports, else no record (section 4.10.1). Raises RecordError."""
+    """What is wrong behind the version is passed over, and defaults hold (section 4.8). But without a valid p=, or with
+    a wrong sp= or np=, it is p=none where somebody wants reports, else no record (section 4.10.1). Raises RecordError."""
     if not is_dmarc(text):
         raise RecordError("not a DMARC record")
-    try:
-        found = {name.lower(): value for name, value in _unique(tags.parse(text.rstrip(" \t")))}
-    except TagError as error:
-        raise RecordError(str(error)) from None
-    targets = report_targets(found.get("rua", ""))
+    found = _tags(text)
     policy = _policy(found, "p")
-    is_wrong = any(name in found and _policy(found, name) is None for name in ("sp", "np"))
-    if policy is None or is_wrong:
+    if policy is None or any(name in found and _policy(found, name) is None for name in ("sp", "np")):
         if not _has_report_uri(found.get("rua", "")):
             raise RecordError("no valid policy and nobody to report to")
-        return DmarcRecord(DmarcPolicy.NONE, targets=targets, psd=_psd(found))
+        found |= {"p": DmarcPolicy.NONE.value, "sp": "", "np": ""}
+        policy = DmarcPolicy.NONE
     return DmarcRecord(
         policy=policy,
         subdomains=_policy(found, "sp"),
@@ -103,15 +99,23 @@ def parse(text: str) -> DmarcRecord:
         psd=_psd(found),
         # pct=0 was how RFC 7489 said it; other percentages have no meaning any more (RFC 9989 appendix A.6)
         is_testing=found.get("t", "y" if found.get("pct") == "0" else "n").lower() == "y",
-        targets=targets,
+        targets=report_targets(found.get("rua", "")),
     )
 
 
-def _unique(found: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Names of DMARC tags have no case (RFC 7489 section 6.4, RFC 5234 section 2.3)."""
-    if len({name.lower() for name in found}) < len(found):
-        raise TagError("a tag stands there twice")
-    return list(found.items())
+def _tags(text: str) -> dict[str, str]:
+    """Values by tag name; names of DMARC tags have no case (RFC 5234 section 2.3). What is no tag is left out. But of a
+    tag that stands there twice nobody knows which one counts, so the record is none (RFC 6376 section 3.2)."""
+    found: dict[str, str] = {}
+    for segment in text.split(";"):
+        try:
+            ((name, value),) = tags.parse(segment).items()
+        except TagError:
+            continue
+        if name.lower() in found:
+            raise RecordError(f"tag {name} stands there twice")
+        found[name.lower()] = value
+    return found
 
 
 def _policy(found: Mapping[str, str], name: str) -> DmarcPolicy | None:

@@ -45,7 +45,8 @@ def choose(texts: tuple[str, ...]) -> KeyRecord | NoKey:
     reason = "no key is published"
     for text in filter(dkim_key.is_key_record, texts):
         try:
-            record = dkim_key.parse(text)
+            # blanks behind the last semicolon are not in the grammar, but in many a zone
+            record = dkim_key.parse(text.rstrip())
         except KeyRecordError as error:
             reason = f"the key record is not valid: {error}"
             continue

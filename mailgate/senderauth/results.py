@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mailgate.model.address import AddressError, parse_domain
+
 _LINE = 76
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _PLAIN = re.compile(r"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]+")
@@ -14,7 +16,6 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _VERSION = re.compile(r"[0-9]{1,9}")
-_PROPERTY_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
 class ResultsError(ValueError):
@@ -91,7 +92,30 @@ def _value(text: str, is_quoted: bool = False) -> str:
     is_plain = _PLAIN.fullmatch(domain) and (not local or _PLAIN.fullmatch(local))
     if is_plain and not is_quoted:
         return clean
-    return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted(clean)
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def is_written_by(value: str, authserv_id: str) -> bool:
+    """Would some reader take a field with this value for one of `authserv_id`? What can't be read at all counts where
+    it holds the name anywhere."""
+    own = _canonical(authserv_id)
+    try:
+        first = next(iter(_tokens(value)), "")
+    except ResultsError:
+        return own in value.lower()
+    return _canonical(first.partition("/")[0]) == own
+
+
+def _canonical(name: str) -> str:
+    """Host names are the same in any case, with a final dot, and as U-labels."""
+    try:
+        return parse_domain(name.removesuffix("."))
+    except AddressError:
+        return name.lower()
 
 
 def parse(value: str) -> AuthenticationResults:
@@ -176,22 +200,47 @@ def _method_result(tokens: list[str]) -> MethodResult:
 
 def _property(name: str, value: str) -> Property:
     type_, dot, item = name.partition(".")
-    if not dot or not _PROPERTY_TYPE.fullmatch(type_) or not _KEYWORD.fullmatch(item):
+    if not dot or not _KEYWORD.fullmatch(type_) or not _KEYWORD.fullmatch(item):
         raise ResultsError(f"{name[:40]!r} is no property")
     return Property(type_.lower(), item.lower(), value)
 
 
 def _pairs(tokens: list[str]) -> Iterator[tuple[str, str]]:
-    """name = value; an unquoted value may hold further equals signs, as tags in base64 do."""
+    """name = value, one after the other."""
     at = 0
     while at < len(tokens):
-        if len(tokens) < at + 3 or tokens[at] in _MARKS or tokens[at + 1] != "=" or isinstance(tokens[at], _Quoted):
-            raise ResultsError("name=value expected")
-        name, value = tokens[at], tokens[at + 2]
-        if value == "=" and not isinstance(value, _Quoted):
-            raise ResultsError("name=value expected")
-        at += 3
-        while at < len(tokens) and tokens[at] == "=":
-            value += "="
-            at += 1
-        yield name, str(value)
+        name, at = _name(tokens, at)
+        value, at = _assigned(tokens, at)
+        yield name, value
+
+
+def _name(tokens: list[str], at: int) -> tuple[str, int]:
+    """What stands before the equals sign, and where its value begins. White space and comments may stand around the dot
+    and the slash in it (RFC 8601 appendix B.7)."""
+    name = ""
+    while at < len(tokens) and (tokens[at] != "=" or isinstance(tokens[at], _Quoted)):
+        word = tokens[at]
+        is_glued = not name or name.endswith((".", "/")) or word.startswith((".", "/"))
+        if isinstance(word, _Quoted) or not is_glued:
+            break
+        name += word
+        at += 1
+    if not name or at >= len(tokens) or tokens[at] != "=" or isinstance(tokens[at], _Quoted):
+        raise ResultsError("name=value expected")
+    return name, at + 1
+
+
+def _assigned(tokens: list[str], at: int) -> tuple[str, int]:
+    """The value, and where the next pair begins. Unquoted it may hold further equals signs, as tags in base64 do; a
+    quoted local part stays quoted."""
+    if at >= len(tokens) or (tokens[at] == "=" and not isinstance(tokens[at], _Quoted)):
+        raise ResultsError("name=value expected")
+    value = tokens[at]
+    at += 1
+    if isinstance(value, _Quoted) and at < len(tokens) and tokens[at].startswith("@"):
+        value = quoted(value) + tokens[at]
+        at += 1
+    while at < len(tokens) and tokens[at] == "=":
+        value += "="
+        at += 1
+    return str(value), at

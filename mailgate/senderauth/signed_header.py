@@ -31,14 +31,15 @@ class HeaderHash:
 
     def digest(self, names: Iterable[bytes], form: str, signature: Field) -> bytes:
         """SHA-256 over the fields named, from the bottom up for those that stand there several times, and over the
-        signature's own field without its b=."""
-        taken: dict[bytes, int] = {}
+        signature's own field without its b=. That field was not there yet when it signed others of its name, so it is
+        never one of those named (RFC 6376 section 3.5, h=)."""
+        left: dict[bytes, list[Field]] = {}
         hasher = hashlib.sha256()
         for name in names:
-            number = taken[name] = taken.get(name, 0) + 1
-            fields = self._by_name.get(name, ())
-            if number <= len(fields):
-                hasher.update(self._canonical(fields[-number], form))
+            if name not in left:
+                left[name] = [field for field in self._by_name.get(name, ()) if field is not signature]
+            if left[name]:
+                hasher.update(self._canonical(left[name].pop(), form))
         own = without_signature(signature)
         hasher.update((own.relaxed if form == RELAXED else own.raw).removesuffix(b"\r\n"))
         return hasher.digest()

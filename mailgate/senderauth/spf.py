@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mailgate.model.address import LOCAL_LIMIT
 from mailgate.senderauth import spf_macro, spf_record
@@ -101,7 +101,8 @@ class _Evaluation:
     sender_domain: str
     lookups: int = 0
     void_lookups: int = 0
-    _validated: dict[str, str] = field(default_factory=dict)
+    _validated: tuple[str, ...] | None = None
+    _has_names: bool = False
 
     async def run(self) -> SpfResult:
         found = await self._check_host(self.sender_domain)
@@ -155,7 +156,7 @@ class _Evaluation:
             case "mx":
                 return await self._has_mx(name, mechanism)
             case "ptr":
-                return await self._validated_name(name, is_exact=False) != ""
+                return _below(name, await self._validated_names()) != ""
         return is_name(name) and bool(await self._counted(name, 4))
 
     async def _includes(self, name: str) -> bool:
@@ -190,26 +191,20 @@ class _Evaluation:
     async def _addresses(self, name: str, version: int) -> tuple[str, ...]:
         return await records(self.resolver.a(name) if version == 4 else self.resolver.aaaa(name))
 
-    async def _validated_name(self, domain: str, is_exact: bool) -> str:
-        """A name of the client that leads back to its address, and is `domain` or below it (section 5.5); with
-        `is_exact` false any such name, else the best for %{p} (section 7.3). Failures mean that there is none."""
-        known = self._validated.get(domain)
-        if known is not None:
-            return known
-        try:
-            names = await records(self.resolver.ptr(self.client.ip.reverse_pointer))
-        except LookupFailed:
-            names = ()
-        if not names:
+    async def _validated_names(self) -> tuple[str, ...]:
+        """The names of the client that lead back to its address. Failures mean that there are none. Asked for once, but
+        counted each time that nothing is found."""
+        if self._validated is None:
+            try:
+                names = await records(self.resolver.ptr(self.client.ip.reverse_pointer))
+            except LookupFailed:
+                names = ()
+            self._has_names = bool(names)
+            own = [name.lower().removesuffix(".") for name in names[:MOST_NAMES]]
+            self._validated = tuple([name for name in own if is_name(name) and await self._leads_back(name)])
+        if not self._has_names:
             self._count_void()
-        valid = [name.lower().removesuffix(".") for name in names[:MOST_NAMES] if is_name(name.removesuffix("."))]
-        valid = [name for name in valid if await self._leads_back(name)]
-        below = [name for name in valid if name == domain or name.endswith(f".{domain}")]
-        best = next((name for name in below if name == domain), "") or next(iter(below), "")
-        if is_exact and not best:
-            best = next(iter(valid), "unknown")
-        self._validated[domain] = best
-        return best
+        return self._validated
 
     async def _leads_back(self, name: str) -> bool:
         try:
@@ -230,7 +225,8 @@ class _Evaluation:
         )
         if not spf_macro.needs_validated_name(text):
             return values
-        return replace(values, validated=await self._validated_name(domain, is_exact=True))
+        names = await self._validated_names()
+        return replace(values, validated=_below(domain, names) or next(iter(names), "unknown"))
 
     async def _target(self, spec: str, domain: str) -> str:
         return spf_macro.expand_domain(spec, await self._values(spec, domain)).lower()
@@ -254,3 +250,8 @@ class _Evaluation:
         self.void_lookups += 1
         if self.void_lookups > MOST_VOID_LOOKUPS:
             raise PermError(f"more than {MOST_VOID_LOOKUPS} lookups that found nothing")
+
+
+def _below(domain: str, names: tuple[str, ...]) -> str:
+    """Of names that lead back the one that is `domain`, or else one below it (section 5.5); empty without."""
+    return domain if domain in names else next((name for name in names if name.endswith(f".{domain}")), "")

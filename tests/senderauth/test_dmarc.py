@@ -36,6 +36,9 @@ def zone(**records: str) -> Zone:
         ("v=DMARC1; rua=mailto:d@example.org", (NONE, None, None)),
         ("v=DMARC1; p=maybe; rua=mailto:d@example.org", (NONE, None, None)),
         ("v=DMARC1; p=reject; np=maybe; rua=https://example.org/in", (NONE, None, None)),
+        ("v=DMARC1;; p=reject;;", (REJECT, None, None)),
+        ("v=DMARC1; p=reject; bogus; =x; \u00fc=x; sp=none", (REJECT, NONE, None)),
+        ("v=DMARC1; sp=reject; rua=mailto:d@example.org", (NONE, None, None)),
     ],
 )
 def test_records(text: str, policies: tuple[DmarcPolicy | None, ...]) -> None:
@@ -48,7 +51,7 @@ def test_records(text: str, policies: tuple[DmarcPolicy | None, ...]) -> None:
     [
         *("", "v=DMARC1", "v=DMARC1;", "v=DMARC2; p=none", "v=dmarc1; p=none", "p=none; v=DMARC1", "v=DMARC1 p=none"),
         *("v=DMARC1; p=none; p=reject", "v=DMARC1; p=none; P=none", "v=DMARC1; p=maybe", "v=DMARC1; rua=bogus"),
-        *("v=DMARC1; p=reject; sp=maybe", "v=DMARC1;; p=none", "v=DMARC1; p=none; \u00fc=x"),
+        *("v=DMARC1; p=reject; sp=maybe", " v=DMARC1; p=none", "v=DMARC1; bogus"),
     ],
 )
 def test_what_is_no_record(text: str) -> None:
@@ -94,12 +97,19 @@ ORG = "v=DMARC1; p=reject; sp=quarantine; np=none"
         ("example.org", REJECT),
         ("there.example.org", QUARANTINE),
         ("mx.example.org", QUARANTINE),
+        ("text.example.org", QUARANTINE),
         ("ghost.example.org", NONE),
     ],
 )
 def test_own_sub_and_missing_domains(author: str, expected: DmarcPolicy) -> None:
     records = {"_dmarc.example.org TXT": [ORG], "there.example.org AAAA": ["::1"], "mx.example.org MX": ["1 x.y"]}
-    assert evaluate(Zone(records), author).policy is expected
+    zone = Zone(records, without_data=frozenset({"text.example.org"}))
+    assert evaluate(zone, author).policy is expected
+
+
+def test_a_record_without_a_valid_policy_keeps_its_other_tags() -> None:
+    text = "v=DMARC1; p=maybe; adkim=s; rua=mailto:d@example.org"
+    assert evaluate(zone(example_org=text), "example.org", dkim=["mail.example.org"]).outcome is Outcome.FAIL
 
 
 def test_the_walk_asks_eight_times_at_most() -> None:

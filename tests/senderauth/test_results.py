@@ -16,7 +16,13 @@ from mailgate.senderauth.results import AuthenticationResults, MethodResult, Pro
         ("mx.example; none", "mx.example", []),
         ("mx.example 1; none", "mx.example", []),
         ('"mx.example" ; none', "mx.example", []),
-        ("(c) mx.example (c(d)) ; (e) spf = pass (f) smtp . mailfrom=a", "", None),
+        ("(c) mx.example (c(d)) ; (e) spf = pass (f) smtp . mailfrom=a", "mx.example", [("spf", "pass")]),
+        ("mx.example (a) 1 (b); dkim (c) / 1 (d) = (e) fail policy (f) . x (g) = (h) 1", "mx.example", [("dkim", "fail")]),
+        ('mx.example; spf=pass smtp.mailfrom="a b"@c.example', "mx.example", [("spf", "pass")]),
+        ("mx.example; spf pass=x", "", None),
+        ('mx.example; "spf"=pass', "", None),
+        ('mx.example; spf "=" pass', "", None),
+        ("mx.example; spf=pass smtp.=x", "", None),
         ("mx.example; spf=pass (sender is a;b=c) smtp.mailfrom=a@b.example;", "mx.example", [("spf", "pass")]),
         ('mx.example;\r\n\tdkim=fail reason="bad; hash" header.d=b.example', "mx.example", [("dkim", "fail")]),
         ('mx.example; dkim/1=pass header.b="a/b="', "mx.example", [("dkim", "pass")]),
@@ -48,6 +54,35 @@ def test_reasons_and_properties() -> None:
     (found,) = results.parse('x; dkim=fail reason="a \\"b\\"" header.d=b.example header.i=@b.example').results
     assert found.reason == 'a "b"'
     assert found.properties == (Property("header", "d", "b.example"), Property("header", "i", "@b.example"))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_ours"),
+    [
+        (" MX.Example; none", True),
+        (" (a (b) \\) c) mx.example 1; none", True),
+        (' "m\\x.example"; none', True),
+        (" mx.example.; none", True),
+        ("\r\n\t(a)\r\n\t(b)mx.example", True),
+        (" (never closed mx.example; none", True),
+        (" \u0001mx.example; none", True),
+        (" (mx.example) other.example; spf=pass", False),
+        (" xmx.example; spf=pass", False),
+        (" other.example; spf=pass smtp.helo=mx.example", False),
+        ("", False),
+    ],
+)
+def test_whose_results_they_are(value: str, is_ours: bool) -> None:
+    assert results.is_written_by(value, "mx.example") is is_ours
+
+
+def test_internationalised_names_of_the_same_host() -> None:
+    assert results.is_written_by(" m\u00f8x.example; none", "xn--mx-lka.example")
+
+
+def test_quoted_local_parts_are_kept() -> None:
+    (found,) = results.parse('x; spf=pass smtp.mailfrom="a \\"b"@c.example smtp.helo = h').results
+    assert found.properties == (Property("smtp", "mailfrom", '"a \\"b"@c.example'), Property("smtp", "helo", "h"))
 
 
 hostile = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)

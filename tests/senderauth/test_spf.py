@@ -170,3 +170,20 @@ def test_long_expansions_lose_labels_from_the_left() -> None:
     run(spf.check_mail_from(zone, Client(spf.client_ip(IP4), "x.example"), f"{local}@example.org"))
     asked = zone.asked[-1].removesuffix(" A")
     assert len(asked) <= 253 and asked.endswith(".a.example.org")
+
+
+NAMED = {"5.2.0.192.in-addr.arpa PTR": ["host.example.net"], "host.example.net A": [IP4]}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ("v=spf1 exists:%{p}.a.example.org ptr -all", Outcome.FAIL),
+        ("v=spf1 ptr exists:%{p}.b.example.org -all", Outcome.PASS),
+        ("v=spf1 exists:%{p}.b.example.org -all", Outcome.PASS),
+    ],
+)
+def test_the_name_in_a_macro_and_the_mechanism_ptr_are_not_mixed_up(record: str, expected: Outcome) -> None:
+    """The client's name is not below the domain: good for %{p}, but no match of ptr."""
+    zone = {"example.org TXT": [record], "host.example.net.b.example.org A": ["127.0.0.2"]}
+    assert check(zone | NAMED).outcome is expected

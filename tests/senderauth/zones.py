@@ -17,11 +17,12 @@ NOW = 1_800_000_000
 @dataclass
 class Zone:
     """`{"example.org TXT": ["v=spf1 -all"]}`; MX as `10 host`. Names in `failing` get no answer, those in `hanging`
-    none ever. `asked` keeps every question."""
+    none ever; those in `without_data` exist without the records asked for. `asked` keeps every question."""
 
     data: Mapping[str, Iterable[str]] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
     hanging: frozenset[str] = frozenset()
+    without_data: frozenset[str] = frozenset()
     asked: list[str] = field(default_factory=list)
 
     async def txt(self, name: str) -> Answer[str]:
@@ -48,7 +49,9 @@ class Zone:
         if name in self.failing:
             return Answer(Status.FAILED, reason="SERVFAIL")
         records = tuple(self.data.get(f"{name} {kind}", ()))
-        return Answer(Status.FOUND, records) if records else Answer(Status.NXDOMAIN)
+        if records:
+            return Answer(Status.FOUND, records)
+        return Answer(Status.NO_DATA if name in self.without_data else Status.NXDOMAIN)
 
 
 def message(*fields: str, text: str = "Hello\r\n") -> bytes:
