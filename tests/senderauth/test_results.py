@@ -17,7 +17,11 @@ from mailgate.senderauth.results import AuthenticationResults, MethodResult, Pro
         ("mx.example 1; none", "mx.example", []),
         ('"mx.example" ; none', "mx.example", []),
         ("(c) mx.example (c(d)) ; (e) spf = pass (f) smtp . mailfrom=a", "mx.example", [("spf", "pass")]),
-        ("mx.example (a) 1 (b); dkim (c) / 1 (d) = (e) fail policy (f) . x (g) = (h) 1", "mx.example", [("dkim", "fail")]),
+        (
+            "mx.example (a) 1 (b); dkim (c) / 1 (d) = (e) fail policy (f) . x (g) = (h) 1",
+            "mx.example",
+            [("dkim", "fail")],
+        ),
         ('mx.example; spf=pass smtp.mailfrom="a b"@c.example', "mx.example", [("spf", "pass")]),
         ("mx.example; spf pass=x", "", None),
         ('mx.example; "spf"=pass', "", None),
