@@ -80,7 +80,7 @@ def is_dmarc(text: str) -> bool:
 
 def parse(text: str) -> DmarcRecord:
     """What is wrong behind the version is passed over, and defaults hold (section 4.8). But without a valid p=, or with
-    a wrong sp= or np=, it is p=none where somebody wants reports, else no record (section 4.10.1). Raises RecordError."""
+    a wrong sp= or np=, it is p=none where somebody wants reports, else no record (section 4.10.1). RecordError."""
     if not is_dmarc(text):
         raise RecordError("not a DMARC record")
     found = _tags(text)
