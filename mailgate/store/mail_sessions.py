@@ -52,7 +52,11 @@ class MailSessions:
         seen = self._changes
         found = await self._access(login)
         await asyncio.to_thread(write_acl, found.acl, acl_text(found))
+        before = self._granted.get(found.login, found)
         self._granted[found.login] = found
+        if not found.still_holds(before):
+            self._to_end.add(found.login)  # sessions of before, which nothing remembers from here on
+            self._is_changed.set()
         if seen != self._changes:
             self.changed(found.tenant)  # it may have been this one, before we remembered
         if found.until is not None:
@@ -99,7 +103,10 @@ class MailSessions:
                 now = None
             except UnavailableError:
                 continue  # nobody can say; new logins are refused as well
-            if now == before or self._granted.get(before.login) is not before:
+            if self._granted.get(before.login) is not before:
+                continue
+            if now is not None and now.still_holds(before):
+                self._granted[now.login] = now
                 continue
             del self._granted[before.login]
             self._to_end.add(before.login)

@@ -5,7 +5,7 @@ A mailbox without the right to look it up and read it is left out, so that for t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailgate.model.envelope import TenantName
@@ -34,9 +34,9 @@ class SharedMailbox:
 
 @dataclass(frozen=True, slots=True)
 class MailAccess:
-    """`acl`: the file for the IMAP server (`acl_text`). As long as all of this is the same a session may go on, so it
-    holds `password_changed_at` and the app passwords too. `until`: when some of it ends by itself, in seconds since
-    1970."""
+    """`acl`: the file for the IMAP server (`acl_text`). What a session may go on with, so it holds
+    `password_changed_at` and the app passwords that open IMAP too. `until`: when some of it ends by itself, in seconds
+    since 1970."""
 
     tenant: TenantName
     login: str
@@ -48,6 +48,12 @@ class MailAccess:
     quota: int | None = None
     app_passwords: frozenset[AppPasswordId] = frozenset()
     until: float | None = None
+
+    def still_holds(self, before: MailAccess) -> bool:
+        """May what was opened with `before` go on? One more app password takes nothing away."""
+        has_ended = before.until is not None and (self.until is None or self.until > before.until)
+        kept = replace(self, app_passwords=before.app_passwords, until=before.until)
+        return kept == before and before.app_passwords <= self.app_passwords and not has_ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ def access_of(work: Work, login: str) -> MailAccess:
     if not own:
         raise NotFoundError(f"no mailbox of their own is assigned to {user.login}")
     inbox = min(own, key=lambda grant: grant.mailbox.address != user.login)
+    keys = [key for key in app_passwords.keys_of(work, user.id) if key.opens("imap", work.now)]
+    ends = [break_glass.next_end(work, user.id), *(key.expires_at for key in keys)]
     return MailAccess(
         work.tenant.name,
         user.login,
@@ -79,8 +87,8 @@ def access_of(work: Work, login: str) -> MailAccess:
         work.folders.acl(work.tenant.id, user.id),
         user.password_changed_at,
         inbox.mailbox.quota,
-        frozenset(key.id for key in app_passwords.keys_of(work, user.id)),
-        break_glass.next_end(work, user.id),
+        frozenset(key.id for key in keys),
+        min((end for end in ends if end is not None), default=None),
     )
 
 

@@ -15,6 +15,7 @@ from mailgate.model.errors import NotFoundError, UnavailableError
 from mailgate.store import mail_sessions
 from mailgate.store.doveadm import EVERYBODY, kick
 from mailgate.store.mail_sessions import MailSessions
+from mailgate.tenancy.ids import AppPasswordId
 from mailgate.tenancy.mail_access import NO_ACCESS, MailAccess, SharedMailbox, acl_text
 from mailgate.tenancy.rights import ALL, Rights
 from tests.store.running import until
@@ -105,6 +106,36 @@ def test_what_was_open_for_a_time_is_closed_without_a_change(tmp_path: Path) -> 
         directory.known["bob"] = before
         assert directory.kicked == [EVERYBODY]
         clock.advance(0.01)
+        await until(lambda: "bob" in directory.kicked)
+
+    play(Directory(tmp_path), scenario)
+
+
+def test_an_app_password_that_expires_ends_what_it_opened_and_a_new_one_ends_nothing(tmp_path: Path) -> None:
+    clock = ManualClock()
+    phone, tablet = AppPasswordId("phone"), AppPasswordId("tablet")
+
+    async def scenario(sessions: MailSessions, directory: Directory) -> None:
+        sessions._clock = clock
+        before = directory.known["bob"]
+        directory.known["bob"] = replace(before, app_passwords=frozenset({phone, tablet}), until=clock() + 0.01)
+        sessions.changed(ACME)
+        await until(lambda: sessions._granted["bob"].until is not None)
+        assert directory.kicked == [EVERYBODY]
+        directory.known["bob"] = replace(before, app_passwords=frozenset({tablet}))
+        clock.advance(0.01)
+        await until(lambda: "bob" in directory.kicked)
+
+    play(Directory(tmp_path), scenario)
+
+
+def test_a_login_right_after_a_change_does_not_save_the_sessions_of_before(tmp_path: Path) -> None:
+    """It takes the place of what was remembered of them."""
+
+    async def scenario(sessions: MailSessions, directory: Directory) -> None:
+        directory.known["bob"] = replace(directory.known["bob"], password_changed_at=2.0)
+        await sessions.open("bob")
+        sessions.changed(ACME)
         await until(lambda: "bob" in directory.kicked)
 
     play(Directory(tmp_path), scenario)

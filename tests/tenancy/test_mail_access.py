@@ -66,6 +66,22 @@ def test_a_new_password_makes_another_access(directory: Directory, two_tenants: 
     assert directory.mail_access(BOB) != before
 
 
+def test_an_app_password_for_imap_counts_until_it_ends(
+    directory: Directory, two_tenants: Commands, clock: ManualClock
+) -> None:
+    bare = directory.mail_access(BOB)
+    two_tenants("apppassword.add", login=BOB, name="printer", scopes=["smtp"], days=1)
+    assert directory.mail_access(BOB) == bare
+    made = two_tenants("apppassword.add", login=BOB, name="phone", scopes=["imap"], days=2)
+    found = directory.mail_access(BOB)
+    assert (found.app_passwords, found.until) == ({made["id"]}, made["expires_at"])
+    assert found.still_holds(bare)
+    clock.advance(2 * 86_400)
+    over = directory.mail_access(BOB)
+    assert over == bare
+    assert not over.still_holds(found)
+
+
 @given(st.lists(st.text("ab*?_~2", min_size=1, max_size=4), unique=True, max_size=8))
 def test_names_are_distinct_and_hold_no_wildcard(addresses: list[str]) -> None:
     names = distinct_names(addresses)
