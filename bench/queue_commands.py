@@ -22,8 +22,8 @@ from mailgate.spool.queue import Accepted
 from mailgate.spool.rows import rows_of
 from mailgate.spool.schema import open_database
 from mailgate.spool.sqlite import SqliteSpool
-from mailgate.store.desk import Desk
-from mailgate.store.spool_commands import handlers
+from mailgate.store.commands.on_spool.all_commands import handlers
+from mailgate.store.commands.on_spool.desk import Desk
 
 START = 1_800_000_000.0
 GROUP = 5_000

@@ -27,7 +27,7 @@ from mailgate.settings import Settings
 from mailgate.spool.content import inline_content
 from mailgate.spool.queue import Accepted
 from mailgate.spool.rows import rows_of
-from mailgate.store.opening import open_spool
+from mailgate.store.keeping.opening import open_spool
 from tests.support import components
 from tests.support.certificates import Authority, Issued
 from tests.support.clock import eventually

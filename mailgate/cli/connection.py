@@ -104,6 +104,6 @@ class _Commands:
 
     def _directly(self, command: str, arguments: dict[str, Any]) -> Any:
         # imported late: a command that goes through the socket has no use for the databases
-        from mailgate.store import admin as store_admin
+        from mailgate.store.commands import offline as store_admin
 
         return store_admin.run_alone(self._settings, command, arguments)

@@ -19,28 +19,31 @@ from mailgate.model.envelope import Envelope, MailboxId
 from mailgate.model.verdict import Inspection
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
-from mailgate.store import admin, maildir, retention, spool_commands
-from mailgate.store.access_notices import tell_of_access
-from mailgate.store.delivery import Deliver, Delivery
-from mailgate.store.desk import Desk
-from mailgate.store.doveadm import kick
-from mailgate.store.held import HeldMail
-from mailgate.store.lmtp import LmtpMailboxes
-from mailgate.store.mail_sessions import MailSessions
-from mailgate.store.mailbox_logins import MailboxLogins
-from mailgate.store.notices import Notices
-from mailgate.store.opening import OpenSpool, open_spool
-from mailgate.store.own_release import release_own
+from mailgate.store.commands import offline
+from mailgate.store.commands.on_spool import all_commands
+from mailgate.store.commands.on_spool.desk import Desk
+from mailgate.store.delivery import maildir
+from mailgate.store.delivery.lmtp import LmtpMailboxes
+from mailgate.store.delivery.local import Deliver, Delivery
+from mailgate.store.delivery.retries import Retries
+from mailgate.store.holding import retention
+from mailgate.store.holding.own_release import release_own
+from mailgate.store.holding.rescan import Rescan
+from mailgate.store.holding.sending_brake import SendingBrake
+from mailgate.store.holding.unscanned import HeldMail
+from mailgate.store.keeping.opening import OpenSpool, open_spool
+from mailgate.store.keeping.room import Room
+from mailgate.store.keeping.writer import Writer
+from mailgate.store.logins.doveadm import kick
+from mailgate.store.logins.mail_sessions import MailSessions
+from mailgate.store.logins.mailbox_logins import MailboxLogins
+from mailgate.store.notices.access import tell_of_access
+from mailgate.store.notices.owed import Notices
+from mailgate.store.notices.waiting_mail import WaitingMail
+from mailgate.store.outbound.reports import Reports
 from mailgate.store.policies import Policies
-from mailgate.store.reports import Reports
-from mailgate.store.rescan import Rescan
-from mailgate.store.retries import Retries
-from mailgate.store.room import Room
-from mailgate.store.sending_brake import SendingBrake
 from mailgate.store.service import Service
 from mailgate.store.surroundings import Surroundings
-from mailgate.store.waiting_mail import WaitingMail
-from mailgate.store.writer import Writer
 
 SWEEP_SECONDS = 6 * 3600.0
 
@@ -73,7 +76,7 @@ class StoreProcess:
     async def _run(self, spool: OpenSpool, ready: Callable[[], None], stop: asyncio.Event) -> None:
         loop, clock = asyncio.get_running_loop(), self._clock
         recover(spool.store, spool.listing, spool.contents, self._settings.staging_dir, clock())
-        directory = admin.open_directory(self._settings, clock)
+        directory = offline.open_directory(self._settings, clock)
         changed, owed = asyncio.Event(), asyncio.Event()
 
         def wake() -> None:
@@ -112,8 +115,8 @@ class StoreProcess:
             )
             rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
             desk = _desk(around, service, rescan, loop)
-            on_directory = admin.on_directory(directory, around.policy, partial(tell_of_access, around))
-            service.take_commands(spool_commands.handlers(desk), on_directory)
+            on_directory = offline.on_directory(directory, around.policy, partial(tell_of_access, around))
+            service.take_commands(all_commands.handlers(desk), on_directory)
             service.brake = brake = SendingBrake(around, service.ask_directory)
             service.take_own_releases(partial(release_own, desk))
             service.take_reports(Reports(around, service.ask_directory).answer)

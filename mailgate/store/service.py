@@ -53,21 +53,21 @@ from mailgate.spool.content import ContentFolder, inline_content
 from mailgate.spool.queue import Accepted, Attempt, Content, Selection, SpoolStore
 from mailgate.spool.rows import rows_of
 from mailgate.spool.schedule import DAY
-from mailgate.store.callers import Callers
-from mailgate.store.commands import Commands
-from mailgate.store.delivery import Delivery
-from mailgate.store.dkim_answers import DkimAnswers
-from mailgate.store.login_records import LoginRecords
-from mailgate.store.logins import Logins
-from mailgate.store.own_release import Standing, standing_of
+from mailgate.store.commands.callers import Callers
+from mailgate.store.commands.on_spool.view import View
+from mailgate.store.commands.running import Commands
+from mailgate.store.delivery.local import Delivery
+from mailgate.store.delivery.quotas import Quotas
+from mailgate.store.delivery.retries import LEASE_SECONDS
+from mailgate.store.holding.own_release import Standing, standing_of
+from mailgate.store.holding.sending_brake import SendingBrake
+from mailgate.store.keeping.room import Room
+from mailgate.store.keeping.writer import Writer
+from mailgate.store.logins.checking import Logins
+from mailgate.store.logins.records import LoginRecords
+from mailgate.store.outbound.signing_keys import DkimAnswers
+from mailgate.store.outbound.work import RelayWork
 from mailgate.store.policies import Policies
-from mailgate.store.quotas import Quotas
-from mailgate.store.relay_work import RelayWork
-from mailgate.store.retries import LEASE_SECONDS
-from mailgate.store.room import Room
-from mailgate.store.sending_brake import SendingBrake
-from mailgate.store.view import View
-from mailgate.store.writer import Writer
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.acting import GATEWAY, Role, current
 from mailgate.tenancy.directory import Directory

@@ -11,7 +11,7 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Listing
 from mailgate.spool.queue import Recorded
-from mailgate.store.writer import Writer
+from mailgate.store.keeping.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

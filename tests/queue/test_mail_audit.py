@@ -10,7 +10,8 @@ import pytest
 
 from mailgate.model.errors import NotFoundError
 from mailgate.settings import Settings
-from mailgate.store import admin, spool_commands
+from mailgate.store.commands import offline
+from mailgate.store.commands.on_spool import all_commands
 from tests.queue.making import submission
 from tests.queue.test_quarantine import inspector, quarantine
 from tests.store.running import Store, running
@@ -109,11 +110,11 @@ def test_a_policy_that_comes_into_force_is_noted_for_the_gateway(acme: Settings,
 def test_every_command_on_the_spool_is_known_to_change_something_or_not() -> None:
     tested = {*CHANGES, "quarantine.release", "quarantine.delete", "policy.reload"}
     tested.add("tenant.remove")  # by test_offboarding
-    assert tested | READING == spool_commands.NAMES
+    assert tested | READING == all_commands.NAMES
     assert not tested & READING
 
 
 def test_who_did_it_without_a_gateway(acme: Settings) -> None:
-    listed = admin.run_alone(acme, "audit.list", {"tenant": "acme"})
+    listed = offline.run_alone(acme, "audit.list", {"tenant": "acme"})
     assert [entry["action"] for entry in listed] == ["user.add"]
     assert listed[0]["actor"].startswith("account ")

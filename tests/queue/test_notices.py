@@ -20,7 +20,7 @@ from mailgate.model.verdict import Inspection, PartReport, Verdict
 from mailgate.settings import Settings
 from mailgate.spool.queue import Finished, Route
 from mailgate.spool.schedule import DAY, HOUR
-from mailgate.store.opening import open_spool
+from mailgate.store.keeping.opening import open_spool
 from tests.queue.making import BOB, BOUNCED, DEFERRED, RELAYED, submission
 from tests.spool.making import NOW, accepted, staged
 from tests.store.running import Store, running, until

@@ -18,7 +18,7 @@ from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.release_address import RELEASE_SECONDS, Claim, release_address
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
 from mailgate.settings import Settings
-from mailgate.store import admin
+from mailgate.store.commands import offline
 from mailgate.tenancy.directory import Directory
 from tests.queue.inspectors import AWAY, CLEAN, INFECTED, PART, FakeInspector
 from tests.spool.making import NOW, entry
@@ -48,7 +48,7 @@ def settings(acme: Settings, tmp_path: Path) -> Settings:
     policies.mkdir()
     (policies / "gateway.toml").write_text(POLICY)
     made = acme.model_copy(update={"inspectors": 1, "policy_dir": policies})
-    admin.run_alone(made, "user.add", {"tenant": "acme", "login": EVE, "password": PASSWORD})
+    offline.run_alone(made, "user.add", {"tenant": "acme", "login": EVE, "password": PASSWORD})
     return made
 
 
@@ -172,7 +172,7 @@ def test_only_where_the_policy_lets_them(settings: Settings, key: bytes) -> None
 
 
 def test_another_tenants_key_opens_nothing(settings: Settings) -> None:
-    admin.run_alone(settings, "tenant.add", {"name": "globex", "domains": ["globex.example"]})
+    offline.run_alone(settings, "tenant.add", {"name": "globex", "domains": ["globex.example"]})
     directory = Directory(settings.data_dir)
     foreign = directory.release_key("globex")
     assert foreign != directory.release_key("acme")

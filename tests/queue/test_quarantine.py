@@ -16,7 +16,7 @@ from mailgate.model.envelope import Client, Direction, Recipient
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 from mailgate.settings import Settings
-from mailgate.store import admin
+from mailgate.store.commands import offline
 from tests.queue.inspectors import AWAY, CLEAN, INFECTED, FakeInspector
 from tests.spool.making import NOW, entry, staged
 from tests.store.running import Store, running, until
@@ -127,8 +127,8 @@ def test_without_a_gateway_nothing_leaves(alone: Settings) -> None:
 
     name = asyncio.run(run())
     with pytest.raises(UnavailableError, match="mailgate serve"):
-        admin.run_alone(alone, "quarantine.release", {"id": name, "tenant": "acme"})
-    assert admin.run_alone(alone, "quarantine.delete", {"id": name, "tenant": "acme"})["changed"] == [BOB]
+        offline.run_alone(alone, "quarantine.release", {"id": name, "tenant": "acme"})
+    assert offline.run_alone(alone, "quarantine.delete", {"id": name, "tenant": "acme"})["changed"] == [BOB]
 
 
 @pytest.mark.parametrize("answer", [None, InspectFailed("the parser gave up")])
@@ -219,8 +219,8 @@ async def is_waiting(store: Store, state: str) -> bool:
 
 
 def test_a_held_submission_goes_on_once_it_was_scanned(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailgate.store.held.FIRST_WAIT", 0.01)
-    monkeypatch.setattr("mailgate.store.held.LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("mailgate.store.holding.unscanned.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("mailgate.store.holding.unscanned.LONGEST_WAIT", 0.02)
 
     async def run() -> None:
         async with running(alone) as store:
@@ -245,7 +245,7 @@ def test_a_held_submission_goes_on_once_it_was_scanned(alone: Settings, monkeypa
 def test_what_is_found_in_held_mail_is_quarantined_and_told(
     alone: Settings, monkeypatch: pytest.MonkeyPatch, answer: Inspection | None
 ) -> None:
-    monkeypatch.setattr("mailgate.store.held.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("mailgate.store.holding.unscanned.FIRST_WAIT", 0.01)
 
     async def run() -> None:
         async with running(alone) as store:

@@ -17,7 +17,7 @@ from mailgate.model.decision import Action, Decision
 from mailgate.model.envelope import MailboxId, Recipient
 from mailgate.settings import Settings
 from mailgate.spool.coverage import DAY
-from mailgate.store import admin
+from mailgate.store.commands import offline
 from tests.queue.inspectors import CLEAN, FakeInspector
 from tests.spool.making import NOW, entry
 from tests.store.running import PASSWORD, Store, running, until
@@ -31,7 +31,7 @@ DIGEST = '[quarantine]\ndigest = "daily"\ndigest_hour = 6\n'
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailgate.store.waiting_mail.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("mailgate.store.notices.waiting_mail.LOOK_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_nobody_is_told_where_the_policy_says_so(with_policy: Callable[[str], Se
 
 def test_one_digest_a_day_with_what_is_new_and_ones_own(with_policy: Callable[[str], Settings]) -> None:
     settings = with_policy(DIGEST)
-    admin.run_alone(settings, "user.add", {"tenant": "acme", "login": EVE, "password": PASSWORD})
+    offline.run_alone(settings, "user.add", {"tenant": "acme", "login": EVE, "password": PASSWORD})
     clock = ManualClock(MIDNIGHT + 3600)
 
     async def first_day() -> str:

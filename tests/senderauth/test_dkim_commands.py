@@ -16,8 +16,8 @@ from mailgate.cli import dkim
 from mailgate.ipc.calls import SigningKey
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.senderauth import signing_key
-from mailgate.store import dkim_keys
-from mailgate.store.dkim_keys import KEPT_SECONDS, keys_of
+from mailgate.store.commands.on_directory import dkim_keys
+from mailgate.store.commands.on_directory.dkim_keys import KEPT_SECONDS, keys_of
 from mailgate.tenancy.directory import Directory
 from tests.senderauth.zones import Zone
 from tests.support.clock import ManualClock

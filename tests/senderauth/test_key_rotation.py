@@ -13,8 +13,8 @@ from mailgate.ipc.calls import Answer, Done, GetNewKeys, KeysShown, NewKeys, Req
 from mailgate.ipc.line import StoreLine
 from mailgate.model.errors import UnavailableError
 from mailgate.relay import key_rotation
-from mailgate.store import dkim_keys
-from mailgate.store.dkim_keys import KEPT_SECONDS
+from mailgate.store.commands.on_directory import dkim_keys
+from mailgate.store.commands.on_directory.dkim_keys import KEPT_SECONDS
 from mailgate.tenancy.directory import Directory
 from tests.senderauth.zones import Zone
 from tests.support.clock import ManualClock

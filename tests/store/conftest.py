@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mailgate.settings import Settings
-from mailgate.store.opening import OpenSpool, open_spool
-from mailgate.store.writer import Writer
+from mailgate.store.keeping.opening import OpenSpool, open_spool
+from mailgate.store.keeping.writer import Writer
 from tests.support.components import REPOSITORY
 
 

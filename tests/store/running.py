@@ -14,7 +14,7 @@ from mailgate.ipc.calls import Admin, Answer, Commit, Hello, NewEntry, Push, Req
 from mailgate.ipc.frames import Calls, connect
 from mailgate.model.envelope import MailboxId
 from mailgate.settings import Settings
-from mailgate.store import admin
+from mailgate.store.commands import offline
 from mailgate.store.process import StoreProcess
 
 NOBODY = MailboxId("")
@@ -23,9 +23,9 @@ PASSWORD = "correct horse battery staple"
 
 def add_people(settings: Settings) -> None:
     """Tenant acme with the mailbox bob@acme.example."""
-    admin.run_alone(settings, "tenant.add", {"name": "acme", "domains": ["acme.example"]})
+    offline.run_alone(settings, "tenant.add", {"name": "acme", "domains": ["acme.example"]})
     user = {"tenant": "acme", "login": "bob@acme.example", "password": PASSWORD}
-    admin.run_alone(settings, "user.add", user)
+    offline.run_alone(settings, "user.add", user)
 
 
 def listen(path: Path) -> socket.socket:

@@ -15,8 +15,8 @@ from mailgate.ipc.calls import Admin, Challenge, Done, GetChallenge, LogIn, Prov
 from mailgate.ipc.frames import Calls, connect
 from mailgate.model.errors import NotFoundError, UserError
 from mailgate.settings import Settings
-from mailgate.store import admin
-from mailgate.store.callers import KEY_NEEDED, REFUSED
+from mailgate.store.commands import offline
+from mailgate.store.commands.callers import KEY_NEEDED, REFUSED
 from mailgate.tenancy import operator_keys
 from tests.store.running import PASSWORD, Store, add_people, running
 
@@ -151,7 +151,7 @@ def test_once_there_is_an_operator_nobody_goes_in_without_a_login(acme: Settings
 
 def test_a_signature_is_good_for_one_challenge(acme: Settings) -> None:
     key = private_key()
-    admin.run_alone(acme, "operator.add", {"name": "ann", "key": public_line(key)})
+    offline.run_alone(acme, "operator.add", {"name": "ann", "key": public_line(key)})
 
     async def run() -> None:
         async with running(acme) as store, line(store) as first, line(store) as second:
@@ -188,9 +188,9 @@ def test_what_is_no_key_is_refused(text: str) -> None:
 
 def test_an_operator_is_added_once(acme: Settings) -> None:
     line = public_line(private_key())
-    admin.run_alone(acme, "operator.add", {"name": "ann", "key": line})
+    offline.run_alone(acme, "operator.add", {"name": "ann", "key": line})
     with pytest.raises(NotFoundError):
-        admin.run_alone(acme, "operator.remove", {"name": "bob"})
+        offline.run_alone(acme, "operator.remove", {"name": "bob"})
     with pytest.raises(UserError, match="operator name"):
-        admin.run_alone(acme, "operator.add", {"name": "Ann B", "key": public_line(private_key())})
-    assert [each["name"] for each in admin.run_alone(acme, "operator.list", {})] == ["ann"]
+        offline.run_alone(acme, "operator.add", {"name": "Ann B", "key": public_line(private_key())})
+    assert [each["name"] for each in offline.run_alone(acme, "operator.list", {})] == ["ann"]

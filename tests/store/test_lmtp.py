@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailgate.store.lmtp import LmtpMailboxes, without_return_path
-from mailgate.store.maildir import Letter
+from mailgate.store.delivery.lmtp import LmtpMailboxes, without_return_path
+from mailgate.store.delivery.maildir import Letter
 
 BODY = b"Subject: t\r\n\r\n.dot\r\n"
 

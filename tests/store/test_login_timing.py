@@ -15,9 +15,9 @@ import pytest
 
 from mailgate.ipc.calls import Authenticate
 from mailgate.policy.schema import Passwords
-from mailgate.store.login_records import LoginRecords
-from mailgate.store.logins import Logins
-from mailgate.store.throttle import Limits, Throttle
+from mailgate.store.logins.checking import Logins
+from mailgate.store.logins.records import LoginRecords
+from mailgate.store.logins.throttle import Limits, Throttle
 from mailgate.tenancy import app_passwords, people
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.directory import Directory

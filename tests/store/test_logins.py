@@ -13,8 +13,8 @@ import pytest
 from mailgate.ipc.calls import Authenticate, Authenticated, Protocol, Renew
 from mailgate.model.envelope import TenantName
 from mailgate.policy.schema import Passwords
-from mailgate.store.login_records import LoginRecords
-from mailgate.store.logins import FAILURE_TICK, GOOD_SECONDS, Logins
+from mailgate.store.logins.checking import FAILURE_TICK, GOOD_SECONDS, Logins
+from mailgate.store.logins.records import LoginRecords
 from mailgate.tenancy import app_passwords, passwords
 from mailgate.tenancy.accounts import NO_ACCOUNT, Account, Result
 from mailgate.tenancy.app_passwords import AppKey

@@ -12,9 +12,9 @@ import pytest
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError
-from mailgate.store import mail_sessions
-from mailgate.store.doveadm import EVERYBODY, kick
-from mailgate.store.mail_sessions import MailSessions
+from mailgate.store.logins import mail_sessions
+from mailgate.store.logins.doveadm import EVERYBODY, kick
+from mailgate.store.logins.mail_sessions import MailSessions
 from mailgate.tenancy.ids import AppPasswordId
 from mailgate.tenancy.mail_access import NO_ACCESS, MailAccess, SharedMailbox, acl_text
 from mailgate.tenancy.rights import ALL, Rights

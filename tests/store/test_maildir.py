@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailgate.model.envelope import QueueId
 from mailgate.spool import durable
-from mailgate.store.maildir import Letter, deliver, file_name
+from mailgate.store.delivery.maildir import Letter, deliver, file_name
 
 NAME = "0123456789abcdef,S=5"
 

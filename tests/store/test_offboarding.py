@@ -14,8 +14,9 @@ from mailgate.model.decision import Action
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.settings import Settings
-from mailgate.store import admin, offboarding
-from mailgate.store.opening import OpenSpool
+from mailgate.store.commands import offline
+from mailgate.store.commands.on_spool import offboarding
+from mailgate.store.keeping.opening import OpenSpool
 from tests.spool.making import NOW, accepted, entry, local, outside, staged
 from tests.store.running import PASSWORD, Store, add_people, running
 
@@ -23,9 +24,9 @@ from tests.store.running import PASSWORD, Store, add_people, running
 @pytest.fixture
 def two_tenants(settings: Settings) -> None:
     add_people(settings)
-    admin.run_alone(settings, "tenant.add", {"name": "bcme", "domains": ["bcme.example"]})
+    offline.run_alone(settings, "tenant.add", {"name": "bcme", "domains": ["bcme.example"]})
     user = {"tenant": "bcme", "login": "eve@bcme.example", "password": PASSWORD}
-    admin.run_alone(settings, "user.add", user)
+    offline.run_alone(settings, "user.add", user)
 
 
 def files_with(folder: Path, words: tuple[bytes, ...]) -> list[str]:
@@ -84,9 +85,9 @@ def test_nothing_is_left_but_the_fact(settings: Settings, two_tenants: None) -> 
 
 def test_the_name_and_the_domain_are_free_again(settings: Settings, two_tenants: None) -> None:
     for command in ("tenant.disable", "tenant.remove"):
-        admin.run_alone(settings, command, {"name": "acme"})
+        offline.run_alone(settings, command, {"name": "acme"})
     add_people(settings)
-    assert len(admin.run_alone(settings, "tenant.list", {})) == 2
+    assert len(offline.run_alone(settings, "tenant.list", {})) == 2
 
 
 def test_what_failed_in_the_middle_is_done_by_the_same_command(
@@ -96,14 +97,14 @@ def test_what_failed_in_the_middle_is_done_by_the_same_command(
         (folder / "tenant.db").unlink()
         raise UnavailableError("the disk went away")
 
-    admin.run_alone(settings, "tenant.disable", {"name": "acme"})
+    offline.run_alone(settings, "tenant.disable", {"name": "acme"})
     with monkeypatch.context() as patched:
         patched.setattr(offboarding, "_remove_folder", fail)
         with pytest.raises(UnavailableError):
-            admin.run_alone(settings, "tenant.remove", {"name": "acme"})
-    assert admin.run_alone(settings, "tenant.show", {"name": "acme"})["state"] == "disabled"
-    admin.run_alone(settings, "tenant.remove", {"name": "acme"})
-    assert [tenant["name"] for tenant in admin.run_alone(settings, "tenant.list", {})] == ["bcme"]
+            offline.run_alone(settings, "tenant.remove", {"name": "acme"})
+    assert offline.run_alone(settings, "tenant.show", {"name": "acme"})["state"] == "disabled"
+    offline.run_alone(settings, "tenant.remove", {"name": "acme"})
+    assert [tenant["name"] for tenant in offline.run_alone(settings, "tenant.list", {})] == ["bcme"]
 
 
 def test_a_message_under_an_attempt_stays(opened: OpenSpool) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailgate.ipc.calls import Resolved
-from mailgate.store import admin_mailboxes, admin_tenancy
-from mailgate.store.quotas import Quotas
+from mailgate.store.commands.on_directory import mailboxes, tenants
+from mailgate.store.delivery.quotas import Quotas
 from mailgate.tenancy.directory import Directory
 
 BOB, TEAM = "bob@acme.example", "team@acme.example"
@@ -20,7 +20,7 @@ BOB, TEAM = "bob@acme.example", "team@acme.example"
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Directory]:
     opened = Directory(tmp_path)
-    run = admin_tenancy.handlers(opened) | admin_mailboxes.handlers(opened)
+    run = tenants.handlers(opened) | mailboxes.handlers(opened)
     run["tenant.add"](name="acme", domains=["acme.example"])
     for box in (BOB, TEAM):
         run["mailbox.add"](tenant="acme", address=box)
@@ -32,7 +32,7 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
 
 def judged(directory: Directory, local: str, default: int | None, **own: int | None) -> Resolved:
     for box, quota in own.items():
-        admin_mailboxes.handlers(directory)["mailbox.quota"](mailbox=f"{box}@acme.example", quota=quota)
+        mailboxes.handlers(directory)["mailbox.quota"](mailbox=f"{box}@acme.example", quota=quota)
     with ThreadPoolExecutor(1) as thread:
         quotas = Quotas(directory, thread, lambda tenant: default)
         try:

@@ -12,9 +12,9 @@ from mailgate.policy import loader
 from mailgate.spool.listing import Filter
 from mailgate.spool.queue import Selection
 from mailgate.spool.schedule import DAY
-from mailgate.store.desk import Desk
-from mailgate.store.opening import OpenSpool
-from mailgate.store.retention import sweep
+from mailgate.store.commands.on_spool.desk import Desk
+from mailgate.store.holding.retention import sweep
+from mailgate.store.keeping.opening import OpenSpool
 from tests.spool.making import NOW, accepted, entry, envelope
 from tests.support.clock import ManualClock
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from mailgate.ipc.frames import StorageFullError
-from mailgate.store.room import RESERVE, Room
+from mailgate.store.keeping.room import RESERVE, Room
 
 CASES = [
     # free beside the reserve, growth of the database, bytes inline, bytes in files, fits

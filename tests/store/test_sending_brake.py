@@ -10,7 +10,8 @@ import pytest
 from mailgate.ipc.calls import Done, NewEntry
 from mailgate.model.envelope import Client, Direction, MailboxId, Recipient
 from mailgate.settings import Settings
-from mailgate.store import admin, sending_brake
+from mailgate.store.commands import offline
+from mailgate.store.holding import sending_brake
 from tests.spool.making import entry
 from tests.store.running import PASSWORD, Store, add_people, running, until
 
@@ -30,8 +31,8 @@ def limited(settings: Settings, tmp_path: Path) -> Settings:
     (policies / "gateway.toml").write_text("[submission]\nmessages_per_hour = 3\n")
     made = settings.model_copy(update={"policy_dir": policies})
     add_people(made)
-    admin.run_alone(made, "user.add", {"tenant": "acme", "login": ALICE, "password": PASSWORD})
-    admin.run_alone(made, "user.role", {"login": ALICE, "role": "administrator"})
+    offline.run_alone(made, "user.add", {"tenant": "acme", "login": ALICE, "password": PASSWORD})
+    offline.run_alone(made, "user.role", {"login": ALICE, "role": "administrator"})
     return made
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.policy.schema import Submission
-from mailgate.store.sending_volume import HOUR, LEAST_BUSY_HOURS, Sent, Volume, unusual
+from mailgate.store.holding.sending_volume import HOUR, LEAST_BUSY_HOURS, Sent, Volume, unusual
 
 NOON = 500_000 * HOUR  # a full hour
 

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from mailgate.cli import connection, main
 from mailgate.settings import Settings
+from mailgate.store.commands.on_directory.roster_file import read_tables
 from mailgate.store.process import StoreProcess
-from mailgate.store.roster_file import read_tables
 from tests.store.running import PASSWORD, listen
 from tests.support.components import REPOSITORY
 

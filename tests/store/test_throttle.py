@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailgate.store import throttle
-from mailgate.store.throttle import Limits, Throttle, network_of
+from mailgate.store.logins import throttle
+from mailgate.store.logins.throttle import Limits, Throttle, network_of
 
 LIMITS = Limits(free=3, first=1.0, longest=60.0, memory=600.0)
 

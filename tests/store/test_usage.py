@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailgate.store.usage import Usage
+from mailgate.store.delivery.usage import Usage
 from tests.support.clock import ManualClock
 
 

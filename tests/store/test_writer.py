@@ -11,7 +11,7 @@ import pytest
 
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.errors import NotFoundError
-from mailgate.store.writer import Job, Writer
+from mailgate.store.keeping.writer import Job, Writer
 
 
 class FakeSpool:

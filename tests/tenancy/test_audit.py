@@ -12,7 +12,7 @@ import pytest
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, UnavailableError, UserError
-from mailgate.store import admin, commands
+from mailgate.store.commands import offline, running
 from mailgate.tenancy import people
 from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.directory import Directory
@@ -102,7 +102,7 @@ READING = {
 @pytest.fixture
 def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Callable[..., Any]:
     """As the gateway runs a command of the account `root`."""
-    handlers = admin.on_directory(directory, lambda: BUILT_IN, lambda *_: None)
+    handlers = offline.on_directory(directory, lambda: BUILT_IN, lambda *_: None)
 
     def run(command: str, **arguments: Any) -> Any:
         clock.advance(1)
@@ -117,7 +117,7 @@ def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Cal
             arguments["id"] = run("apppassword.list", login=arguments["login"])[0]["id"]
         if command in ("breakglass.confirm", "breakglass.end"):
             arguments["id"] = run("breakglass.list", tenant="acme")[0]["id"]
-        return commands.run(handlers[command], command, arguments, GIVEN_BY.get(command, ROOT))
+        return running.run(handlers[command], command, arguments, GIVEN_BY.get(command, ROOT))
 
     return run
 
@@ -148,7 +148,7 @@ def tamper(path: Path, *statements: str) -> None:
 
 
 def test_every_command_is_known_to_change_something_or_not(directory: Directory) -> None:
-    assert {name for name, _ in CHANGES} | READING == set(admin.on_directory(directory, lambda: BUILT_IN))
+    assert {name for name, _ in CHANGES} | READING == set(offline.on_directory(directory, lambda: BUILT_IN))
     assert not {name for name, _ in CHANGES} & READING
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgate.model.errors import ConflictError, UserError
-from mailgate.store import roster_file
-from mailgate.store.roster_check import Checker
+from mailgate.store.commands.on_directory import roster_file
+from mailgate.store.commands.on_directory.roster_check import Checker
 from mailgate.tenancy import roster_tables
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import MailboxKind, UserRole

@@ -1,0 +1,111 @@
+"""How commands are run: by the service for what comes through the admin socket, or alone where no gateway runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from mailgate.policy import loader
+from mailgate.policy.effective import GATEWAY_FILE
+from mailgate.policy.schema import GatewayPolicy, built_in
+from mailgate.policy.snapshot import Snapshot
+from mailgate.settings import Settings
+from mailgate.store.commands import permissions
+from mailgate.store.commands.callers import by_account
+from mailgate.store.commands.on_directory import (
+    audit,
+    break_glass,
+    dkim_keys,
+    groups,
+    importing,
+    mailboxes,
+    operators,
+    people,
+    roster,
+    tenants,
+)
+from mailgate.store.commands.on_directory.break_glass import Tell, nobody_to_tell
+from mailgate.store.commands.on_directory.people import PeopleDesk
+from mailgate.store.commands.on_spool import all_commands
+from mailgate.store.commands.on_spool.desk import Desk
+from mailgate.store.commands.running import run
+from mailgate.store.keeping.opening import open_spool
+from mailgate.store.policies import Policies
+from mailgate.tenancy.acting import Caller
+from mailgate.tenancy.directory import Directory
+
+
+def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> Any:
+    """Without a gateway: the caller holds the lock of the data directory, and is the operator.
+    UserError for an unknown command."""
+    caller = by_account(os.geteuid())
+    directory = open_directory(settings, time.time)
+    try:
+        if command in all_commands.NAMES:
+            return _run_on_spool(settings, directory, command, arguments, caller)
+        handler = on_directory(directory, partial(_policy_at_rest, settings)).get(command)
+        if handler is None:
+            raise permissions.unknown(command)
+        return run(handler, command, arguments, caller)
+    finally:
+        directory.close()
+
+
+def _policy_at_rest(settings: Settings) -> Snapshot:
+    """Of the policy folder; what is built in where there is none yet, since tenants may be made before it."""
+    size_limit = settings.message_size_limit
+    if (settings.policy_dir / GATEWAY_FILE).exists():
+        return loader.load(settings.policy_dir, size_limit)
+    return Snapshot(built_in=built_in(size_limit), gateway=GatewayPolicy(), tenants={})
+
+
+def on_directory(
+    directory: Directory, policy: Callable[[], Snapshot], tell: Tell = nobody_to_tell
+) -> dict[str, Callable[..., Any]]:
+    """Command name -> handler, of all commands on tenants and what is theirs. `tell` puts a notice into a mailbox."""
+    desk = PeopleDesk(directory, lambda tenant: policy().for_tenant(tenant).passwords)
+    on_people = people.handlers(desk) | importing.handlers(desk) | groups.handlers(directory)
+    on_mail = mailboxes.handlers(directory) | dkim_keys.handlers(directory)
+    on_access = break_glass.handlers(directory, tell) | operators.handlers(directory)
+    on_tenants = tenants.handlers(directory) | roster.handlers(directory)
+    return on_tenants | on_people | on_mail | on_access | audit.handlers(directory)
+
+
+def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:
+    return Directory(settings.data_dir, clock, settings.master_key_file, settings.hostname)
+
+
+def _run_on_spool(
+    settings: Settings, directory: Directory, command: str, arguments: dict[str, Any], caller: Caller
+) -> Any:
+    spool = open_spool(settings)
+    now = time.time()
+
+    def policies() -> Policies:
+        return Policies(
+            settings, lambda version, encoded: spool.write(lambda held: held.publish_policy(version, now, encoded))
+        )
+
+    def reload() -> Snapshot:
+        return policies().reload()
+
+    try:
+        # nobody runs, so nobody holds a lease
+        spool.write(lambda held: held.release_leases(now))
+        desk = Desk(
+            write=spool.write,
+            listing=spool.listing,
+            contents=spool.contents,
+            clock=time.time,
+            wake=lambda: None,
+            policy=lambda: policies().current,
+            reload=reload,
+            note=directory.note_deed,
+            ask=lambda question: question(directory),
+        )
+        return run(all_commands.handlers(desk)[command], command, arguments, caller)
+    finally:
+        spool.close()

@@ -1,0 +1,176 @@
+"""What the commands on the spool work on, and what they have in common. All of them block, and run in the admin thread,
+never in the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from mailgate.model.envelope import Envelope, TenantName
+from mailgate.model.errors import NotFoundError, UnavailableError, UserError
+from mailgate.model.event import Event
+from mailgate.model.outcome import State
+from mailgate.model.verdict import Inspection
+from mailgate.policy.snapshot import Snapshot
+from mailgate.records.timeline import decision_facts, inspection_facts
+from mailgate.spool.content import ContentFolder
+from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
+from mailgate.spool.queue import Moved, SpoolStore
+from mailgate.spool.search import Step, Wanted, search
+from mailgate.store.commands.on_spool.view import View, paths
+from mailgate.tenancy.directory import Directory
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+LONGEST_PAGE = 1000
+
+
+class Write(Protocol):
+    """Runs a change of the spool in a transaction and waits for it; `synced` is called once it is durable."""
+
+    def __call__(self, apply: Callable[[SpoolStore], T], synced: Callable[[T], None] | None = None) -> T: ...
+
+
+class Ask(Protocol):
+    """Asks the directory, in its own thread, on behalf of the same caller; waits for the answer."""
+
+    def __call__(self, question: Callable[[Directory], T]) -> T: ...
+
+
+NoteDeed = Callable[[TenantName, str, str, Json], None]
+"""Tenant, action, object, facts: notes in the audit log of the tenant (of the gateway, where it is empty) what is about
+to be done."""
+
+
+def _no_inspectors(content: bytes | Path, envelope: Envelope) -> Inspection:
+    raise UnavailableError("nothing can be scanned while the gateway does not run: start it with `mailgate serve`")
+
+
+def _nobody_to_ask(question: Callable[[Directory], T]) -> T:
+    raise UnavailableError("the directory of tenants is not at hand here")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`wake`: the queue has something to do now. `reload` publishes the policy folder. `inspect` scans a kept message
+    again; UnavailableError where that can't be done. Spool and audit logs share no transaction, so that `note` comes
+    first: nothing is done to mail without an entry. `view`: which mail exists for the caller; None for all."""
+
+    write: Write
+    listing: Listing
+    contents: ContentFolder
+    clock: Callable[[], float]
+    wake: Callable[[], None]
+    policy: Callable[[], Snapshot]
+    reload: Callable[[], Snapshot]
+    note: NoteDeed
+    view: Callable[[], View | None] = lambda: None
+    ask: Ask = _nobody_to_ask
+    inspect: Callable[[bytes | Path, Envelope], Inspection] = _no_inspectors
+
+
+def page(desk: Desk, chosen: Filter, wanted: Wanted, after: str, limit: int) -> Json:
+    """{"rows": [...], "next": str | None}; a page may be empty and yet have a next one."""
+    step = look(desk, chosen, wanted, after, limit)
+    return {"rows": [plain_row(row) for row in step.rows], "next": written_key(step.next)}
+
+
+def look(desk: Desk, chosen: Filter, wanted: Wanted, after: str, limit: int) -> Step:
+    """UserError for a state, limit or key that is none."""
+    if chosen.state and chosen.state not in (State.QUEUED, State.HELD, State.QUARANTINED):
+        raise UserError(f"state {chosen.state!r}: give queued, held or quarantined")
+    if not 1 <= limit <= LONGEST_PAGE:
+        raise UserError(f"limit {limit}: give 1 to {LONGEST_PAGE}")
+    step = search(desk.listing, chosen, wanted, _key(after), limit)
+    return Step(_visible(desk, step.rows), step.next)
+
+
+def _visible(desk: Desk, rows: Sequence[Row]) -> list[Row]:
+    view = desk.view()
+    if view is None:
+        return list(rows)
+    envelopes = {
+        queue_id: envelope
+        for queue_id in {row.queue_id for row in rows}
+        for kept in desk.listing.kept(queue_id)
+        if kept.accepted and (envelope := view.shown(kept.envelope)) is not None
+    }
+    return [
+        row
+        for row in rows
+        if row.queue_id in envelopes and view.holds(envelopes[row.queue_id], row.forward_path, row.mailbox)
+    ]
+
+
+def _key(after: str) -> Key:
+    if not after:
+        return FIRST
+    message, _, n = after.partition(".")
+    if not (message.isdigit() and n.isdigit()):
+        raise UserError(f"after {after!r}: give the `next` of the page before")
+    return int(message), int(n)
+
+
+def written_key(key: Key | None) -> str | None:
+    return None if key is None else f"{key[0]}.{key[1]}"
+
+
+def plain_row(row: Row) -> Json:
+    plain: Json = msgspec.to_builtins(row)
+    del plain["message"]
+    return plain
+
+
+def shown(desk: Desk, queue_id: str, tenant: str) -> Json:
+    """The envelope, why it is where it is, and its waiting recipients."""
+    kept = accepted(desk, queue_id, tenant)
+    rows = rows_of(desk, kept)
+    return {
+        "envelope": msgspec.to_builtins(kept.envelope),
+        "size": kept.size,
+        "decision": None if kept.decision is None else decision_facts(kept.decision),
+        "inspection": None if kept.inspection is None else inspection_facts(kept.inspection),
+        "recipients": [plain_row(row) for row in rows],
+    }
+
+
+def accepted(desk: Desk, queue_id: str, tenant: str) -> Kept:
+    """NotFoundError where there is no such message (of `tenant`, where that is given)."""
+    for kept in kept_of(desk, queue_id):
+        if kept.accepted and tenant in ("", kept.envelope.tenant):
+            return kept
+    raise NotFoundError(f"{queue_id}: there is no such message")
+
+
+def kept_of(desk: Desk, id: str) -> list[Kept]:
+    """The messages with this queue id or Message-ID, as far as they exist for the caller: with the recipients that the
+    caller may know of, and what happened to them."""
+    found, view = desk.listing.kept(id), desk.view()
+    if view is None:
+        return found
+    return [
+        replace(kept, envelope=envelope, events=_told_to(envelope, kept.events))
+        for kept in found
+        if (envelope := view.shown(kept.envelope)) is not None
+    ]
+
+
+def _told_to(envelope: Envelope, events: Sequence[Event]) -> tuple[Event, ...]:
+    visible = paths(envelope)
+    return tuple(event for event in events if not event.recipient or event.recipient in visible)
+
+
+def rows_of(desk: Desk, kept: Kept) -> list[Row]:
+    """The waiting recipients of a message from `kept_of`."""
+    return _visible(desk, desk.listing.rows_of(kept.envelope.queue_id))
+
+
+def clear(desk: Desk, moved: Moved) -> None:
+    """Once the change is durable: the content files that nobody needs any more."""
+    for queue_id, content in moved.freed:
+        desk.contents.remove(queue_id, content)

@@ -1,0 +1,1 @@
+"""Mail that is kept back: until it is scanned, released, or too old."""

@@ -1,0 +1,110 @@
+"""A recipient releases its own mail, by a message to the address that the notice names (`model.release_address`). What
+may not be: another's mail, an address that is too old, anything but encryption that the policy objects to today."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+from mailgate.model.decision import ENCRYPTED_KEY, Action
+from mailgate.model.envelope import MailboxId, QueueId, TenantName
+from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
+from mailgate.model.event import Event
+from mailgate.model.outcome import State
+from mailgate.model.release_address import RELEASE_SECONDS, read_claim
+from mailgate.model.verdict import Inspection, Verdict
+from mailgate.policy.effective import EffectivePolicy
+from mailgate.policy.evaluate import evaluate_each
+from mailgate.policy.facts import Facts
+from mailgate.records.timeline import inspection_facts
+from mailgate.spool.listing import Kept, Row
+from mailgate.spool.queue import Moved, Selection, SpoolStore
+from mailgate.store.commands.on_spool.desk import Desk, accepted
+from mailgate.store.holding.rescan import read_content
+from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
+from mailgate.tenancy.directory import Directory
+
+REASON = "released by its recipient"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who asks, as the directory knows it: the user's tenant, its mailboxes, the tenant's key for such addresses."""
+
+    account: str
+    tenant: TenantName
+    mailboxes: frozenset[MailboxId]
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Standing({self.account!r})"
+
+
+def standing_of(account: str, directory: Directory) -> Standing:
+    """In the directory's thread. NotFoundError where the user is gone, UnavailableError where nobody can say."""
+    tenant, boxes = directory.mailboxes_of(account)
+    return Standing(account, tenant, boxes, directory.release_key(tenant))
+
+
+def release_own(desk: Desk, standing: Standing, local: str) -> None:
+    """Blocking, in the admin thread; returns once it is on stable storage. The same NotFoundError for every address
+    that is worth nothing to this user, so that nobody learns of others' mail; ConflictError where the policy objects;
+    UnavailableError where it can't be scanned now."""
+    kept, row = _claimed(desk, standing, local)
+    policy = desk.policy().for_tenant(standing.tenant)
+    if "encrypted" not in policy.quarantine.recipients_release:
+        raise ConflictError("only your administrator can release this message")
+    assert kept.content is not None, "an accepted message has a content"
+    content = read_content(desk.listing, desk.contents, kept.message, kept.envelope, kept.content)
+    inspection = desk.inspect(content, kept.envelope)
+    if inspection.is_transient:
+        raise UnavailableError("the scanner gave no verdict, so nothing was released")
+    now = desk.clock()
+    if inspection.verdict is Verdict.INFECTED or not _is_only_encrypted(policy, kept, row, inspection, now):
+        raise ConflictError("this message is held for more than its encryption: only your administrator can release it")
+    found = {"verdict": str(inspection.verdict), "recipient": row.n}
+    caller = Caller(standing.account, Role.USER, standing.tenant, standing.account)
+    with on_behalf_of(Acting(caller, secrets.token_hex(8), REASON)):
+        desk.note(standing.tenant, "quarantine.release-own", row.queue_id, found)
+    selection = Selection(
+        QueueId(row.queue_id), frozenset({State.QUARANTINED}), tenant=standing.tenant, numbers=frozenset({row.n})
+    )
+
+    def apply(spool: SpoolStore) -> Moved:
+        spool.note(kept.envelope, (Event(now, "inspected", inspection_facts(inspection)),))
+        return spool.move(selection, State.QUEUED, now, standing.account, REASON)
+
+    desk.write(apply)
+    desk.wake()
+
+
+def _claimed(desk: Desk, standing: Standing, local: str) -> tuple[Kept, Row]:
+    nothing = NotFoundError("this address releases nothing of yours, or not any more")
+    claim = read_claim(local, standing.key)
+    if claim is None:
+        raise nothing
+    rows = [row for row in desk.listing.rows_of(claim.queue_id) if row.n == claim.number]
+    if not rows or rows[0].state != State.QUARANTINED or rows[0].mailbox not in standing.mailboxes:
+        raise nothing
+    kept = accepted(desk, claim.queue_id, standing.tenant)
+    is_encrypted = kept.decision is not None and kept.decision.key == ENCRYPTED_KEY
+    if not is_encrypted or desk.clock() > kept.envelope.received_at + RELEASE_SECONDS:
+        raise nothing
+    return kept, rows[0]
+
+
+def _is_only_encrypted(policy: EffectivePolicy, kept: Kept, row: Row, inspection: Inspection, now: float) -> bool:
+    """Would the policy in force deliver it if encryption did not matter? Size, hops and sender were judged when it came
+    in, and are not what it was held for."""
+    lenient = replace(policy, unscanned=policy.unscanned.model_copy(update={"encrypted": Action.ACCEPT}))
+    envelope = kept.envelope
+    facts = Facts(
+        direction=envelope.direction,
+        reverse_path=envelope.reverse_path,
+        recipients=(row.forward_path,),
+        size=0,
+        inspection=inspection,
+        at=now,
+        hosted=frozenset({row.forward_path}),
+    )
+    return all(ruling.decision.action is Action.ACCEPT for ruling in evaluate_each(lenient, facts))

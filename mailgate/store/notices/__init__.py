@@ -1,0 +1,1 @@
+"""What the gateway writes itself, to senders, users and administrators."""

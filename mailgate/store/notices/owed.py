@@ -1,0 +1,176 @@
+"""Writes the notices that senders are owed. What is owed was put on record in the transaction of the outcome; the
+notice is kept, as a message of its own, in the transaction that takes the debt off. In between a crash does no harm.
+
+Who gets one: senders that are proven (`spool.rows.is_proven`), never the null reverse-path, so a notice is never
+answered by a notice. Mail of others that can't be delivered is quarantined instead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from mailgate.dsn.compose import compose
+from mailgate.dsn.notice import Action, Fate, Notice, Returned
+from mailgate.dsn.returned import HEADER_LIMIT
+from mailgate.ipc.calls import Resolved
+from mailgate.model.address import AddressError, parse_address
+from mailgate.model.envelope import Envelope, Recipient, queue_id
+from mailgate.model.errors import MailgateError
+from mailgate.model.event import Event
+from mailgate.model.outcome import State
+from mailgate.spool.queue import Accepted, Debt, Owed, Recorded, SpoolStore
+from mailgate.store.notices.own_mail import allowed, own_mail
+from mailgate.store.surroundings import Surroundings
+
+GATHER_SECONDS = 60.0  # at most, for recipients of one message that end together
+LOOK_SECONDS = 5.0  # between looks while something is being gathered or could not be done
+WHOLE_LIMIT = 256 << 10  # bytes of a message that RET=FULL brings back
+STEP = 100
+
+_ACTIONS: Mapping[State, Action] = {
+    State.BOUNCED: Action.FAILED,
+    State.EXPIRED: Action.FAILED,
+    State.QUARANTINED: Action.FAILED,
+    State.QUEUED: Action.DELAYED,
+    State.DELIVERED: Action.DELIVERED,
+    State.RELAYED: Action.RELAYED,
+}
+_log = logging.getLogger(__name__)
+Found = TypeVar("Found")
+
+
+class Notices:
+    """Runs in the event loop; `changed` is set when something new is owed."""
+
+    def __init__(self, around: Surroundings, changed: asyncio.Event) -> None:
+        self._around = around
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Until cancelled. What could not be written is tried again."""
+        while True:
+            self._changed.clear()
+            is_done = await self._write_owed()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if is_done else LOOK_SECONDS):
+                    await self._changed.wait()
+
+    async def _write_owed(self) -> bool:
+        """True where nothing is left."""
+        after = 0
+        while debts := await self._read(self._around.listing.debts, after, self._around.clock() - GATHER_SECONDS, STEP):
+            after = debts[-1].message
+            for debt in debts:
+                try:
+                    await self._pay(debt)
+                except Exception:
+                    _log.exception("%s: its sender could not be told; it is tried again", debt.envelope.queue_id)
+        return not await self._read(self._around.listing.debts, 0, float("inf"), 1)
+
+    async def _read(self, read: Callable[..., Found], *arguments: object) -> Found:
+        return await asyncio.get_running_loop().run_in_executor(self._around.thread, read, *arguments)
+
+    async def _pay(self, debt: Debt) -> None:
+        """One notice for each group of recipients that fared alike; what can't be told to anybody is written off."""
+        sender = await self._resolve(debt.envelope.reverse_path)
+        if sender.kind == "unavailable":
+            return
+        if sender.kind not in ("mailbox", "routed", "foreign"):
+            await self._settle(debt, debt.owed, {"dropped": f"the sender's address is {sender.kind}"}, None)
+            return
+        for action, owed in _groups(debt.owed).items():
+            accepted = await self._compose(debt, action, owed, sender)
+            paths = [debt.envelope.recipients[each.position].forward_path for each in owed]
+            name = accepted.entry.envelope.queue_id
+            await self._settle(debt, owed, {"notice": name, "about": str(action), "recipients": paths}, accepted)
+            _log.info("%s: its sender is told that it is %s, by %s", debt.envelope.queue_id, action, name)
+
+    async def _resolve(self, reverse_path: str) -> Resolved:
+        try:
+            address = parse_address(reverse_path)
+        except AddressError:
+            return Resolved("unknown")
+        return await self._around.resolve(address.local, address.domain)
+
+    async def _settle(self, debt: Debt, owed: Sequence[Owed], facts: dict[str, Any], accepted: Accepted | None) -> None:
+        now = self._around.clock()
+
+        def apply(spool: SpoolStore) -> Recorded:
+            if accepted is not None:
+                spool.keep(accepted, now, "", 0.0)
+            return spool.settle(debt.message, owed, now, facts)
+
+        await self._around.writer.do(apply, synced=self._around.clear)
+        self._around.wake()
+
+    async def _compose(self, debt: Debt, action: Action, owed: Sequence[Owed], sender: Resolved) -> Accepted:
+        around, now = self._around, self._around.clock()
+        tenant = sender.tenant or debt.envelope.tenant
+        policy = around.policy().for_tenant(tenant)
+        notice = Notice(
+            queue_id=queue_id(now, secrets.randbits(35)),
+            envelope=debt.envelope,
+            fates=tuple(_fate(debt.envelope, each, action) for each in owed),
+            returned=await self._read(self._returned, debt, action),
+            hostname=around.hostname,
+            language=policy.language,
+            boundary=secrets.token_hex(16),
+            now=now,
+        )
+        recipient = Recipient(debt.envelope.reverse_path, sender.mailboxes)
+        event = Event(now, "composed", {"about": debt.envelope.queue_id, "notice": str(action)})
+        decision = allowed("a notice to the sender", policy.version)
+        return own_mail(
+            compose(notice),
+            notice.queue_id,
+            tenant,
+            recipient,
+            around.hostname,
+            decision,
+            event,
+            requiretls=debt.envelope.requiretls,
+        )
+
+    def _returned(self, debt: Debt, action: Action) -> Returned:
+        """The whole message only where it was asked for, has failed (RFC 3461 section 4.3), is not too large, and every
+        part of it is known to be clean."""
+        size = debt.content.size
+        # REQUIRETLS stands for RET=HDRS (RFC 8689 section 5)
+        wants_whole = debt.envelope.ret == "FULL" and action is Action.FAILED and not debt.envelope.requiretls
+        is_whole = wants_whole and debt.is_clean and size <= WHOLE_LIMIT
+        limit = size if is_whole else HEADER_LIMIT + 2
+        try:
+            return Returned(self._read_content(debt, limit), is_whole)
+        except (MailgateError, OSError) as error:
+            _log.error("%s: its content can't be returned: %s", debt.envelope.queue_id, error)
+            return Returned(b"")
+
+    def _read_content(self, debt: Debt, limit: int) -> bytes:
+        if not debt.content.in_file:
+            return self._around.listing.inline_content(debt.message)[:limit]
+        with self._around.contents.path(debt.envelope.queue_id, debt.content).open("rb") as file:
+            return file.read(limit)
+
+
+def _groups(owed: Iterable[Owed]) -> dict[Action, list[Owed]]:
+    """By what is told; of one recipient's rows only the last word counts."""
+    last = {each.position: each for each in owed}
+    groups: dict[Action, list[Owed]] = {}
+    for each in last.values():
+        groups.setdefault(_ACTIONS[each.outcome.state], []).append(each)
+    return groups
+
+
+def _fate(envelope: Envelope, owed: Owed, action: Action) -> Fate:
+    return Fate(
+        recipient=envelope.recipients[owed.position],
+        action=action,
+        outcome=owed.outcome,
+        at=owed.at,
+        retry_until=owed.retry_until,
+        is_expired=owed.outcome.state is State.EXPIRED,
+    )

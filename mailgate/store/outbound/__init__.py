@@ -1,0 +1,1 @@
+"""What the relay asks the store for: work, keys to sign with, reports to other domains."""
