@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 import time
+import warnings
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,7 +58,14 @@ def _password(file: Path | None) -> bytes:
     """Asked for once, however many calls a command makes."""
     if file is not None:
         return _read(file).split(b"\n", 1)[0].removesuffix(b"\r")
-    return getpass.getpass(f"Password of {_acting_as}: ").encode("utf-8", "surrogatepass")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(f"Password of {_acting_as}: ").encode("utf-8", "surrogatepass")
+        except getpass.GetPassWarning:
+            raise UserError(
+                f"no terminal to ask for the password of {_acting_as}: name a file with it in MAILGATE_PASSWORD_FILE"
+            ) from None
 
 
 def _read(path: Path) -> bytes:
@@ -72,6 +80,12 @@ class _Commands:
         self._settings = settings
 
     def call(self, command: str, **arguments: Any) -> Any:
+        try:
+            return self._call(command, arguments)
+        except UnicodeEncodeError:
+            raise UserError("an argument is not UTF-8 text: type it anew, or set the terminal to UTF-8") from None
+
+    def _call(self, command: str, arguments: dict[str, Any]) -> Any:
         deadline = time.monotonic() + PATIENCE
         while True:
             if is_running(self._settings):

@@ -148,9 +148,10 @@ class Calls(asyncio.Protocol):
         if self._transport is None:
             raise UnavailableError("the store process can't be reached")
         number = next(self._numbers) & 0xFFFFFFFF or next(self._numbers)
+        framed = frame(number, request)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._transport.write(frame(number, request))
+        self._transport.write(framed)
         try:
             answer = await future
         finally:

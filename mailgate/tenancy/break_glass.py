@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy.addresses import shown
 from mailgate.tenancy.ids import UserId
 from mailgate.tenancy.models import BreakGlass, Mailbox, User
 from mailgate.tenancy.rights import Right, rights_named
@@ -70,7 +71,7 @@ def find(work: Work, id: str) -> BreakGlass:
 
 
 def no_request(work: Work, id: str) -> NotFoundError:
-    return NotFoundError(f"there is no request {id!r} at tenant {work.tenant.name}")
+    return NotFoundError(f"there is no request {shown(id)} at tenant {work.tenant.name}")
 
 
 def listed(work: Work) -> Sequence[tuple[BreakGlass, Mailbox]]:

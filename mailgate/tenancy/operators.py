@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
 from mailgate.tenancy import acting, audit_log
+from mailgate.tenancy.addresses import shown
 from mailgate.tenancy.database import Database
 from mailgate.tenancy.models import Operator
 from mailgate.tenancy.operator_keys import fingerprint, is_signed, read_public
@@ -28,7 +29,7 @@ class Operators:
     def add(self, name: str, public_key: str, now: float) -> Operator:
         """`public_key` as PEM or as a line of OpenSSH. UserError, or ConflictError where name or key is taken."""
         if not _NAME.fullmatch(name):
-            raise UserError(f"operator name {name!r}: it must be 1 to 63 characters of a-z, 0-9, '.', '_' and '-'")
+            raise UserError(f"operator name {shown(name)}: it must be 1 to 63 characters of a-z, 0-9, '.', '_' and '-'")
         key = read_public(public_key)
         with self._database.session() as session:
             for other in session.scalars(select(Operator)):
@@ -45,7 +46,7 @@ class Operators:
         with self._database.session() as session:
             operator = session.get(Operator, name)
             if operator is None:
-                raise NotFoundError(f"there is no operator {name!r}")
+                raise NotFoundError(f"there is no operator {shown(name)}")
             session.delete(operator)
             before = {"key": fingerprint(operator.key)}
             audit_log.REGISTRY.append(session, acting.current(), now, "operator.remove", name, before, None)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.tenancy import acting, audit_log
+from mailgate.tenancy.addresses import shown
 from mailgate.tenancy.audit_chain import Head
 from mailgate.tenancy.database import Database
 from mailgate.tenancy.ids import KeyId, TenantId
@@ -153,7 +154,7 @@ class Registry:
 
 
 def no_tenant(name: str) -> NotFoundError:
-    return NotFoundError(f"there is no tenant {name!r}; see: mailgate tenant list")
+    return NotFoundError(f"there is no tenant {shown(name)}; see: mailgate tenant list")
 
 
 def _audit(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +151,33 @@ def test_text_from_strangers_cannot_steer_the_terminal(capsys: pytest.CaptureFix
 def test_moments_are_utc_and_may_be_missing() -> None:
     assert output.moment(0.25) == "1970-01-01 00:00:00.250"
     assert output.moment(None) == "-"
+
+
+def test_an_argument_that_is_no_text_is_refused(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ(make_settings, monkeypatch)
+    with listening(Path(os.environ["MAILGATE_DATA_DIR"]) / "run" / "admin.sock"):
+        done = CliRunner().invoke(app, ["group", "add", "acme", os.fsdecode(b"bo\xffb")])
+    assert isinstance(done.exception, UserError)
+    assert "not UTF-8" in str(done.exception)
+
+
+def test_a_password_is_asked_for_on_a_terminal_only(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere it would be seen, or nobody would type it."""
+    environ(make_settings, monkeypatch)
+    login = ["-m", "mailgate", "--as", "bob@acme.example", "mailbox", "list", "acme"]
+    with listening(Path(os.environ["MAILGATE_DATA_DIR"]) / "run" / "admin.sock"):
+        done = subprocess.run(
+            [sys.executable, *login], capture_output=True, text=True, cwd=REPOSITORY, start_new_session=True, input=""
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "MAILGATE_PASSWORD_FILE" in done.stderr
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[None]:
+    """As if a gateway ran."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.bind(str(path))
+        admin.listen()
+        yield

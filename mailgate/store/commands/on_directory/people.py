@@ -10,7 +10,16 @@ from typing import Any
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UserError
 from mailgate.policy.schema import Passwords
-from mailgate.tenancy import app_passwords, assignments, groups, login_history, people, sending_book, visibility
+from mailgate.tenancy import (
+    addresses,
+    app_passwords,
+    assignments,
+    groups,
+    login_history,
+    people,
+    sending_book,
+    visibility,
+)
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.models import AppPassword, Login, User, UserRole, UserState
 from mailgate.tenancy.work import Work
@@ -78,7 +87,7 @@ def _unlock(directory: Directory, login: str) -> str:
 
 def _role(directory: Directory, login: str, role: str) -> str:
     if role not in list(UserRole):
-        raise UserError(f"role {role!r}: give {' or '.join(UserRole)}")
+        raise UserError(f"role {addresses.shown(role)}: give {' or '.join(UserRole)}")
     with directory.changing(directory.tenant_of(login)) as work:
         before = people.find_user(work, login).role
         user = people.set_role(work, login, UserRole(role))
