@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +16,7 @@ app = typer.Typer(help="What was changed, by whom, and whether the log of it is 
 
 Tenant = Annotated[str, typer.Option(help="The log of this tenant; that of the gateway itself without it.")]
 
-COLUMNS = ("n", "time", "actor", "action", "object", "before", "after", "reason", "request")
+COLUMNS = ("n", "time", "actor", "action", "object", "what", "request")
 
 
 @app.command("list")
@@ -64,12 +64,30 @@ def _cells(entry: dict[str, Any]) -> tuple[object, ...]:
         entry["actor"],
         entry["action"],
         entry["object"],
-        _facts(entry["before"]),
-        _facts(entry["after"]),
-        entry["reason"],
+        "; ".join(_changes(entry)),
         entry["request"],
     )
 
 
-def _facts(facts: dict[str, Any] | None) -> str:
-    return "" if facts is None else ", ".join(f"{name}={json.dumps(value)}" for name, value in facts.items())
+def _changes(entry: dict[str, Any]) -> Iterator[str]:
+    """`role: user -> administrator`, `members: was bob@acme.example`."""
+    before, after = entry["before"] or {}, entry["after"] or {}
+    for name in dict.fromkeys([*before, *after]):
+        was, became = (_value(name, facts[name]) if name in facts else "" for facts in (before, after))
+        if name not in after:
+            became = f"was {was}"
+        elif name in before and was != became:
+            became = f"{was} -> {became}"
+        yield f"{name.replace('_', ' ')}: {became}"
+    if entry["reason"]:
+        yield f"reason: {entry['reason']}"
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name.endswith(("_at", "_until")):
+        return output.moment(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value('', each)}" for key, each in value.items()) or "nobody"
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

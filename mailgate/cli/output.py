@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 out = Console(soft_wrap=True, highlight=False)
@@ -23,7 +23,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
         for row in listed:
             print("\t".join(row))  # noqa: T201
         return
-    grid = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    # long words are folded, not cut: addresses and ids are there to be copied
+    headers = [Column(name, overflow="fold") for name in columns]
+    grid = Table(*headers, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in listed:
         grid.add_row(*(Text(cell) for cell in row))
     out.print(grid)
