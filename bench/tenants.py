@@ -21,14 +21,14 @@ import uvloop
 
 from mailgate.ipc.calls import Hello, Resolve, Resolved
 from mailgate.ipc.frames import Calls, connect
-from mailgate.tenancy import people
-from mailgate.tenancy.database import Database
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.ids import TenantId, new_tenant_id
+from mailgate.tenancy.databases.models import DomainRow, TenantRow, TenantState
+from mailgate.tenancy.databases.schema import REGISTRY
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.ids import TenantId, new_tenant_id
 from mailgate.tenancy.keys import KeyRing
-from mailgate.tenancy.models import DomainRow, TenantRow, TenantState
+from mailgate.tenancy.people import people
 from mailgate.tenancy.registry import Registry, Tenant
-from mailgate.tenancy.schema import REGISTRY
 from tests.support import processes
 from tests.support.gateway import Gateway, short_folder
 

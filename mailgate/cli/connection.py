@@ -16,7 +16,7 @@ from mailgate.ipc.frames import Calls, converse
 from mailgate.model.errors import UnavailableError, UserError
 from mailgate.ops import layout
 from mailgate.settings import Settings, load
-from mailgate.tenancy import operator_keys
+from mailgate.tenancy.logins import operator_keys
 
 PATIENCE = 5.0
 """Seconds to wait for a gateway that is starting, or for another command."""

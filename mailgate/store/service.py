@@ -71,7 +71,7 @@ from mailgate.store.policies import Policies
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.acting import GATEWAY, Role, current
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.mail_access import MailAccess, MailboxPlace
+from mailgate.tenancy.people.mail_access import MailAccess, MailboxPlace
 
 RELAY_ROLE = "relay"
 T = TypeVar("T")

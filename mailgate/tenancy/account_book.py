@@ -12,13 +12,16 @@ from sqlalchemy import select
 from mailgate.ipc.calls import Authenticated, Protocol
 from mailgate.model.address import AddressError
 from mailgate.model.errors import NotFoundError, UnavailableError
-from mailgate.tenancy import addresses, app_passwords, assignments, failed_logins, login_history
-from mailgate.tenancy.accounts import NO_ACCOUNT, REFUSED, Account
+from mailgate.tenancy import addresses
+from mailgate.tenancy.access import assignments
 from mailgate.tenancy.addresses import canonical_local
+from mailgate.tenancy.databases.models import User, UserState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.failed_logins import Failures
-from mailgate.tenancy.login_history import LoginTry
-from mailgate.tenancy.models import User, UserState
+from mailgate.tenancy.logins import app_passwords, failed_logins
+from mailgate.tenancy.logins import history as login_history
+from mailgate.tenancy.logins.accounts import NO_ACCOUNT, REFUSED, Account
+from mailgate.tenancy.logins.failed_logins import Failures
+from mailgate.tenancy.logins.history import LoginTry
 from mailgate.tenancy.registry import Tenant
 from mailgate.tenancy.work import Work
 

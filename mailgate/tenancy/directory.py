@@ -20,32 +20,25 @@ from mailgate.ipc.calls import Resolved
 from mailgate.model.address import AddressError
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
-from mailgate.tenancy import (
-    acting,
-    address_map,
-    addresses,
-    aliases,
-    assignments,
-    audit_log,
-    failed_logins,
-    mailboxes,
-    people,
-    srs,
-    visibility,
-)
+from mailgate.tenancy import acting, addresses
+from mailgate.tenancy.access import assignments, visibility
 from mailgate.tenancy.acting import Caller, Role
-from mailgate.tenancy.address_map import AddressMap
-from mailgate.tenancy.audit_chain import Head
-from mailgate.tenancy.audit_log import AuditLog
-from mailgate.tenancy.database import Database, TenantDatabases
-from mailgate.tenancy.folders import Folders
-from mailgate.tenancy.ids import TenantId, new_tenant_id, tenant_of_mailbox
+from mailgate.tenancy.audit import log as audit_log
+from mailgate.tenancy.audit.chain import Head
+from mailgate.tenancy.audit.log import AuditLog
+from mailgate.tenancy.databases.database import Database, TenantDatabases
+from mailgate.tenancy.databases.folders import Folders
+from mailgate.tenancy.databases.ids import TenantId, new_tenant_id, tenant_of_mailbox
+from mailgate.tenancy.databases.models import TenantState, UserState
+from mailgate.tenancy.databases.schema import REGISTRY
 from mailgate.tenancy.keys import KeyRing
-from mailgate.tenancy.mail_access import MailAccess, MailboxPlace, access_of
-from mailgate.tenancy.models import TenantState, UserState
-from mailgate.tenancy.operators import Operators
+from mailgate.tenancy.logins import failed_logins
+from mailgate.tenancy.logins.operators import Operators
+from mailgate.tenancy.mailboxes import address_map, aliases, mailboxes, srs
+from mailgate.tenancy.mailboxes.address_map import AddressMap
+from mailgate.tenancy.people import people
+from mailgate.tenancy.people.mail_access import MailAccess, MailboxPlace, access_of
 from mailgate.tenancy.registry import Registry, Tenant, no_tenant
-from mailgate.tenancy.schema import REGISTRY
 from mailgate.tenancy.work import Work
 
 ADDRESSES_IN_MEMORY = 200_000  # some 80 MB; tenants unused for longest are dropped beyond it

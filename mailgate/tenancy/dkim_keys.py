@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select
 
 from mailgate.model.errors import NotFoundError, UnavailableError
-from mailgate.tenancy.models import DkimKey
+from mailgate.tenancy.databases.models import DkimKey
 from mailgate.tenancy.work import Work
 
 _NONCE_BYTES = 12

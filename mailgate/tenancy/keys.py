@@ -13,9 +13,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy.folders import sync_folder
-from mailgate.tenancy.ids import KeyId, TenantId, new_key_id
-from mailgate.tenancy.models import TenantKeyRow
+from mailgate.tenancy.databases.folders import sync_folder
+from mailgate.tenancy.databases.ids import KeyId, TenantId, new_key_id
+from mailgate.tenancy.databases.models import TenantKeyRow
 from mailgate.tenancy.registry import Registry
 
 KEY_BYTES = 32

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, NotFoundError
-from mailgate.tenancy import acting, audit_log
+from mailgate.tenancy import acting
 from mailgate.tenancy.addresses import shown
-from mailgate.tenancy.audit_chain import Head
-from mailgate.tenancy.database import Database
-from mailgate.tenancy.ids import KeyId, TenantId
-from mailgate.tenancy.models import AuditCheckpoint, DomainRow, TenantKeyRow, TenantRow, TenantState
+from mailgate.tenancy.audit import log as audit_log
+from mailgate.tenancy.audit.chain import Head
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.ids import KeyId, TenantId
+from mailgate.tenancy.databases.models import AuditCheckpoint, DomainRow, TenantKeyRow, TenantRow, TenantState
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from mailgate.model.address import AddressError
 from mailgate.model.errors import NotFoundError, UserError
-from mailgate.tenancy import audit_log
 from mailgate.tenancy.acting import Acting
 from mailgate.tenancy.addresses import canonical_or_catch_all, is_catch_all, new_address, new_domain, shown
-from mailgate.tenancy.folders import Folders
+from mailgate.tenancy.audit import log as audit_log
+from mailgate.tenancy.databases.folders import Folders
 from mailgate.tenancy.registry import Tenant
 
 

@@ -17,7 +17,7 @@ from mailgate.model.errors import NotFoundError, UserError
 from mailgate.settings import Settings
 from mailgate.store.commands import offline
 from mailgate.store.commands.callers import KEY_NEEDED, REFUSED
-from mailgate.tenancy import operator_keys
+from mailgate.tenancy.logins import operator_keys
 from tests.store.running import PASSWORD, Store, add_people, running
 
 BOB = "bob@acme.example"

@@ -18,10 +18,11 @@ from mailgate.policy.schema import Passwords
 from mailgate.store.logins.checking import Logins
 from mailgate.store.logins.records import LoginRecords
 from mailgate.store.logins.throttle import Limits, Throttle
-from mailgate.tenancy import app_passwords, people
 from mailgate.tenancy.account_book import AccountBook
+from mailgate.tenancy.databases.models import TenantState, UserState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import TenantState, UserState
+from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.people import people
 
 PASSWORD = "correct horse battery staple"
 TRIES = 16  # of each kind

@@ -15,12 +15,12 @@ from mailgate.model.envelope import TenantName
 from mailgate.policy.schema import Passwords
 from mailgate.store.logins.checking import FAILURE_TICK, GOOD_SECONDS, Logins
 from mailgate.store.logins.records import LoginRecords
-from mailgate.tenancy import app_passwords, passwords
-from mailgate.tenancy.accounts import NO_ACCOUNT, Account, Result
-from mailgate.tenancy.app_passwords import AppKey
-from mailgate.tenancy.failed_logins import Failures
-from mailgate.tenancy.ids import AppPasswordId, TenantId, UserId
-from mailgate.tenancy.login_history import LoginTry
+from mailgate.tenancy.databases.ids import AppPasswordId, TenantId, UserId
+from mailgate.tenancy.logins import app_passwords, passwords
+from mailgate.tenancy.logins.accounts import NO_ACCOUNT, Account, Result
+from mailgate.tenancy.logins.app_passwords import AppKey
+from mailgate.tenancy.logins.failed_logins import Failures
+from mailgate.tenancy.logins.history import LoginTry
 from tests.support.clock import ManualClock
 
 BOB = "bob@acme.example"

@@ -15,9 +15,9 @@ from mailgate.model.errors import NotFoundError, UnavailableError
 from mailgate.store.logins import mail_sessions
 from mailgate.store.logins.doveadm import EVERYBODY, kick
 from mailgate.store.logins.mail_sessions import MailSessions
-from mailgate.tenancy.ids import AppPasswordId
-from mailgate.tenancy.mail_access import NO_ACCESS, MailAccess, SharedMailbox, acl_text
-from mailgate.tenancy.rights import ALL, Rights
+from mailgate.tenancy.access.rights import ALL, Rights
+from mailgate.tenancy.databases.ids import AppPasswordId
+from mailgate.tenancy.people.mail_access import NO_ACCESS, MailAccess, SharedMailbox, acl_text
 from tests.store.running import until
 from tests.support.clock import ManualClock
 

@@ -20,7 +20,7 @@ from mailgate.model.envelope import Client, Direction, MailboxId, Recipient
 from mailgate.model.errors import MailgateError
 from mailgate.settings import Settings
 from mailgate.store.commands.permissions import RULES
-from mailgate.tenancy.break_glass import LONGEST_HOURS
+from mailgate.tenancy.access.break_glass import LONGEST_HOURS
 from tests.spool.making import NOW, entry
 from tests.store.running import PASSWORD, Store, add_people, running, until
 from tests.store.test_callers import give, line, log_in

@@ -13,9 +13,9 @@ from mailgate.ipc.calls import Authenticated
 from mailgate.policy.schema import GatewayPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
 from mailgate.store.commands.offline import on_directory
-from mailgate.tenancy import passwords
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.logins import passwords
 from tests.support.clock import ManualClock
 
 PASSWORD = "correct-horse-7"

@@ -8,11 +8,12 @@ import pytest
 
 from mailgate.ipc.calls import Authenticated
 from mailgate.model.envelope import TenantName
-from mailgate.tenancy import passwords, people
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.accounts import REFUSED
+from mailgate.tenancy.databases.models import UserState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import UserState
+from mailgate.tenancy.logins import passwords
+from mailgate.tenancy.logins.accounts import REFUSED
+from mailgate.tenancy.people import people
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
 RIGHT = PASSWORD.encode()

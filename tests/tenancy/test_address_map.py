@@ -6,7 +6,7 @@ import pytest
 
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import MailboxId, TenantName
-from mailgate.tenancy.address_map import AddressMap, build
+from mailgate.tenancy.mailboxes.address_map import AddressMap, build
 
 ACME = TenantName("acme")
 BOB, TEAM, OLD = MailboxId("bob"), MailboxId("team"), MailboxId("old")

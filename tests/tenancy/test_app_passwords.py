@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.model.errors import NotFoundError, UserError
-from mailgate.tenancy import app_passwords, login_history
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.accounts import NO_ACCOUNT, Result
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.login_history import LoginTry
+from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.logins import history as login_history
+from mailgate.tenancy.logins.accounts import NO_ACCOUNT, Result
+from mailgate.tenancy.logins.history import LoginTry
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import assignments, people
+from mailgate.tenancy.access import assignments
 from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.people import people
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
 BOB, ALICE, TEAM = "bob@acme.example", "alice@acme.example", "team@acme.example"

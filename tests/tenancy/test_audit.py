@@ -13,10 +13,10 @@ import pytest
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, UnavailableError, UserError
 from mailgate.store.commands import offline, running
-from mailgate.tenancy import people
 from mailgate.tenancy.acting import Caller, Role
+from mailgate.tenancy.databases.models import Brake
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Brake
+from mailgate.tenancy.people import people
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import BUILT_IN, PASSWORD, Commands
 
@@ -274,7 +274,7 @@ def test_a_change_and_its_entry_come_together_or_not_at_all(
     def broken(*_: object) -> bytes:
         raise UnavailableError("no hash")
 
-    monkeypatch.setattr("mailgate.tenancy.audit_log.link", broken)
+    monkeypatch.setattr("mailgate.tenancy.audit.log.link", broken)
     for command, arguments in (("user.disable", {"login": BOB}), ("tenant.disable", {"name": "acme"})):
         with pytest.raises(UnavailableError):
             call(command, **arguments)

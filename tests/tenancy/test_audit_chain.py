@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailgate.tenancy.audit_chain import BEGINNING, Entry, Head, link, verify
+from mailgate.tenancy.audit.chain import BEGINNING, Entry, Head, link, verify
 
 TEXTS = st.text(max_size=5)
 OPTIONAL = st.none() | TEXTS

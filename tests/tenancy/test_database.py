@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy import database as module
-from mailgate.tenancy.database import IDLE_SECONDS, Database, TenantDatabases
-from mailgate.tenancy.ids import TenantId
-from mailgate.tenancy.schema import TENANT
+from mailgate.tenancy.databases import database as module
+from mailgate.tenancy.databases.database import IDLE_SECONDS, Database, TenantDatabases
+from mailgate.tenancy.databases.ids import TenantId
+from mailgate.tenancy.databases.schema import TENANT
 from tests.support.clock import ManualClock
 
 INSERT = text("INSERT INTO addresses VALUES ('bob@acme.example', '', 0)")

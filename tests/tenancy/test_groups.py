@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import people
-from mailgate.tenancy.database import Database
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.models import Assignment, User
+from mailgate.tenancy.databases.schema import TENANT
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Assignment, User
-from mailgate.tenancy.schema import TENANT
+from mailgate.tenancy.people import people
 from tests.tenancy.conftest import Commands
 
 BOB, ALICE = "bob@acme.example", "alice@acme.example"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailgate.model.errors import MailgateError, NotFoundError, UserError
-from mailgate.tenancy import people
 from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.people import people
 from tests.tenancy.conftest import PASSWORD, Commands
 
 OF_BCME = ("bcme", "eve", "sales")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailgate.model.errors import UnavailableError
+from mailgate.tenancy.databases.ids import KeyId, TenantId
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.ids import KeyId, TenantId
 from mailgate.tenancy.keys import KEY_BYTES, MasterKey, make_master_key, read_master_key
 
 ACME, BCME, KEY = TenantId("acme"), TenantId("bcme"), KeyId("key")

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import assignments, mailboxes, people
+from mailgate.tenancy.access import assignments
+from mailgate.tenancy.access.rights import Rights
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.accounts import REFUSED
+from mailgate.tenancy.databases.models import Assignment, Mailbox, User
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Assignment, Mailbox, User
-from mailgate.tenancy.rights import Rights
+from mailgate.tenancy.logins.accounts import REFUSED
+from mailgate.tenancy.mailboxes import mailboxes
+from mailgate.tenancy.people import people
 from mailgate.tenancy.work import Work
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate

@@ -7,8 +7,8 @@ import pytest
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import lists
 from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.mailboxes import lists
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 

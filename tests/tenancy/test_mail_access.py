@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.model.errors import NotFoundError
-from mailgate.tenancy import people
+from mailgate.tenancy.databases.models import UserState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.mail_access import acl_text, distinct_names
-from mailgate.tenancy.models import UserState
+from mailgate.tenancy.people import people
+from mailgate.tenancy.people.mail_access import acl_text, distinct_names
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands
 

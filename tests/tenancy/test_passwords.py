@@ -6,7 +6,7 @@ import pytest
 from argon2 import extract_parameters
 
 from mailgate.model.errors import UserError
-from mailgate.tenancy import passwords
+from mailgate.tenancy.logins import passwords
 
 LOGIN = "bob@acme.example"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.model.errors import UserError
-from mailgate.tenancy.rights import ALL, DEFAULT, LETTERS, Right, Rights, effective, parse_rights, rights_of
+from mailgate.tenancy.access.rights import ALL, DEFAULT, LETTERS, Right, Rights, effective, parse_rights, rights_of
 
 SETS = st.text(LETTERS, max_size=20).map(rights_of)
 

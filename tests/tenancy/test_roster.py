@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from mailgate.model.errors import ConflictError, UserError
 from mailgate.store.commands.on_directory import roster_file
 from mailgate.store.commands.on_directory.roster_check import Checker
-from mailgate.tenancy import roster_tables
+from mailgate.tenancy.access.rights import LETTERS, Rights, rights_of
+from mailgate.tenancy.databases.models import MailboxKind, UserRole
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import MailboxKind, UserRole
-from mailgate.tenancy.rights import LETTERS, Rights, rights_of
-from mailgate.tenancy.roster import (
+from mailgate.tenancy.people import roster_tables
+from mailgate.tenancy.people.roster import (
     Roster,
     RosterAlias,
     RosterGroup,

@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy.database import Database
-from mailgate.tenancy.schema import MIGRATIONS, REGISTRY, TENANT, Schema
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.schema import MIGRATIONS, REGISTRY, TENANT, Schema
 
 BOTH = pytest.mark.parametrize("schema", [REGISTRY, TENANT], ids=lambda schema: schema.name)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.model.address import AddressError, parse_address
-from mailgate.tenancy import srs
+from mailgate.tenancy.mailboxes import srs
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 TODAY = 20_780

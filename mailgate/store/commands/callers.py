@@ -17,7 +17,7 @@ from mailgate.ipc.frames import Peer
 from mailgate.model.errors import NotFoundError, UserError
 from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.operator_keys import CHALLENGE_BYTES
+from mailgate.tenancy.logins.operator_keys import CHALLENGE_BYTES
 
 REFUSED = "the login was refused"
 KEY_NEEDED = (

@@ -11,7 +11,7 @@ from typing import Any
 from mailgate.model.errors import UserError
 from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.addresses import is_same_address
-from mailgate.tenancy.people import no_user
+from mailgate.tenancy.people.people import no_user
 from mailgate.tenancy.registry import no_tenant
 
 _OPERATOR = frozenset({Role.OPERATOR})

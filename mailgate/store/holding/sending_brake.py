@@ -25,10 +25,10 @@ from mailgate.spool.queue import Selection, SpoolStore
 from mailgate.store.holding.sending_volume import HOUR, KEPT_HOURS, Sent, Volume, unusual
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
-from mailgate.tenancy import sending_book
 from mailgate.tenancy.acting import GATEWAY
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.sending_book import SendingState
+from mailgate.tenancy.people import sending_book
+from mailgate.tenancy.people.sending_book import SendingState
 
 FLUSH_SECONDS = 5.0  # what a crash may lose of the count
 STEP = 500

@@ -22,10 +22,10 @@ from mailgate.records.metrics import AUTH_FAILURES
 from mailgate.store.logins.records import LoginRecords
 from mailgate.store.logins.throttle import network_of
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.accounts import REFUSED, Account, Checked, Result
-from mailgate.tenancy.app_passwords import AppKey
-from mailgate.tenancy.failed_logins import account_key, network_key
-from mailgate.tenancy.login_history import LoginTry
+from mailgate.tenancy.logins.accounts import REFUSED, Account, Checked, Result
+from mailgate.tenancy.logins.app_passwords import AppKey
+from mailgate.tenancy.logins.failed_logins import account_key, network_key
+from mailgate.tenancy.logins.history import LoginTry
 
 GOOD_SECONDS = 60.0
 MOST_GOOD = 10_000

@@ -18,7 +18,7 @@ from pathlib import Path
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError
 from mailgate.store.logins.doveadm import EVERYBODY
-from mailgate.tenancy.mail_access import NO_ACCESS, MailAccess, acl_text
+from mailgate.tenancy.people.mail_access import NO_ACCESS, MailAccess, acl_text
 
 RETRY_SECONDS = 10.0
 ANY_TENANT = TenantName("")

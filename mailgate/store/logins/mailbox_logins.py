@@ -16,7 +16,7 @@ import msgspec
 from mailgate.ipc.calls import Authenticate, Authenticated
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UnavailableError, UserError
-from mailgate.tenancy.mail_access import MailAccess, MailboxPlace
+from mailgate.tenancy.people.mail_access import MailAccess, MailboxPlace
 
 LONGEST_LINE = 8192  # bytes
 IDLE_SECONDS = 60.0

@@ -13,9 +13,9 @@ from mailgate.model.errors import UnavailableError
 from mailgate.spool.schedule import DAY
 from mailgate.store.logins.throttle import BY_ACCOUNT, BY_ADDRESS, Throttle
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.accounts import Account
-from mailgate.tenancy.failed_logins import is_account
-from mailgate.tenancy.login_history import LoginTry
+from mailgate.tenancy.logins.accounts import Account
+from mailgate.tenancy.logins.failed_logins import is_account
+from mailgate.tenancy.logins.history import LoginTry
 
 FLUSH_SECONDS = 2.0  # what a crash may lose
 MOST_TRIES = 20_000  # kept in memory while the disk is slow; more are not written down

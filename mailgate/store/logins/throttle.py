@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mailgate.tenancy.failed_logins import Failures
+from mailgate.tenancy.logins.failed_logins import Failures
 
 MOST_KEYS = 100_000
 

@@ -9,7 +9,7 @@ from mailgate.model.envelope import Recipient, queue_id
 from mailgate.model.event import Event
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
-from mailgate.tenancy.models import BreakGlass, Mailbox
+from mailgate.tenancy.databases.models import BreakGlass, Mailbox
 from mailgate.tenancy.work import Work
 
 

@@ -12,7 +12,7 @@ import msgspec
 from mailgate.model.errors import UserError
 from mailgate.tenancy import acting
 from mailgate.tenancy.acting import Caller, Role
-from mailgate.tenancy.audit_chain import Entry, Head, Verified
+from mailgate.tenancy.audit.chain import Entry, Head, Verified
 from mailgate.tenancy.directory import Directory
 
 LONGEST_LIST = 10_000

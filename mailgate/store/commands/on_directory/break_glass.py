@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from mailgate.model.errors import UnavailableError, UserError
-from mailgate.tenancy import break_glass, mailboxes, visibility
+from mailgate.tenancy.access import break_glass, visibility
 from mailgate.tenancy.acting import Role
+from mailgate.tenancy.databases.models import BreakGlass, Mailbox
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import BreakGlass, Mailbox
+from mailgate.tenancy.mailboxes import mailboxes
 from mailgate.tenancy.work import Work
 
 Json = dict[str, Any]

@@ -12,8 +12,8 @@ from mailgate.ipc.calls import NewKey, SigningKey, SigningKeysFound
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.senderauth import signing_key
 from mailgate.tenancy import addresses, dkim_keys
+from mailgate.tenancy.databases.models import DkimKey
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import DkimKey
 from mailgate.tenancy.work import Work
 
 KEPT_SECONDS = 7 * 86_400.0  # a retired key's record is still asked for while signed mail is under way

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mailgate.tenancy import groups, people
+from mailgate.tenancy.access import groups
+from mailgate.tenancy.databases.models import Group
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Group
+from mailgate.tenancy.people import people
 from mailgate.tenancy.work import Work
 
 Json = dict[str, Any]

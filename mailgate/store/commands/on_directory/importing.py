@@ -8,8 +8,12 @@ from typing import Any
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
 from mailgate.store.commands.on_directory.people import PeopleDesk
-from mailgate.tenancy import addresses, aliases, groups, passwords, people
-from mailgate.tenancy.models import User, UserRole
+from mailgate.tenancy import addresses
+from mailgate.tenancy.access import groups
+from mailgate.tenancy.databases.models import User, UserRole
+from mailgate.tenancy.logins import passwords
+from mailgate.tenancy.mailboxes import aliases
+from mailgate.tenancy.people import people
 from mailgate.tenancy.work import Work
 
 MOST_ROWS = 100  # in one call: recipients that are asked for meanwhile wait for its end

@@ -8,10 +8,12 @@ from typing import Any
 
 from mailgate.model.errors import UserError
 from mailgate.store.delivery.usage import Usage
-from mailgate.tenancy import assignments, groups, mailboxes, people
+from mailgate.tenancy.access import assignments, groups
+from mailgate.tenancy.access.rights import DEFAULT, Rights, parse_rights
+from mailgate.tenancy.databases.models import Mailbox, MailboxKind, MailboxState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Mailbox, MailboxKind, MailboxState
-from mailgate.tenancy.rights import DEFAULT, Rights, parse_rights
+from mailgate.tenancy.mailboxes import mailboxes
+from mailgate.tenancy.people import people
 from mailgate.tenancy.work import Work
 
 Json = dict[str, Any]

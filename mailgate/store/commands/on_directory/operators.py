@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from mailgate.tenancy.databases.models import Operator
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import Operator
-from mailgate.tenancy.operator_keys import fingerprint
+from mailgate.tenancy.logins.operator_keys import fingerprint
 
 Json = dict[str, Any]
 

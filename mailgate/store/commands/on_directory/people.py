@@ -10,18 +10,13 @@ from typing import Any
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UserError
 from mailgate.policy.schema import Passwords
-from mailgate.tenancy import (
-    addresses,
-    app_passwords,
-    assignments,
-    groups,
-    login_history,
-    people,
-    sending_book,
-    visibility,
-)
+from mailgate.tenancy import addresses
+from mailgate.tenancy.access import assignments, groups, visibility
+from mailgate.tenancy.databases.models import AppPassword, Login, User, UserRole, UserState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.models import AppPassword, Login, User, UserRole, UserState
+from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.logins import history as login_history
+from mailgate.tenancy.people import people, sending_book
 from mailgate.tenancy.work import Work
 
 DAY = 86_400.0

@@ -10,10 +10,10 @@ from typing import Any
 from mailgate.model.errors import ConflictError
 from mailgate.store.commands.on_directory import roster_file
 from mailgate.store.commands.on_directory.roster_check import Checker
-from mailgate.tenancy import roster_tables
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.roster import Change, differences
-from mailgate.tenancy.roster_tables import EntryError
+from mailgate.tenancy.people import roster_tables
+from mailgate.tenancy.people.roster import Change, differences
+from mailgate.tenancy.people.roster_tables import EntryError
 from mailgate.tenancy.work import Work
 
 Json = dict[str, Any]

@@ -9,9 +9,9 @@ from mailgate.model.errors import UserError
 from mailgate.policy.toml_lines import KeyPath
 from mailgate.store.commands.on_directory.roster_file import Problems, RosterTables
 from mailgate.tenancy import addresses
-from mailgate.tenancy.models import MailboxKind, UserRole
-from mailgate.tenancy.rights import Rights, parse_rights
-from mailgate.tenancy.roster import (
+from mailgate.tenancy.access.rights import Rights, parse_rights
+from mailgate.tenancy.databases.models import MailboxKind, UserRole
+from mailgate.tenancy.people.roster import (
     Name,
     Roster,
     RosterAlias,

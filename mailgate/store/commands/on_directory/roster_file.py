@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailgate.model.errors import UserError
 from mailgate.policy.toml_lines import KeyPath, TomlLines
-from mailgate.tenancy.models import MailboxKind, UserRole
-from mailgate.tenancy.roster import Name, Roster, RosterMailbox, own_mailbox
+from mailgate.tenancy.databases.models import MailboxKind, UserRole
+from mailgate.tenancy.people.roster import Name, Roster, RosterMailbox, own_mailbox
 
 MOST_PROBLEMS = 50
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 from mailgate.model.errors import UnavailableError, UserError
-from mailgate.tenancy import aliases, lists, people
+from mailgate.tenancy.databases.models import TenantState
+from mailgate.tenancy.databases.schema import TENANT
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.lists import Alias, Leads
-from mailgate.tenancy.models import TenantState
+from mailgate.tenancy.mailboxes import aliases, lists
+from mailgate.tenancy.mailboxes.lists import Alias, Leads
+from mailgate.tenancy.people import people
 from mailgate.tenancy.registry import Tenant
-from mailgate.tenancy.schema import TENANT
 from mailgate.tenancy.work import Work
 
 Json = dict[str, Any]

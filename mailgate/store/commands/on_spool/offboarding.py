@@ -13,7 +13,7 @@ from typing import Any
 from mailgate.model.errors import ConflictError, UnavailableError
 from mailgate.spool.queue import Forgotten, SpoolStore
 from mailgate.store.commands.on_spool.desk import Desk, Json
-from mailgate.tenancy.folders import sync_folder
+from mailgate.tenancy.databases.folders import sync_folder
 from mailgate.tenancy.registry import Tenant
 
 STEP = 500

@@ -8,11 +8,12 @@ from sqlalchemy import delete, select
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import aliases, visibility
+from mailgate.tenancy.access import visibility
+from mailgate.tenancy.access.rights import Right
 from mailgate.tenancy.addresses import is_catch_all
-from mailgate.tenancy.ids import new_mailbox_id
-from mailgate.tenancy.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
-from mailgate.tenancy.rights import Right
+from mailgate.tenancy.databases.ids import new_mailbox_id
+from mailgate.tenancy.databases.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
+from mailgate.tenancy.mailboxes import aliases
 from mailgate.tenancy.work import Work
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 
 from mailgate.model.errors import NotFoundError, UserError
 from mailgate.tenancy.addresses import shown
-from mailgate.tenancy.ids import AppPasswordId, UserId, new_app_password_id
-from mailgate.tenancy.models import AppPassword, User
+from mailgate.tenancy.databases.ids import AppPasswordId, UserId, new_app_password_id
+from mailgate.tenancy.databases.models import AppPassword, User
 from mailgate.tenancy.work import Work
 
 SCOPES = ("imap", "smtp")

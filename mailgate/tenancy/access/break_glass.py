@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy.access.rights import Right, rights_named
 from mailgate.tenancy.addresses import shown
-from mailgate.tenancy.ids import UserId
-from mailgate.tenancy.models import BreakGlass, Mailbox, User
-from mailgate.tenancy.rights import Right, rights_named
+from mailgate.tenancy.databases.ids import UserId
+from mailgate.tenancy.databases.models import BreakGlass, Mailbox, User
 from mailgate.tenancy.work import Work
 
 LONGEST_HOURS = 72

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from mailgate.tenancy.models import MailboxKind, UserRole
-from mailgate.tenancy.rights import ALL, Rights
+from mailgate.tenancy.access.rights import ALL, Rights
+from mailgate.tenancy.databases.models import MailboxKind, UserRole
 
 Name = tuple[str, str]
 """What it is and how it is called: `("user", "bob@acme.example")`."""

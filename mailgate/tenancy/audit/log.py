@@ -13,8 +13,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from mailgate.tenancy.acting import Acting
-from mailgate.tenancy.audit_chain import BEGINNING, Entry, Head, Verified, link, verify
-from mailgate.tenancy.audit_tables import REGISTRY_AUDIT, TENANT_AUDIT, AuditTables
+from mailgate.tenancy.audit.chain import BEGINNING, Entry, Head, Verified, link, verify
+from mailgate.tenancy.databases.audit_tables import REGISTRY_AUDIT, TENANT_AUDIT, AuditTables
 
 Facts = Mapping[str, Any]
 

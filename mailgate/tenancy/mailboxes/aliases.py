@@ -8,9 +8,18 @@ from sqlalchemy import delete, select
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError
-from mailgate.tenancy import visibility
+from mailgate.tenancy.access import visibility
 from mailgate.tenancy.addresses import skeleton
-from mailgate.tenancy.models import AddressRow, GroupMember, GroupTarget, Mailbox, MailboxState, Onward, Target, User
+from mailgate.tenancy.databases.models import (
+    AddressRow,
+    GroupMember,
+    GroupTarget,
+    Mailbox,
+    MailboxState,
+    Onward,
+    Target,
+    User,
+)
 from mailgate.tenancy.work import Work
 
 

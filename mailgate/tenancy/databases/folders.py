@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy.ids import TenantId, UserId, tenant_of_mailbox
+from mailgate.tenancy.databases.ids import TenantId, UserId, tenant_of_mailbox
 
 
 class Folders:

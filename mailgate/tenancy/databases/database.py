@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy.ids import TenantId
-from mailgate.tenancy.schema import TENANT, Schema
+from mailgate.tenancy.databases.ids import TenantId
+from mailgate.tenancy.databases.schema import TENANT, Schema
 
 OPEN_LIMIT = 128  # databases; each holds three descriptors
 IDLE_SECONDS = 600.0

@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import ConflictError, NotFoundError
-from mailgate.tenancy import break_glass
-from mailgate.tenancy.ids import UserId
-from mailgate.tenancy.models import (
+from mailgate.tenancy.access import break_glass
+from mailgate.tenancy.access.rights import Right, Rights, effective, rights_of
+from mailgate.tenancy.databases.ids import UserId
+from mailgate.tenancy.databases.models import (
     Assignment,
     Group,
     GroupAssignment,
@@ -21,7 +22,6 @@ from mailgate.tenancy.models import (
     Target,
     User,
 )
-from mailgate.tenancy.rights import Right, Rights, effective, rights_of
 from mailgate.tenancy.work import Work
 
 Holder = User | Group

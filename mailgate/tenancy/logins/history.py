@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 
-from mailgate.tenancy import app_passwords
-from mailgate.tenancy.accounts import Result
-from mailgate.tenancy.app_passwords import AppKey
-from mailgate.tenancy.ids import TenantId, UserId
-from mailgate.tenancy.models import Login, User
+from mailgate.tenancy.databases.ids import TenantId, UserId
+from mailgate.tenancy.databases.models import Login, User
+from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.logins.accounts import Result
+from mailgate.tenancy.logins.app_passwords import AppKey
 from mailgate.tenancy.work import Work
 
 LINE_SECONDS = 3600.0

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import addresses, app_passwords, assignments, groups, mailboxes, passwords, rights
-from mailgate.tenancy.ids import new_user_id
-from mailgate.tenancy.models import (
+from mailgate.tenancy import addresses
+from mailgate.tenancy.access import assignments, groups, rights
+from mailgate.tenancy.databases.ids import new_user_id
+from mailgate.tenancy.databases.models import (
     AppPassword,
     Assignment,
     Brake,
@@ -23,6 +24,8 @@ from mailgate.tenancy.models import (
     UserRole,
     UserState,
 )
+from mailgate.tenancy.logins import app_passwords, passwords
+from mailgate.tenancy.mailboxes import mailboxes
 from mailgate.tenancy.work import Work
 
 

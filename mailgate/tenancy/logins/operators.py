@@ -7,11 +7,12 @@ import re
 from sqlalchemy import select
 
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import acting, audit_log
+from mailgate.tenancy import acting
 from mailgate.tenancy.addresses import shown
-from mailgate.tenancy.database import Database
-from mailgate.tenancy.models import Operator
-from mailgate.tenancy.operator_keys import fingerprint, is_signed, read_public
+from mailgate.tenancy.audit import log as audit_log
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.models import Operator
+from mailgate.tenancy.logins.operator_keys import fingerprint, is_signed, read_public
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import DDL, Column, Double, Integer, LargeBinary, MetaData, String, Table, event
 
-from mailgate.tenancy.models import RegistryBase, TenantBase
+from mailgate.tenancy.databases.models import RegistryBase, TenantBase
 
 # The database itself refuses to change an entry, and to delete one that the anchor does not cover.
 APPEND_ONLY = (

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from mailgate.model.address import AddressError, parse_forward_path
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
-from mailgate.tenancy import aliases, groups, mailboxes, visibility
+from mailgate.tenancy.access import groups, visibility
 from mailgate.tenancy.addresses import shown
-from mailgate.tenancy.models import AddressRow, Group, GroupTarget, Mailbox, Onward, Target
+from mailgate.tenancy.databases.models import AddressRow, Group, GroupTarget, Mailbox, Onward, Target
+from mailgate.tenancy.mailboxes import aliases, mailboxes
 from mailgate.tenancy.work import Work
 
 MOST_LEADS = 1_000

@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy import Connection, MetaData, text
 
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy import audit_tables  # noqa: F401  # its tables belong to both schemas
-from mailgate.tenancy.models import RegistryBase, TenantBase
+from mailgate.tenancy.databases import audit_tables  # noqa: F401  # its tables belong to both schemas
+from mailgate.tenancy.databases.models import RegistryBase, TenantBase
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

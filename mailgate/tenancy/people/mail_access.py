@@ -10,11 +10,13 @@ from pathlib import Path
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError
-from mailgate.tenancy import app_passwords, assignments, break_glass, people
-from mailgate.tenancy.assignments import Grant
-from mailgate.tenancy.ids import AppPasswordId
-from mailgate.tenancy.models import MailboxKind, UserState
-from mailgate.tenancy.rights import Right, Rights
+from mailgate.tenancy.access import assignments, break_glass
+from mailgate.tenancy.access.assignments import Grant
+from mailgate.tenancy.access.rights import Right, Rights
+from mailgate.tenancy.databases.ids import AppPasswordId
+from mailgate.tenancy.databases.models import MailboxKind, UserState
+from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.people import people
 from mailgate.tenancy.work import Work
 
 SHARED = "Shared"

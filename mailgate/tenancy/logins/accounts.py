@@ -6,10 +6,10 @@ import enum
 from dataclasses import dataclass
 
 from mailgate.ipc.calls import Authenticated
-from mailgate.tenancy import app_passwords, passwords
-from mailgate.tenancy.app_passwords import AppKey
-from mailgate.tenancy.ids import TenantId, UserId
-from mailgate.tenancy.models import UserState
+from mailgate.tenancy.databases.ids import TenantId, UserId
+from mailgate.tenancy.databases.models import UserState
+from mailgate.tenancy.logins import app_passwords, passwords
+from mailgate.tenancy.logins.app_passwords import AppKey
 
 DAY = 86_400.0
 REFUSED = Authenticated(ok=False)

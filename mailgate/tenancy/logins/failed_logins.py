@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from mailgate.tenancy.database import Database
-from mailgate.tenancy.models import FailedLogins
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.models import FailedLogins
 
 _ACCOUNT, _NETWORK = b"a", b"n"
 

@@ -8,8 +8,8 @@ from sqlalchemy import delete, select
 
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.tenancy.addresses import canonical_local, name_skeleton, new_group_name, shown
-from mailgate.tenancy.ids import GroupId, UserId, new_group_id
-from mailgate.tenancy.models import Group, GroupMember, User
+from mailgate.tenancy.databases.ids import GroupId, UserId, new_group_id
+from mailgate.tenancy.databases.models import Group, GroupMember, User
 from mailgate.tenancy.work import Work
 
 

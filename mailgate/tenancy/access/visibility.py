@@ -7,11 +7,11 @@ from __future__ import annotations
 from sqlalchemy import exists, select
 
 from mailgate.model.envelope import MailboxId
-from mailgate.tenancy import assignments
+from mailgate.tenancy.access import assignments
+from mailgate.tenancy.access.assignments import Grant
+from mailgate.tenancy.access.rights import Right
 from mailgate.tenancy.acting import Role
-from mailgate.tenancy.assignments import Grant
-from mailgate.tenancy.models import Assignment, GroupAssignment, Mailbox, User
-from mailgate.tenancy.rights import Right
+from mailgate.tenancy.databases.models import Assignment, GroupAssignment, Mailbox, User
 from mailgate.tenancy.work import Work
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Double, Enum, ForeignKey, Index, MetaData, String, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mailgate.model.envelope import MailboxId
-from mailgate.tenancy.ids import AppPasswordId, GroupId, KeyId, TenantId, UserId
+from mailgate.tenancy.databases.ids import AppPasswordId, GroupId, KeyId, TenantId, UserId
 
 # Constraints need names, or a later migration can't drop them.
 _NAMING = {

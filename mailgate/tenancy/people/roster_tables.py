@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from sqlalchemy import select
 
 from mailgate.model.errors import ConflictError, MailgateError
-from mailgate.tenancy import aliases, assignments, groups, lists, mailboxes, people
-from mailgate.tenancy.assignments import Holder
-from mailgate.tenancy.models import (
+from mailgate.tenancy.access import assignments, groups
+from mailgate.tenancy.access.assignments import Holder
+from mailgate.tenancy.access.rights import Rights, rights_of
+from mailgate.tenancy.databases.models import (
     Assignment,
     Group,
     GroupAssignment,
@@ -21,8 +22,9 @@ from mailgate.tenancy.models import (
     User,
     UserState,
 )
-from mailgate.tenancy.rights import Rights, rights_of
-from mailgate.tenancy.roster import (
+from mailgate.tenancy.mailboxes import aliases, lists, mailboxes
+from mailgate.tenancy.people import people
+from mailgate.tenancy.people.roster import (
     Name,
     Roster,
     RosterAlias,

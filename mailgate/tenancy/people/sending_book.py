@@ -9,9 +9,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from mailgate.model.errors import ConflictError
-from mailgate.tenancy import people
-from mailgate.tenancy.ids import UserId
-from mailgate.tenancy.models import Brake, SentHour
+from mailgate.tenancy.databases.ids import UserId
+from mailgate.tenancy.databases.models import Brake, SentHour
+from mailgate.tenancy.people import people
 from mailgate.tenancy.work import Work
 
 Hours = Mapping[int, tuple[int, int]]  # hour since 1970: (messages, recipients)

@@ -1,0 +1,1 @@
+"""Who may use which mailbox, and which mailboxes exist for whom."""

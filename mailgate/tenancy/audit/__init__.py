@@ -1,0 +1,1 @@
+"""Who changed what at a tenant, and proof that nobody changed the record."""

@@ -1,0 +1,1 @@
+"""Mailboxes, and which addresses lead to them or elsewhere."""

@@ -1,0 +1,1 @@
+"""A tenant's users: made, changed, compared with a file, and what each gets."""
