@@ -15,7 +15,7 @@ import dns.message
 import dns.query
 
 from mailgate.model.errors import UserError
-from mailgate.ops import checks, layout
+from mailgate.ops import checks, layout, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
@@ -37,6 +37,7 @@ def examine(settings: Settings) -> list[Check]:
         resolver(settings.resolver),
         checks.disk(_existing(settings.data_dir), settings.message_size_limit),
         permissions(settings),
+        tenant_check.tenants(settings.data_dir),
         gateway(settings),
         *listeners(settings),
         sqlite(apsw.sqlite_lib_version()),

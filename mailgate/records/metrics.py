@@ -37,6 +37,9 @@ COMMIT_SECONDS = Histogram("mailgate_commit_seconds", "Group commits to stable s
 COMMITTED = Counter("mailgate_committed", "Spool entries made durable.")
 OUTCOMES = Counter("mailgate_outcomes", "Delivery attempts, by state they led to.", ["state"])
 RELAYED_BY_LEVEL = Counter("mailgate_relayed", "Messages taken by a next hop, by transport level.", ["level"])
+DAMAGED_TENANTS = Gauge(
+    "mailgate_damaged_tenants", "Tenants whose database could not be read.", multiprocess_mode="livesum"
+)
 POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
 
 

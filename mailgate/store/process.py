@@ -17,6 +17,7 @@ import uvloop
 from mailgate.ipc.frames import Peer
 from mailgate.model.envelope import Envelope, MailboxId
 from mailgate.model.verdict import Inspection
+from mailgate.records.metrics import DAMAGED_TENANTS
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
 from mailgate.store.commands import offline
@@ -77,6 +78,7 @@ class StoreProcess:
         loop, clock = asyncio.get_running_loop(), self._clock
         recover(spool.store, spool.listing, spool.contents, self._settings.staging_dir, clock())
         directory = offline.open_directory(self._settings, clock)
+        directory.on_damage(DAMAGED_TENANTS.set)
         changed, owed = asyncio.Event(), asyncio.Event()
 
         def wake() -> None:

@@ -72,6 +72,7 @@ class Directory:
         self._failed_until: dict[TenantId, float] = {}
         self._listeners: list[Callable[[TenantName], None]] = []
         self._forgiven_listeners: list[Callable[[str], None]] = []
+        self._damage_listeners: list[Callable[[int], None]] = []
 
     # Questions of the edge
 
@@ -167,6 +168,10 @@ class Directory:
     def on_forgiven(self, listener: Callable[[str], None]) -> None:
         """`listener` is called with a canonical login whose failed logins count no more."""
         self._forgiven_listeners.append(listener)
+
+    def on_damage(self, listener: Callable[[int], None]) -> None:
+        """`listener` is called with the number of tenants whose database can't be read, whenever it changes."""
+        self._damage_listeners.append(listener)
 
     def forgive(self, login: str) -> None:
         failed_logins.forgive(self._registry_database, failed_logins.account_key(login))
@@ -307,7 +312,7 @@ class Directory:
         """Name, domains and keys, once its folder is gone; `facts` go into the gateway's audit log."""
         tenant, _ = self.leaving(name)
         self._registry.remove(tenant, self._clock(), facts)
-        self._failed_until.pop(tenant.id, None)
+        self._note_damage(tenant.id, None)
         self._tell(TenantName(""))
 
     def add_domain(self, name: str, domain: str) -> str:
@@ -391,11 +396,20 @@ class Directory:
             with self.reading(tenant.name) as work:
                 yield work
         except UnavailableError as error:
-            self._failed_until[tenant.id] = now + RETRY_SECONDS
+            self._note_damage(tenant.id, now + RETRY_SECONDS)
             self._databases.close(tenant.id)
             logger.error("tenant unavailable", extra={"tenant": tenant.name, "reason": str(error)})
             raise
-        self._failed_until.pop(tenant.id, None)
+        self._note_damage(tenant.id, None)
+
+    def _note_damage(self, tenant: TenantId, until: float | None) -> None:
+        before = len(self._failed_until)
+        if until is None:
+            self._failed_until.pop(tenant, None)
+        else:
+            self._failed_until[tenant] = until
+        for listener in self._damage_listeners if len(self._failed_until) != before else ():
+            listener(len(self._failed_until))
 
     def _drop(self, tenant: TenantId) -> None:
         dropped = self._maps.pop(tenant, None)

@@ -134,6 +134,8 @@ def test_a_damaged_tenant_is_unavailable_and_the_other_goes_on(
     sound = path.read_bytes()
     path.write_bytes(b"\xff" * len(sound))
     reopened = Directory(tmp_path, clock)
+    damaged: list[int] = []
+    reopened.on_damage(damaged.append)
     assert reopened.resolve("bob", "acme.example") == Resolved("unavailable", TenantName("acme"))
     assert reopened.resolve("eve", "bcme.example").kind == "mailbox"
     with pytest.raises(UnavailableError):
@@ -146,8 +148,21 @@ def test_a_damaged_tenant_is_unavailable_and_the_other_goes_on(
 
     path.write_bytes(sound)
     assert reopened.resolve("bob", "acme.example").kind == "unavailable", "left alone for a while"
+    assert damaged == [1]
     clock.advance(RETRY_SECONDS)
     assert reopened.resolve("bob", "acme.example").kind == "mailbox"
+    assert damaged == [1, 0]
+    reopened.close()
+
+
+def test_an_empty_file_is_a_damaged_one(tmp_path: Path, directory: Directory, two_tenants: Commands) -> None:
+    """Not a tenant without people, whose mail would bounce."""
+    path = database_of(directory, tmp_path, "acme")
+    directory.close()
+    path.write_bytes(b"")
+    reopened = Directory(tmp_path)
+    assert reopened.resolve("bob", "acme.example").kind == "unavailable"
+    assert path.stat().st_size in (0, 4096)  # the log's mode may be noted
     reopened.close()
 
 

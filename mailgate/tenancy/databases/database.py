@@ -28,9 +28,10 @@ _COMPILED: dict[Any, Any] = {}
 
 
 class Database:
-    """Raises UnavailableError where the file can't be opened, is damaged, or has a schema this release can't use."""
+    """Raises UnavailableError where the file can't be opened, is damaged, or has a schema this release can't use.
+    `must_exist`: an empty file is a damaged one, too; else it gets the tables."""
 
-    def __init__(self, path: Path, schema: Schema) -> None:
+    def __init__(self, path: Path, schema: Schema, must_exist: bool = False) -> None:
         self._path = path
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -46,7 +47,7 @@ class Database:
         event.listen(self._engine, "begin", _begin)
         try:
             with self._errors_named(), self._engine.begin() as connection:
-                schema.bring_up(connection)
+                schema.bring_up(connection, must_exist)
         except UnavailableError as error:
             self.close()
             raise UnavailableError(f"{path}: {error}") if str(path) not in str(error) else error from None
@@ -62,10 +63,15 @@ class Database:
         try:
             yield
         except DatabaseError as error:
-            raise UnavailableError(f"{self._path}: {error.orig}") from error
+            raise UnavailableError(f"{self._path}: {_words(error.orig)}") from error
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _words(error: BaseException | None) -> str:
+    is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return f"is damaged ({error}); put it back from a backup" if is_damaged else str(error)
 
 
 @cache
@@ -109,8 +115,8 @@ class TenantDatabases:
         if database is None:
             path = self._path_of(tenant)
             if not path.exists():
-                raise UnavailableError(f"{path}: the database is gone; restore it from a backup")
-            database = Database(path, TENANT)
+                raise UnavailableError(f"{path}: the database is gone; put it back from a backup")
+            database = Database(path, TENANT, must_exist=True)
         self._open[tenant] = database, now
         self._close_idle(now)
         return database

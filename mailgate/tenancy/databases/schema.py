@@ -28,10 +28,12 @@ class Schema:
     head: str
     versions: Path
 
-    def bring_up(self, connection: Connection) -> None:
+    def bring_up(self, connection: Connection, must_exist: bool = False) -> None:
         """Runs inside the caller's transaction: a crash leaves the database as it was. Raises UnavailableError for
-        a schema newer than this release, or a database that is none of ours."""
+        a schema newer than this release, a database that is none of ours, or an empty one where it `must_exist`."""
         found = self._version_of(connection)
+        if found is None and must_exist:
+            raise UnavailableError(f"{self.name} database: it is empty; put it back from a backup")
         if found == self.head:
             return
         if found is None:

@@ -1,0 +1,51 @@
+"""Can every tenant's database be read? Looked at file by file, beside a gateway that runs; nothing is changed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from mailgate.ops.checks import Check, fail, ok
+
+MOST_NAMED = 5
+RESTORE = "put back tenants/ID/tenant.db from a backup (docs/operations.md); until then mail for them is deferred"
+
+
+def tenants(data_dir: Path) -> Check:
+    """Fails where one can't be: its mail gets 451, the others go on."""
+    try:
+        listed = _listed(data_dir / "registry.db")
+    except apsw.Error as error:
+        return fail("tenants", f"{data_dir / 'registry.db'}: {error}", "put it back from a backup")
+    faults = [
+        f"{name}: {path}: {fault}"
+        for name, tenant in listed
+        if (fault := _fault(path := data_dir / "tenants" / tenant / "tenant.db"))
+    ]
+    if not faults:
+        return ok("tenants", f"{len(listed)} databases can be read", count=len(listed), damaged=0)
+    more = len(faults) - MOST_NAMED
+    told = "; ".join([*faults[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
+    return fail("tenants", told, RESTORE, count=len(listed), damaged=len(faults))
+
+
+def _listed(registry: Path) -> list[tuple[str, str]]:
+    """Name and id of each tenant; none before the first start."""
+    if not registry.exists():
+        return []
+    with closing(apsw.Connection(str(registry), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        return list(connection.execute("SELECT name, id FROM tenants ORDER BY name"))
+
+
+def _fault(path: Path) -> str:
+    if not path.exists():
+        return "is gone"
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+            connection.execute("SELECT version_num FROM alembic_version").fetchone()  # an empty file has no tables
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except apsw.Error as error:
+        return str(error)
+    return "" if found == ("ok",) else f"is damaged: {found[0] if found else ''}".splitlines()[0]
