@@ -55,6 +55,7 @@ class _Lane(Generic[J]):
     running: int = 0
     is_in_trouble: bool = False
     is_listed: bool = False
+    was_full: bool = False
     tenants: deque[str] = field(default_factory=deque)
     waiting: dict[str, deque[J]] = field(default_factory=dict)
     destinations: dict[str, int] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class Dispatcher(Generic[J]):
         self._running = 0
         self._waiting = 0
         self._bytes = 0
+        self._in_trouble: dict[str, _Lane[J]] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -107,13 +109,19 @@ class Dispatcher(Generic[J]):
         others; its lane is bounded by itself."""
         if self._bytes >= MOST_BYTES:
             return 0
-        stuck = sum(lane.length for lane in self._lanes.values() if lane.is_in_trouble)
+        stuck = sum(lane.length for lane in self._in_trouble.values())
         return max(0, MOST_WAITING - (self._waiting - stuck))
 
-    @property
     def full(self) -> tuple[str, ...]:
-        """Destinations that have enough waiting here."""
-        return tuple(name for lane in self._lanes.values() if lane.is_full for name in lane.destinations)
+        """Destinations that have enough waiting here; `has_eased` tells when that changes."""
+        for lane in self._lanes.values():
+            lane.was_full = lane.is_full
+        return tuple(name for lane in self._lanes.values() if lane.was_full for name in lane.destinations)
+
+    def has_eased(self, name: str) -> bool:
+        """Whether a lane takes more, which was full when `full` was asked."""
+        lane = self._lanes.get(name)
+        return lane is None or (lane.was_full and not lane.is_full)
 
     def add(self, job: J) -> None:
         lane = self._lanes.get(job.lane)
@@ -147,12 +155,14 @@ class Dispatcher(Generic[J]):
         self._leave(lane, job)
         if result is Result.GOOD:
             lane.is_in_trouble = False
+            self._in_trouble.pop(lane.name, None)
             lane.window = min(lane.window + 1, LARGEST_WINDOW)
         elif result is Result.BUSY:
             # as many as are open now is what the host takes
             lane.window = max(1.0, min(lane.window / 2, float(lane.running)))
         else:
             lane.is_in_trouble = True
+            self._in_trouble[lane.name] = lane
             lane.window = max(1.0, lane.window / 2)
         self._list(lane)
         self._drop_if_empty(lane)
@@ -186,6 +196,7 @@ class Dispatcher(Generic[J]):
         """Of a lane that is idle only the window is remembered."""
         if not lane.running and not lane.waiting:
             del self._lanes[lane.name]
+            self._in_trouble.pop(lane.name, None)
             if len(self._windows) >= MOST_WINDOWS:
                 self._windows.clear()
             self._windows[lane.name] = lane.window

@@ -75,6 +75,16 @@ class PipelinedProtocol(SMTPProtocol):
 
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:
         """The next reply; what came before the end of the connection is still handed out."""
+        if not self._replies:  # replies to what was sent at once come together: only the first is waited for
+            await self._wait(timeout)
+        reply = self._replies.popleft()
+        if self._is_starting_tls and reply.code == 220 and not self.is_clean:
+            # what comes before the handshake may come from anybody (RFC 3207 section 6)
+            raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
+        return reply
+
+    async def _wait(self, timeout: float | None) -> None:
+        """Until there is a reply."""
         try:
             async with asyncio.timeout(timeout):
                 while not self._replies:
@@ -86,11 +96,6 @@ class PipelinedProtocol(SMTPProtocol):
             raise SMTPReadTimeoutError("no reply in time") from None
         finally:
             self._waiter = None
-        reply = self._replies.popleft()
-        if self._is_starting_tls and reply.code == 220 and not self.is_clean:
-            # what comes before the handshake may come from anybody (RFC 3207 section 6)
-            raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
-        return reply
 
     async def drain(self) -> None:
         """Until the transport takes more."""

@@ -39,6 +39,8 @@ from mailgate.transport.report_store import ReportStore
 from mailgate.transport.sts_cache import StsCache
 
 LEASED_AT_ONCE = 256
+WORTH_A_LEASE = 32
+"""A lease costs the store a transaction, however few it hands out: so many had better be wanted while others wait."""
 LONGEST_WAIT = 60.0
 STUCK_SECONDS = 0.5
 SWEEP_SECONDS = 2.0
@@ -66,6 +68,7 @@ class RelayProcess:
         self._dispatcher: Dispatcher[Job] = Dispatcher()
         self._running: set[asyncio.Task[None]] = set()
         self._waits_for_room = False
+        self._is_short_of_room = False
         self._store = StoreLine(settings.store_path, "relay", self._welcomed, self._pushed)
         holder = secrets.token_hex(8)
         limits = timeouts or Timeouts()
@@ -137,9 +140,10 @@ class RelayProcess:
         """Until cancelled: lease, start, wait."""
         while True:
             self._changed.clear()
-            pause = LONGEST_WAIT
+            pause = STUCK_SECONDS
             room = min(self._dispatcher.room, LEASED_AT_ONCE)
             self._waits_for_room = not room
+            self._is_short_of_room = room < WORTH_A_LEASE
             if room:
                 pause = await self._lease(room)
             self._start()
@@ -150,7 +154,7 @@ class RelayProcess:
     async def _lease(self, room: int) -> float:
         """Seconds until the next lease is worth a call."""
         try:
-            jobs, due = await delivery.lease(self._parts, room, self._dispatcher.full)
+            jobs, due = await delivery.lease(self._parts, room, self._dispatcher.full())
         except MailgateError as error:
             _logger.warning("no lease", reason=str(error))
             return 1.0
@@ -161,9 +165,9 @@ class RelayProcess:
         wait = due - self._clock()
         if wait > 0:
             return min(wait, LONGEST_WAIT)
-        if jobs:
+        if jobs and not self._is_short_of_room:
             return 0.0
-        # what is due and was not handed out waits for a lane that is full
+        # what is due and was not handed out waits for a lane that is full, or for more room
         self._waits_for_room = True
         return STUCK_SECONDS
 
@@ -180,8 +184,13 @@ class RelayProcess:
             for other in self._dispatcher.give_up(job.lane):
                 delivery.share(self._parts, other, outcome)
         self._start()
-        if self._waits_for_room:
+        if self._waits_for_room and self._has_room_again(job.lane):
             self._changed.set()
+
+    def _has_room_again(self, lane: str) -> bool:
+        if self._is_short_of_room:
+            return self._dispatcher.room >= WORTH_A_LEASE
+        return self._dispatcher.has_eased(lane)
 
     async def _drain(self) -> None:
         if self._running:

@@ -3,8 +3,8 @@ so that one with a million messages delays nobody else. Where the last call stop
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import apsw
@@ -98,15 +98,22 @@ class Leasing:
     ) -> list[tuple[Any, ...]]:
         if route is Route.LOCAL:
             return self._due(route, "r.tenant = ?", (tenant,), now, share)
-        query = _smallest("destination", route, "tenant = ? AND destination > ?")
         rows: list[tuple[Any, ...]] = []
-        for looked, destination in enumerate(self._ring(query, (tenant,), self._last_destination.get(tenant, ""))):
+        others = self._destinations(tenant, excluded)
+        while len(rows) < share and (group := list(itertools.islice(others, share - len(rows)))):
+            each = (share - len(rows)) // len(group)
+            for destination in group:
+                rows += self._due(route, "r.tenant = ? AND r.destination = ?", (tenant, destination), now, each)
+        return rows
+
+    def _destinations(self, tenant: str, excluded: Collection[str]) -> Iterator[str]:
+        """Those whose turn it is, in their order."""
+        query = _smallest("destination", Route.RELAY, "tenant = ? AND destination > ?")
+        ring = self._ring(query, (tenant,), self._last_destination.get(tenant, ""))
+        for destination in itertools.islice(ring, _LOOKS_A_TURN):
             self._last_destination[tenant] = destination
             if destination not in excluded:
-                rows += self._due(route, "r.tenant = ? AND r.destination = ?", (tenant, destination), now, 1)
-            if len(rows) >= share or looked >= _LOOKS_A_TURN:
-                break
-        return rows
+                yield destination
 
     def _due(self, route: Route, lane: str, bound: tuple[str, ...], now: float, limit: int) -> list[tuple[Any, ...]]:
         statement = _TAKE.format(lane=lane, due=_DUE[route], index=_BY_LANE[route])
@@ -115,8 +122,8 @@ class Leasing:
     def _take(self, row: tuple[Any, ...], holder: str, until: float) -> Attempt:
         self._connection.execute(_MARK, (holder, until, row[0], row[1]))
         size, content_format, key_id, inline = row[14:]
-        attempt = _attempt(row, holder, Content(size, inline, content_format, key_id))
-        return replace(attempt, number=attempt.number + 1)
+        counted = (*row[:8], row[8] + 1, *row[9:])
+        return _attempt(counted, holder, Content(size, inline, content_format, key_id))
 
     def find(self, message: int, n: int) -> Attempt | None:
         row = self._connection.execute(_FIND, (message, n)).fetchone()

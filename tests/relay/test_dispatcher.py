@@ -11,6 +11,7 @@ from mailgate.relay.dispatcher import (
     MOST_ATTEMPTS,
     MOST_BYTES,
     WAITING_IN_TROUBLE,
+    WAITING_PER_SLOT,
     Dispatcher,
     Result,
 )
@@ -106,7 +107,18 @@ def test_hosts_that_hang_take_no_room_from_others() -> None:
         dispatcher.finished(job, Result.TROUBLE)
     started(dispatcher)
     assert dispatcher.room > before
-    assert {f"hangs{n}" for n in range(10)} <= set(dispatcher.full)
+    assert {f"hangs{n}" for n in range(10)} <= set(dispatcher.full())
+
+
+def test_a_full_lane_eases_once_it_takes_more() -> None:
+    dispatcher = filled(*(Mail("a") for _ in range(FIRST_WINDOW * WAITING_PER_SLOT + 1)), Mail("b"))
+    assert dispatcher.full() == ("a",)
+    assert not dispatcher.has_eased("a")
+    started(dispatcher)
+    assert dispatcher.has_eased("a")
+    assert not dispatcher.has_eased("b")
+    assert dispatcher.full() == ()
+    assert not dispatcher.has_eased("a")
 
 
 def test_memory_is_bounded() -> None:

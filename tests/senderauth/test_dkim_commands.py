@@ -67,6 +67,10 @@ def test_keys_belong_to_one_tenant_and_one_domain(desk: Desk) -> None:
         desk.call("dkim.create", domain="elsewhere.example")
 
 
+def test_the_last_mail_of_a_tenant_that_is_gone_has_no_keys(desk: Desk) -> None:
+    assert desk.signing("gone", "acme.example") == ()
+
+
 def test_private_keys_are_not_on_disk_in_the_clear(desk: Desk) -> None:
     desk.call("dkim.create", domain="acme.example")
     secrets = [key.private for key in desk.signing()]

@@ -70,6 +70,21 @@ def test_destinations_of_a_tenant_take_turns(spool: SqliteSpool) -> None:
     assert "quiet.example" in {attempt.destination for attempt in take(spool, Route.RELAY, 10)}
 
 
+def test_the_share_of_a_turn_is_divided_among_destinations(spool: SqliteSpool) -> None:
+    keep(spool, *(entry(outside(f"u{n}@{name}.example")) for name in ("a", "b", "c") for n in range(300)))
+    taken = Counter(attempt.destination for attempt in take(spool, Route.RELAY, 160))
+    assert set(taken) == {"a.example", "b.example", "c.example"}
+    assert max(taken.values()) - min(taken.values()) <= 160 // 16
+
+
+def test_a_queue_to_one_destination_is_not_asked_for_row_by_row(spool: SqliteSpool) -> None:
+    keep(spool, *(entry(outside(f"u{n}@d.example")) for n in range(160)))
+    statements: list[str] = []
+    spool._connection.set_exec_trace(lambda cursor, sql, bound: not statements.append(sql))
+    assert len(take(spool, Route.RELAY, 160)) == 160
+    assert sum(sql.lstrip().startswith("SELECT") for sql in statements) < 160 // 2
+
+
 def test_excluded_destinations_wait_and_hold_up_nobody(spool: SqliteSpool) -> None:
     keep(spool, *(entry(outside(f"u{n}@hanging.example")) for n in range(100)))
     keep(spool, *(entry(outside(f"u{n}@good.example")) for n in range(5)))

@@ -29,9 +29,13 @@ def handlers(directory: Directory) -> dict[str, Callable[..., Any]]:
 
 
 def keys_of(directory: Directory, tenant: str, domain: str) -> SigningKeysFound:
-    """What may sign for the domain, the newest first; nothing where it is not the tenant's. UnavailableError where the
-    keys can't be opened."""
-    if domain not in directory.tenant(tenant).domains:
+    """What may sign for the domain, the newest first; nothing where it is not the tenant's, or where the tenant is gone
+    and its last mail leaves. UnavailableError where the keys can't be opened."""
+    try:
+        domains = directory.tenant(tenant).domains
+    except NotFoundError:
+        return SigningKeysFound(())
+    if domain not in domains:
         return SigningKeysFound(())
     with directory.reading(tenant) as work:
         keys = [key for key in dkim_keys.of_domain(work, domain) if key.retired_at is None]
