@@ -22,7 +22,7 @@ from mailgate.spool.queue import Accepted
 from mailgate.spool.rows import rows_of
 from mailgate.spool.schema import open_database
 from mailgate.spool.sqlite import SqliteSpool
-from mailgate.store.commands.on_spool.all_commands import handlers
+from mailgate.store.commands.catalogue import on_spool
 from mailgate.store.commands.on_spool.desk import Desk
 
 START = 1_800_000_000.0
@@ -101,7 +101,7 @@ def main() -> None:
         reload=lambda: snapshot,
         note=lambda *_: None,
     )
-    run = handlers(desk)
+    run = on_spool(desk)
     middle = f"{count // 2}.0"
     list_, quarantine = run["queue.list"], run["quarantine.list"]
     measure("first page", lambda: list_())

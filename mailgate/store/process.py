@@ -20,8 +20,7 @@ from mailgate.model.verdict import Inspection
 from mailgate.records.metrics import DAMAGED_TENANTS
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
-from mailgate.store.commands import offline
-from mailgate.store.commands.on_spool import all_commands
+from mailgate.store.commands import catalogue
 from mailgate.store.commands.on_spool.desk import Desk
 from mailgate.store.delivery import maildir
 from mailgate.store.delivery.lmtp import LmtpMailboxes
@@ -32,7 +31,7 @@ from mailgate.store.holding.own_release import release_own
 from mailgate.store.holding.rescan import Rescan
 from mailgate.store.holding.sending_brake import SendingBrake
 from mailgate.store.holding.unscanned import HeldMail
-from mailgate.store.keeping.opening import OpenSpool, open_spool
+from mailgate.store.keeping.opening import OpenSpool, open_directory, open_spool
 from mailgate.store.keeping.room import Room
 from mailgate.store.keeping.writer import Writer
 from mailgate.store.logins.doveadm import kick
@@ -77,7 +76,7 @@ class StoreProcess:
     async def _run(self, spool: OpenSpool, ready: Callable[[], None], stop: asyncio.Event) -> None:
         loop, clock = asyncio.get_running_loop(), self._clock
         recover(spool.store, spool.listing, spool.contents, self._settings.staging_dir, clock())
-        directory = offline.open_directory(self._settings, clock)
+        directory = open_directory(self._settings, clock)
         directory.on_damage(DAMAGED_TENANTS.set)
         changed, owed = asyncio.Event(), asyncio.Event()
 
@@ -117,8 +116,8 @@ class StoreProcess:
             )
             rescan = Rescan([self._settings.inspector_path(number) for number in range(self._settings.inspectors)])
             desk = _desk(around, service, rescan, loop)
-            on_directory = offline.on_directory(directory, around.policy, partial(tell_of_access, around))
-            service.take_commands(all_commands.handlers(desk), on_directory)
+            on_directory = catalogue.on_directory(directory, around.policy, partial(tell_of_access, around))
+            service.take_commands(catalogue.on_spool(desk), on_directory)
             service.brake = brake = SendingBrake(around, service.ask_directory)
             service.take_own_releases(partial(release_own, desk))
             service.take_reports(Reports(around, service.ask_directory).answer)

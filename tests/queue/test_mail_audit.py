@@ -10,8 +10,7 @@ import pytest
 
 from mailgate.model.errors import NotFoundError
 from mailgate.settings import Settings
-from mailgate.store.commands import offline
-from mailgate.store.commands.on_spool import all_commands
+from mailgate.store.commands import catalogue, offline
 from tests.queue.making import submission
 from tests.queue.test_quarantine import inspector, quarantine
 from tests.store.running import Store, running
@@ -110,7 +109,7 @@ def test_a_policy_that_comes_into_force_is_noted_for_the_gateway(acme: Settings,
 def test_every_command_on_the_spool_is_known_to_change_something_or_not() -> None:
     tested = {*CHANGES, "quarantine.release", "quarantine.delete", "policy.reload"}
     tested.add("tenant.remove")  # by test_offboarding
-    assert tested | READING == all_commands.NAMES
+    assert tested | READING == catalogue.ON_SPOOL
     assert not tested & READING
 
 

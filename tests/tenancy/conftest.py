@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from mailgate.ipc.calls import Authenticated
 from mailgate.policy.schema import GatewayPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
-from mailgate.store.commands.offline import on_directory
+from mailgate.store.commands.catalogue import on_directory
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.logins import passwords

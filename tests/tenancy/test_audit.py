@@ -12,7 +12,7 @@ import pytest
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, UnavailableError, UserError
-from mailgate.store.commands import offline, running
+from mailgate.store.commands import catalogue, running
 from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.databases.models import Brake
 from mailgate.tenancy.directory import Directory
@@ -102,7 +102,7 @@ READING = {
 @pytest.fixture
 def call(directory: Directory, two_tenants: Commands, clock: ManualClock) -> Callable[..., Any]:
     """As the gateway runs a command of the account `root`."""
-    handlers = offline.on_directory(directory, lambda: BUILT_IN, lambda *_: None)
+    handlers = catalogue.on_directory(directory, lambda: BUILT_IN, lambda *_: None)
 
     def run(command: str, **arguments: Any) -> Any:
         clock.advance(1)
@@ -148,7 +148,7 @@ def tamper(path: Path, *statements: str) -> None:
 
 
 def test_every_command_is_known_to_change_something_or_not(directory: Directory) -> None:
-    assert {name for name, _ in CHANGES} | READING == set(offline.on_directory(directory, lambda: BUILT_IN))
+    assert {name for name, _ in CHANGES} | READING == set(catalogue.on_directory(directory, lambda: BUILT_IN))
     assert not {name for name, _ in CHANGES} & READING
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UserError
-from mailgate.store.commands import offline, permissions
-from mailgate.store.commands.on_spool import all_commands
+from mailgate.store.commands import catalogue, permissions
 from mailgate.store.commands.permissions import RULES, admitted
 from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.directory import Directory
@@ -22,7 +21,7 @@ USER = Caller("bob@acme.example", Role.USER, ACME, "bob@acme.example")
 
 
 def test_every_command_has_a_rule_and_no_rule_is_left_over(directory: Directory) -> None:
-    assert set(RULES) == set(offline.on_directory(directory, lambda: BUILT_IN)) | all_commands.NAMES
+    assert set(RULES) == set(catalogue.on_directory(directory, lambda: BUILT_IN)) | catalogue.ON_SPOOL
 
 
 def test_an_operator_may_give_every_command() -> None:

@@ -1,10 +1,9 @@
-"""How commands are run: by the service for what comes through the admin socket, or alone where no gateway runs."""
+"""Runs a command where no gateway runs."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,26 +12,11 @@ from mailgate.policy.effective import GATEWAY_FILE
 from mailgate.policy.schema import GatewayPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
 from mailgate.settings import Settings
-from mailgate.store.commands import permissions
+from mailgate.store.commands import catalogue, permissions
 from mailgate.store.commands.callers import by_account
-from mailgate.store.commands.on_directory import (
-    audit,
-    break_glass,
-    dkim_keys,
-    groups,
-    importing,
-    mailboxes,
-    operators,
-    people,
-    roster,
-    tenants,
-)
-from mailgate.store.commands.on_directory.break_glass import Tell, nobody_to_tell
-from mailgate.store.commands.on_directory.people import PeopleDesk
-from mailgate.store.commands.on_spool import all_commands
 from mailgate.store.commands.on_spool.desk import Desk
 from mailgate.store.commands.running import run
-from mailgate.store.keeping.opening import open_spool
+from mailgate.store.keeping.opening import open_directory, open_spool
 from mailgate.store.policies import Policies
 from mailgate.tenancy.acting import Caller
 from mailgate.tenancy.directory import Directory
@@ -44,9 +28,9 @@ def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> An
     caller = by_account(os.geteuid())
     directory = open_directory(settings, time.time)
     try:
-        if command in all_commands.NAMES:
+        if command in catalogue.ON_SPOOL:
             return _run_on_spool(settings, directory, command, arguments, caller)
-        handler = on_directory(directory, partial(_policy_at_rest, settings)).get(command)
+        handler = catalogue.on_directory(directory, partial(_policy_at_rest, settings)).get(command)
         if handler is None:
             raise permissions.unknown(command)
         return run(handler, command, arguments, caller)
@@ -60,22 +44,6 @@ def _policy_at_rest(settings: Settings) -> Snapshot:
     if (settings.policy_dir / GATEWAY_FILE).exists():
         return loader.load(settings.policy_dir, size_limit)
     return Snapshot(built_in=built_in(size_limit), gateway=GatewayPolicy(), tenants={})
-
-
-def on_directory(
-    directory: Directory, policy: Callable[[], Snapshot], tell: Tell = nobody_to_tell
-) -> dict[str, Callable[..., Any]]:
-    """Command name -> handler, of all commands on tenants and what is theirs. `tell` puts a notice into a mailbox."""
-    desk = PeopleDesk(directory, lambda tenant: policy().for_tenant(tenant).passwords)
-    on_people = people.handlers(desk) | importing.handlers(desk) | groups.handlers(directory)
-    on_mail = mailboxes.handlers(directory) | dkim_keys.handlers(directory)
-    on_access = break_glass.handlers(directory, tell) | operators.handlers(directory)
-    on_tenants = tenants.handlers(directory) | roster.handlers(directory)
-    return on_tenants | on_people | on_mail | on_access | audit.handlers(directory)
-
-
-def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:
-    return Directory(settings.data_dir, clock, settings.master_key_file, settings.hostname)
 
 
 def _run_on_spool(
@@ -106,6 +74,6 @@ def _run_on_spool(
             note=directory.note_deed,
             ask=lambda question: question(directory),
         )
-        return run(all_commands.handlers(desk)[command], command, arguments, caller)
+        return run(catalogue.on_spool(desk)[command], command, arguments, caller)
     finally:
         spool.close()

@@ -20,7 +20,7 @@ from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.store.commands.on_spool.desk import Desk, accepted
-from mailgate.store.holding.rescan import read_content
+from mailgate.store.keeping.reading import read_content
 from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
 from mailgate.tenancy.directory import Directory
 

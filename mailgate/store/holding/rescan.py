@@ -15,22 +15,10 @@ from mailgate.model.envelope import Direction, Envelope
 from mailgate.model.errors import UnavailableError
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 from mailgate.policy.effective import EffectivePolicy
-from mailgate.spool.content import ContentFolder
-from mailgate.spool.listing import Listing
-from mailgate.spool.queue import Content
 
 WALL_SECONDS = 55.0
 AT_ONCE = 2  # so that what waits does not crowd out what comes in
 ATTEMPTS = 2
-
-
-def read_content(
-    listing: Listing, contents: ContentFolder, message: int, envelope: Envelope, content: Content
-) -> bytes | Path:
-    """What is to be scanned; NotFoundError where a small content is gone. In the thread of the listing."""
-    if content.in_file:
-        return contents.path(envelope.queue_id, content)
-    return listing.inline_content(message)
 
 
 class Rescan:

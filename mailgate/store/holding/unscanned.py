@@ -18,7 +18,8 @@ from mailgate.policy.facts import Facts
 from mailgate.records.timeline import decision_facts, inspection_facts
 from mailgate.spool.queue import Selection, SpoolStore, Unscanned
 from mailgate.spool.rows import notify_of
-from mailgate.store.holding.rescan import Rescan, read_content
+from mailgate.store.holding.rescan import Rescan
+from mailgate.store.keeping.reading import read_content
 from mailgate.store.surroundings import Surroundings
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds between tries while the scanner does not answer

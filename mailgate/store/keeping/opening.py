@@ -1,4 +1,4 @@
-"""The spool of a data directory, opened: the writing side, the reading side, the content files."""
+"""A data directory, opened: the spool (writing side, reading side, content files) and the directory of tenants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Listing
 from mailgate.spool.queue import SpoolStore
 from mailgate.spool.sqlite import SqliteSpool
+from mailgate.tenancy.directory import Directory
 
 T = TypeVar("T")
 
@@ -44,3 +45,7 @@ def open_spool(settings: Settings) -> OpenSpool:
     folder = settings.data_dir / "spool"
     store = SqliteSpool(folder / "spool.db")
     return OpenSpool(store, Listing(store.path), ContentFolder(folder / "content"))
+
+
+def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:
+    return Directory(settings.data_dir, clock, settings.master_key_file, settings.hostname)

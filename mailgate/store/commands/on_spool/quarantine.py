@@ -17,7 +17,7 @@ from mailgate.spool.listing import Filter, Kept
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Wanted
 from mailgate.store.commands.on_spool.desk import Desk, Json, accepted, clear, page, rows_of, shown
-from mailgate.store.holding.rescan import read_content
+from mailgate.store.keeping.reading import read_content
 
 _IN_QUARANTINE = frozenset({State.QUARANTINED})
 
