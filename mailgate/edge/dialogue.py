@@ -60,7 +60,8 @@ class Dialogue(Connection):
         try:
             if isinstance(line, BadLine):
                 raise Refusal(replies.LINE_TOO_LONG if line is BadLine.TOO_LONG else replies.BAD_LINE)
-            verb, _, argument = line.partition(b" ")
+            # white space before the line end is to be borne with (RFC 5321 section 4.1.1)
+            verb, _, argument = line.rstrip(b" \t").partition(b" ")
             command = verb.decode("ascii", "replace").upper()
             if command in _HTTP_VERBS:
                 raise SessionEnd(replies.NOT_SMTP)
@@ -70,7 +71,7 @@ class Dialogue(Connection):
             if command in _IDLE_COMMANDS:
                 self._count("idle", self.limits.idle_commands, replies.TOO_MANY_COMMANDS)
             await self._keep_login()
-            await method(self, argument.strip(b" "))
+            await method(self, argument.lstrip(b" "))
         except Refusal as refusal:
             if refusal.reply.code in _COUNTED_AS_ERROR:
                 self._count("errors", self.limits.errors, replies.TOO_MANY_ERRORS)
@@ -126,6 +127,8 @@ class Dialogue(Connection):
         if len(self._lines):
             raise SessionEnd(replies.BAD_SEQUENCE)
         await self.say(replies.READY_FOR_TLS)
+        if len(self._lines):  # came while the reply waited for its way out
+            raise SessionEnd
         self._drop_transaction()
         assert self.transport is not None
         try:
@@ -173,7 +176,7 @@ class Dialogue(Connection):
         await self.say(Reply(334, "", text))
         line = await self._line(AUTH_LINE_LIMIT)
         if isinstance(line, BadLine):
-            raise Refusal(replies.BAD_LINE)
+            raise Refusal(replies.AUTH_LINE_TOO_LONG if line is BadLine.TOO_LONG else replies.BAD_LINE)
         return line
 
     async def _keep_login(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from mailgate.dsn import xtext
 from mailgate.dsn.parameters import parse_envid, parse_notify, parse_orcpt, parse_ret
 from mailgate.edge import replies
 from mailgate.model.address import Address, AddressError, parse_forward_path, parse_reverse_path, take_path
@@ -62,6 +63,7 @@ def parse_mail(
         envid=_checked(given, "ENVID", parse_envid, ""),
         requiretls="REQUIRETLS" in given,
     )
+    _checked(given, "AUTH", _check_auth, None)
     if given.get("SMTPUTF8") is not None or given.get("REQUIRETLS") is not None:
         raise Refusal(replies.SYNTAX)
     _check_utf8(path, command.smtputf8)
@@ -133,6 +135,12 @@ def _checked(given: Mapping[str, str | None], name: str, parse: Callable[[str], 
         return parse(given[name] or "")
     except ValueError:
         raise Refusal(replies.SYNTAX) from None
+
+
+def _check_auth(value: str) -> None:
+    """RFC 4954 section 5. Whom a client names there counts for nothing: who sends is known from the login alone."""
+    if not xtext.decode(value):
+        raise ValueError("AUTH is empty")
 
 
 def _size(value: str | None) -> int:

@@ -20,7 +20,7 @@ from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.release_address import is_release_local
 from mailgate.tenancy.addresses import canonical_local
 
-SWALLOW_LIMIT = 4 << 20  # bytes of a BDAT chunk out of place that are read and thrown away
+LARGEST_CHUNK = 1 << 30  # bytes of a BDAT chunk that are read at all, be it to throw them away
 COMMANDS = (
     *("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT"),
     *("RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT"),
@@ -171,18 +171,19 @@ class Session(Dialogue):
         await self._receive(receiver)
         tx.is_bad = receiver.is_bad
         await self._finish(tx)
+        if receiver.is_bad:
+            # other servers may see another end in such a message: what follows can't be told from a part of it
+            raise SessionEnd
 
     async def smtp_BDAT(self, argument: bytes) -> None:
-        """RFC 3030 section 2: `BDAT size [LAST]`. A chunk out of place is swallowed, then refused."""
+        """RFC 3030 section 2: `BDAT size [LAST]`. A chunk that can't be kept is swallowed, then refused."""
         size, is_last = _chunk(argument)
+        if size > LARGEST_CHUNK:
+            raise SessionEnd(replies.TOO_LARGE)
         tx = self.tx
         if tx is None or not tx.recipients:
-            if size > SWALLOW_LIMIT:
-                raise SessionEnd(replies.RCPT_FIRST)
             await self._receive(ChunkReceiver(size, lambda data: None, ByteCheck()))
             raise Refusal(replies.RCPT_FIRST)
-        if size > self.edge.size_limit():
-            raise SessionEnd(replies.TOO_LARGE)
         self._chunks = self._chunks or ByteCheck()
         if size:
             await self._receive(ChunkReceiver(size, tx.staging.write, self._chunks))

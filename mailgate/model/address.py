@@ -21,6 +21,7 @@ _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"')
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _ROUTE = re.compile(r"@[^,:<>@\s]+(?:,@[^,:<>@\s]+)*:")
 _ENCODED_WORD = re.compile(r"=\?.*\?[bq]\?.*\?=", re.IGNORECASE)
 
@@ -152,10 +153,11 @@ def _parse_literal(text: str) -> str:
 
 
 def parse_helo(text: str) -> str:
-    """The name a client gives: a domain or an address literal (RFC 5321 section 4.1.1.1). Underscores are common and
-    harmless here. Raises AddressError."""
+    """The name a client gives: a domain or an address literal (RFC 5321 section 4.1.1.1). Underscores and a dot at the
+    end are common and harmless here. Raises AddressError."""
     if text.startswith("["):
         return _parse_literal(text)
-    if len(text) > DOMAIN_LIMIT or not re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", text):
+    labels = text.removesuffix(".").split(".")
+    if len(text) > DOMAIN_LIMIT or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         raise AddressError("not a host name or address literal")
     return text

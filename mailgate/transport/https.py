@@ -64,11 +64,14 @@ def _ask(request: HttpsRequest, context: ssl.SSLContext, opened: list[socket.soc
     try:
         raw = _connect(request)
         opened.append(raw)
-        connection.sock = context.wrap_socket(raw, server_hostname=request.host)
+        # an end that TLS does not confirm may be an attacker's, who cuts off what is not to be read
+        connection.sock = context.wrap_socket(raw, server_hostname=request.host, suppress_ragged_eofs=False)
         opened.append(connection.sock)
         connection.request(request.method, request.path, request.body, dict(request.headers or {}))
         response = connection.getresponse()
         body = response.read(request.limit + 1)
+        if response.length and len(body) <= request.limit:
+            raise HttpsError(f"{url}: the answer ends {response.length} bytes too early")
     except ssl.SSLCertVerificationError as error:
         raise HttpsError(f"{url}: certificate: {error.verify_message}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -239,3 +239,13 @@ async def stage(
             client.writer.close()
         server.close()
         await verifier.close()
+
+
+def play(part: Callable[[Stage, Client], Awaitable[None]], folder: Path, **options: object) -> None:
+    """Runs one dialogue: the stage is set, one client is connected."""
+
+    async def run() -> None:
+        async with asyncio.timeout(30), stage(folder, **options) as on:  # type: ignore[arg-type]
+            await part(on, await on.connect())
+
+    asyncio.run(run())

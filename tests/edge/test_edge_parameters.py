@@ -22,6 +22,8 @@ SENDER = Address("a", "b.example")
         (b"FROM:<a@b.example>  body=7bit  smtputf8", MailCommand(SENDER, smtputf8=True)),
         ("FROM:<é@b.example> SMTPUTF8".encode(), MailCommand(Address("é", "b.example"), smtputf8=True)),
         (b"FROM:<a@b.example> AUTH=<>", MailCommand(SENDER)),
+        (b"FROM:<a@b.example> AUTH=e+3Dmc2@b.example", MailCommand(SENDER)),
+        (b"FROM:<a@b.example> SIZE=" + b"0" * 19 + b"5", MailCommand(SENDER, 5)),
     ],
 )
 def test_mail(argument: bytes, command: MailCommand) -> None:
@@ -53,6 +55,16 @@ def test_mail(argument: bytes, command: MailCommand) -> None:
         (b"FROM:<\xff@b.example>", 501),
         ("FROM:<é@b.example>".encode(), 553),
         (b"FROM:<a@b.example> RET=FULL", 555),
+        (b"FROM:<a@b.example> AUTH", 501),
+        (b"FROM:<a@b.example> AUTH=", 501),
+        (b"FROM:<a@b.example> AUTH=a+3d", 501),
+        (b"FROM:<a@b.example> SIZE==5", 501),
+        (b"FROM:<a@b.example> SIZE= 5", 501),
+        (b"FROM:<a@b.example> =5", 501),
+        (b"FROM:<a@b.example>\tSIZE=5", 501),
+        (b"FROM:< >", 501),
+        (b"FROM :<a@b.example>", 501),
+        (b"FROM:<a@b.example> <c@d.example>", 501),
     ],
 )
 def test_bad_mail(argument: bytes, code: int) -> None:

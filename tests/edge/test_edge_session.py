@@ -6,7 +6,6 @@ import asyncio
 import base64
 import ipaddress
 import ssl
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from mailgate.model.verdict import Unscanned, not_scanned
 from mailgate.ops import tls
 from mailgate.policy.schema import GatewayLimits, GatewayPolicy, Scanning
 from mailgate.settings import Settings
-from tests.edge.dialogue import Client, Stage, stage
+from tests.edge.dialogue import Client, Stage, play
 
 BODY = b"From: a@b.example\r\nSubject: s\r\n\r\nhello\r\n"
 OWN = BODY.replace(b"a@b.example", b"bob@acme.example")
@@ -31,16 +30,6 @@ OWN = BODY.replace(b"a@b.example", b"bob@acme.example")
 def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     settings = Settings(data_dir=tmp_path_factory.mktemp("tls"), hostname="mx.acme.example")
     return tls.ServerTls(settings).contexts["submission"]
-
-
-def play(part: Callable[[Stage, Client], Awaitable[None]], folder: Path, **options: object) -> None:
-    """Runs one dialogue: the stage is set, one client is connected."""
-
-    async def run() -> None:
-        async with asyncio.timeout(30), stage(folder, **options) as on:  # type: ignore[arg-type]
-            await part(on, await on.connect())
-
-    asyncio.run(run())
 
 
 def test_a_message_is_kept_with_trace_fields(tmp_path: Path) -> None:
@@ -264,6 +253,11 @@ def test_a_submission_to_another_tenant_is_an_entry_of_its_own(tmp_path: Path, c
         ("SEND FROM:<a@b.example>", "500"),
         ("EHLO a b", "501"),
         ("EHLO [999.1.1.1]", "501"),
+        ("EHLO a..b", "501"),
+        ("EHLO " + "a" * 64 + ".example", "501"),
+        ("EHLO " + "a" * 63 + ".example", "250"),
+        ("EHLO my_pc.example.", "250"),
+        ("EHLO [IPv6:2001:db8::1]", "250"),
         ("DATA", "503"),
         ("RCPT TO:<bob@acme.example>", "503"),
         ("AUTH PLAIN", "502"),
@@ -327,9 +321,11 @@ def test_chunks(tmp_path: Path) -> None:
 
 def test_bad_bytes_and_loops_and_headers_are_refused(tmp_path: Path) -> None:
     async def part(on: Stage, client: Client) -> None:
-        await client.hello()
         for body in (b"a\nb", b"a\rb", b"a\0b"):
-            assert "5.6.0" in await client.mail(body, 554)
+            other = await on.connect()
+            await other.hello()
+            assert "5.6.0" in await other.mail(body, 554)
+        await client.hello()
         assert "5.4.6" in await client.mail(b"Received: x\r\n" * 60 + b"\r\n", 554)
         await client.mail(b"X: y\r\n" * 1500 + b"\r\n", 552)
         await client.mail(b"x" * 300_000, 552)

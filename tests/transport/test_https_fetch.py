@@ -97,11 +97,14 @@ def test_chunks(site: Site, authority: Authority) -> None:
         + b"\r\n"
         + b"50\r\n"
         + b"x" * 80,
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nan end that TLS does not confirm",
         b"garbage\r\n\r\n",
         b"",
     ],
 )
-def test_answers_that_are_too_long_or_none(site: Site, authority: Authority, answer: bytes) -> None:
+def test_answers_that_are_too_long_or_cut_off_or_none(site: Site, authority: Authority, answer: bytes) -> None:
     site.answer = answer
     with pytest.raises(HttpsError):
         fetch(site, authority)

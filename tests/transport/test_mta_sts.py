@@ -13,7 +13,9 @@ from mailgate.transport.mta_sts import LONGEST_AGE, Mode, PolicyError, parse_pol
 GOOD = "version: STSv1\nmode: enforce\nmx: mail.example.net\nmx: *.example.org\nmax_age: 604800\n"
 
 
-@pytest.mark.parametrize("text", ["v=STSv1; id=1; id=2", "V=STSv1; id=1", " v=STSv1; id=1", "v=STSv1 id=1", "id=1"])
+@pytest.mark.parametrize(
+    "text", ["v=STSv1; id=1; id=", "v=STSv1; ID=1", "V=STSv1; id=1", " v=STSv1; id=1", "v=STSv1 id=1", "id=1"]
+)
 def test_wrong_records(text: str) -> None:
     with pytest.raises(RecordError):
         parse_record(text)
@@ -24,6 +26,7 @@ def test_wrong_records(text: str) -> None:
     [
         (["v=STSv1; id=a"], "a"),
         (["v=spf1 -all", "v=STSv1; id=a"], "a"),
+        (["v=STSv1; id=a; id=b"], "a"),
         (["v=STSv1; id=a", "v=STSv1; id=b"], ""),
         (["v=STSv1; id="], ""),
         ([], ""),
