@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from bench import templates
 from mailgate.inspect import clamd, worker
+from mailgate.inspect.confinement import keep_freed_memory
 from mailgate.inspect.mime import views
 from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.verdict import Verdict
@@ -92,6 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if reason := components.missing("clamd"):
         sys.exit(reason)
+    keep_freed_memory()  # as every inspector does
     root = short_folder("mg-bench-")
     scanner = Clamd(root)
     try:

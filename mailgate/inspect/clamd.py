@@ -6,12 +6,11 @@ order, each answer carries the number of its request.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,15 +18,13 @@ from typing import Protocol
 from clamd import ClamdNetworkSocket, ClamdUnixSocket
 from clamd import ConnectionError as ClamdConnectionError
 
+from mailgate.inspect.memory_files import Buffer, MemoryFiles
 from mailgate.inspect.replies import ReplyBuffer, ReplyError, ScanResult, Version, scan_result
 from mailgate.settings import Listen
 
 CHUNK = 64 << 10
 WINDOW = 8  # requests under way at once: one message must not fill clamd's queue (MaxQueue 100)
-_PIECES = 512  # in one call of writev: the kernel takes 1024
 _LENGTH = struct.Struct("!I")
-
-Buffer = bytes | memoryview
 
 
 class ScannerLostError(ClamdConnectionError):  # type: ignore[misc]
@@ -90,6 +87,7 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
                 self._submit(sample)
             while keys:
                 take()
+            self._all_answered()
 
     def ask_version(self, deadline: float) -> Version:
         """Engine and signatures in use. Raises ScannerLostError."""
@@ -165,6 +163,9 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
     def _send_command(self, cmd: str, *args: str) -> None:
         self._socket.sendall(b"z" + " ".join((cmd, *args)).encode() + b"\0")
 
+    def _all_answered(self) -> None:
+        """What was submitted is read by nobody any longer."""
+
     def _submit(self, sample: Sample) -> None:
         """INSTREAM: chunks of length and content; an empty one ends it."""
         frames = [b"zINSTREAM\0"]
@@ -205,6 +206,11 @@ class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
     def __init__(self, path: str) -> None:
         ClamdUnixSocket.__init__(self, path)
         self.name = f"unix:{path}"
+        self._files = MemoryFiles()
+
+    def disconnect(self) -> None:
+        super().disconnect()
+        self._files.close()
 
     def _init_socket(self) -> None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -217,21 +223,10 @@ class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
         self.clamd_socket = connection
 
     def _submit(self, sample: Sample) -> None:
-        memory = os.memfd_create("sample", os.MFD_CLOEXEC)
-        try:
-            for at in range(0, len(sample.pieces), _PIECES):
-                _write(memory, sample.pieces[at : at + _PIECES])
-            socket.send_fds(self._socket, [b"zFILDES\0\0"], [memory])
-        finally:
-            os.close(memory)
+        socket.send_fds(self._socket, [b"zFILDES\0\0"], [self._files.file(sample.pieces)])
 
-
-def _write(descriptor: int, pieces: Sequence[Buffer]) -> None:
-    written = os.writev(descriptor, pieces)
-    if written < sum(map(len, pieces)):
-        rest = memoryview(b"".join(pieces))[written:]
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+    def _all_answered(self) -> None:
+        self._files.keep()
 
 
 def client(endpoint: str) -> TcpClient | UnixClient:
