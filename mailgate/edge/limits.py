@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class SessionLimits:
     reply_seconds: float = 60.0
 
 
+@functools.lru_cache(4096)
 def network_of(address: str) -> str:
     """What counts as one client: an IPv4 address, or the /64 of an IPv6 one."""
     try:

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -226,8 +227,8 @@ async def inspect(tx: Transaction) -> None:
 
 
 def _count_verdicts(inspection: Inspection) -> None:
-    for part in inspection.parts:
-        metrics.VERDICTS.labels(part.verdict, part.reason or "").inc()
+    for (verdict, reason), parts in Counter((part.verdict, part.reason or "") for part in inspection.parts).items():
+        metrics.VERDICTS.labels(verdict, reason).inc(parts)
     contents = sum(bool(part.digest) for part in inspection.parts)
     metrics.VERDICT_SOURCES.labels("memory").inc(inspection.remembered)
     metrics.VERDICT_SOURCES.labels("scan").inc(contents - inspection.remembered)

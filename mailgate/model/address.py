@@ -20,8 +20,11 @@ LONGEST_PATH = PATH_LIMIT - 2
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"')
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_HOST = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
+_IN_BRACKETS = re.compile(r'<((?:[^">]++|"(?:[^"\\]|\\.)*+")*+)>', re.DOTALL)
 _ROUTE = re.compile(r"@[^,:<>@\s]+(?:,@[^,:<>@\s]+)*:")
 _ENCODED_WORD = re.compile(r"=\?.*\?[bq]\?.*\?=", re.IGNORECASE)
 
@@ -58,19 +61,12 @@ def take_path(text: str) -> tuple[str, str]:
     """Cuts `<…>` off the front: (what stands between the brackets, the rest). A `>` in a quoted string ends nothing."""
     if not text.startswith("<"):
         raise AddressError("path must stand in angle brackets")
-    at, quoted = 1, False
-    while at < len(text):
-        char = text[at]
-        if char == "\\" and quoted:
-            at += 1
-        elif char == '"':
-            quoted = not quoted
-        elif char == ">" and not quoted:
-            if len(text[: at + 1].encode()) > PATH_LIMIT:
-                raise AddressError("path too long")
-            return text[1:at], text[at + 1 :]
-        at += 1
-    raise AddressError("path is not closed")
+    found = _IN_BRACKETS.match(text)
+    if found is None:
+        raise AddressError("path is not closed")
+    if len(found[0].encode()) > PATH_LIMIT:
+        raise AddressError("path too long")
+    return found[1], text[found.end() :]
 
 
 def parse_reverse_path(path: str) -> Address | None:
@@ -135,7 +131,7 @@ def parse_domain(text: str) -> str:
             raise AddressError("domain is not a valid internationalised name") from None
     if len(text) > DOMAIN_LIMIT:
         raise AddressError("domain too long")
-    if not all(_LABEL.fullmatch(label) for label in text.split(".")):
+    if not _DOMAIN.fullmatch(text):
         raise AddressError("domain is not valid")
     return text.lower()
 
@@ -157,7 +153,6 @@ def parse_helo(text: str) -> str:
     end are common and harmless here. Raises AddressError."""
     if text.startswith("["):
         return _parse_literal(text)
-    labels = text.removesuffix(".").split(".")
-    if len(text) > DOMAIN_LIMIT or not all(_HOST_LABEL.fullmatch(label) for label in labels):
+    if len(text) > DOMAIN_LIMIT or not _HOST.fullmatch(text):
         raise AddressError("not a host name or address literal")
     return text

@@ -15,12 +15,10 @@ class Reply:
     text: str
 
     def __bytes__(self) -> bytes:
-        lines = self.text.split("\n")
-        last = len(lines) - 1
+        *before, last = self.text.split("\n")
         status = f"{self.enhanced} " if self.enhanced else ""
-        return "".join(
-            f"{self.code}{' ' if n == last else '-'}{status}{line}\r\n" for n, line in enumerate(lines)
-        ).encode()
+        lines = [f"{self.code}-{status}{line}\r\n" for line in before]
+        return f"{''.join(lines)}{self.code} {status}{last}\r\n".encode()
 
     def __str__(self) -> str:
         return f"{self.code} {self.enhanced} {self.text}".replace("  ", " ").replace("\n", " / ")

@@ -8,7 +8,7 @@ import json
 from functools import cached_property
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mailgate.model.errors import MailgateError
 from mailgate.policy.effective import EffectivePolicy, effective_policy
@@ -28,12 +28,16 @@ class Snapshot(BaseModel):
     built_in: GatewayPolicy
     gateway: GatewayPolicy
     tenants: dict[str, TenantPolicy]
-    _effective: dict[str, EffectivePolicy] = PrivateAttr(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
         """12 hexadecimal digits that stand for the content: the same content has the same version."""
         return hashlib.sha256(self.encode()).hexdigest()[:12]
+
+    @cached_property
+    def _effective(self) -> dict[str, EffectivePolicy]:
+        """Those made so far. Not a private attribute of pydantic's: reading one costs more than the look-up in it."""
+        return {}
 
     def for_tenant(self, tenant: str) -> EffectivePolicy:
         """What holds for this tenant; a tenant without a file has the gateway's policy. Cheap: made once, then kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailgate.model.address import Address, AddressError, parse_domain
 from mailgate.senderauth.header import Field, Header
@@ -31,8 +31,7 @@ class NoAuthorError(AuthorError):
     """Nobody is named: there is no From field, or no address in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
     kind: str
     text: str
 

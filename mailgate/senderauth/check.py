@@ -38,7 +38,7 @@ class SenderCheck:
         self._arc = ArcResult(Outcome.NONE)
         self._dmarc: tuple[DmarcResult, ...] = ()
         self._author_problem = ""
-        self._envelope = asyncio.create_task(self._check_envelope())
+        self._envelope = asyncio.gather(self._check_spf(), self._check_helo(), self._check_iprev())
         self._message: asyncio.Task[None] | None = None
 
     def read(self, head: bytes, body_hashes: BodyHashes) -> None:
@@ -70,9 +70,6 @@ class SenderCheck:
             if task is not None:
                 task.cancel()
 
-    async def _check_envelope(self) -> None:
-        await asyncio.gather(self._check_spf(), self._check_helo(), self._check_iprev())
-
     async def _check_spf(self) -> None:
         self._spf = await spf.check_mail_from(self._resolver, self._client, self._reverse_path)
 
@@ -94,14 +91,21 @@ class SenderCheck:
         )
         self._arc = ArcResult(Outcome.TEMPERROR if chain.sets else Outcome.NONE, TOO_LATE if chain.sets else "")
         self._dmarc = tuple(DmarcResult(Outcome.TEMPERROR, domain, reason=TOO_LATE) for domain in authors)
+        if signatures or chain.sets or chain.problem:
+            await self._check_signatures(found, signatures, chain, body_hashes)
+        await self._envelope
+        self._dmarc = tuple([await self._dmarc_of(each) for each in authors])
+
+    async def _check_signatures(
+        self, found: header.Header, signatures: tuple[Candidate, ...], chain: Chain, body_hashes: BodyHashes
+    ) -> None:
+        """The body is hashed once for all of them."""
         forms = dkim_verify.body_forms(signatures) | chain.body_forms
         digests = asyncio.ensure_future(body_hashes(forms) if forms else _nothing())
         try:
             await asyncio.gather(self._check_dkim(found, signatures, digests), self._check_arc(found, chain, digests))
         finally:
             digests.cancel()
-        await asyncio.shield(self._envelope)
-        self._dmarc = tuple([await self._dmarc_of(each) for each in authors])
 
     async def _check_dkim(
         self, found: header.Header, signatures: tuple[Candidate, ...], digests: Awaitable[Mapping[str, bytes]]

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 _NEXT_FIELD = re.compile(rb"\r\n(?![ \t])")
+_NAME = re.compile(rb"[!-~]+")
 _SPACES = re.compile(rb"[ \t]{2,}|\t")
 _HEADER_END = b"\r\n\r\n"
 
@@ -52,7 +53,7 @@ def read(head: bytes) -> Header:
 def _field(line: bytes) -> Field:
     name, colon, _ = line.partition(b":")
     stripped = name.rstrip(b" \t").lower()
-    is_field = bool(colon and stripped) and all(0x21 <= octet <= 0x7E for octet in stripped)
+    is_field = colon and _NAME.fullmatch(stripped)
     return Field(stripped if is_field else b"", line + b"\r\n")
 
 

@@ -10,6 +10,7 @@ from mailgate.model.address import AddressError, parse_domain
 
 _LINE = 76
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]+")
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)|\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<mark>[;=])|(?P<text>[^\x00-\x20;=()\"\x7f]+)",
@@ -87,7 +88,7 @@ def _comment(text: str) -> str:
 
 def _value(text: str, is_quoted: bool = False) -> str:
     """As it is where the grammar allows it: a token, or an address; else quoted. Nothing breaks out of the field."""
-    clean = "".join(char if char >= " " and char != "\x7f" else "?" for char in text)
+    clean = _CONTROL.sub("?", text)
     local, _, domain = clean.rpartition("@")
     is_plain = _PLAIN.fullmatch(domain) and (not local or _PLAIN.fullmatch(local))
     if is_plain and not is_quoted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 from dataclasses import dataclass, replace
 
@@ -46,6 +47,7 @@ class Client:
     now: float = 0.0
 
 
+@functools.lru_cache(4096)
 def client_ip(address: str) -> Ip:
     """IPv4 in IPv6 (`::ffff:…`) is IPv4 (section 5)."""
     ip = ipaddress.ip_address(address)
