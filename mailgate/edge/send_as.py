@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from mailgate.edge import replies
 from mailgate.model.address import Address
 from mailgate.model.errors import Refusal
-from mailgate.senderauth import header
 from mailgate.senderauth.author import AuthorError, addresses_in, authors
+from mailgate.senderauth.header import Header
 from mailgate.tenancy.addresses import canonical_local, without_label
 
 _SENDERS = {b"sender": "Sender", b"resent-from": "Resent-From", b"resent-sender": "Resent-Sender"}
@@ -30,10 +30,9 @@ class SendAs:
         forms = {local, without_label(local)} if self.has_labels else {local}
         return any(f"{form}@{address.domain}" in self.allowed for form in forms)
 
-    def check(self, head: bytes) -> None:
-        """`head` holds the message's header. Refusal unless it names an author, and every author and sender in it is
+    def check(self, found: Header) -> None:
+        """Refusal unless it names an author, and every author and sender in it is
         covered; fields that can be read in several ways are refused, so everybody reads the same."""
-        found = header.read(head)
         try:
             named = [("From", address) for address in authors(found)]
             for field in found.named(*_SENDERS):

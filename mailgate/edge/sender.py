@@ -13,7 +13,6 @@ from mailgate.senderauth import spf
 from mailgate.senderauth.body import BodyHashes
 from mailgate.senderauth.check import SenderCheck
 from mailgate.senderauth.dns import Resolver
-from mailgate.senderauth.header import read
 
 WAIT_SECONDS = 8.0  # after the end of the message; what is not known then is temperror
 SLICE = 64 << 10  # bytes hashed before the other sessions get their turn: some 0.3 ms
@@ -25,11 +24,11 @@ def start(resolver: Resolver, client: Client, reverse_path: str, hostname: str) 
     return SenderCheck(resolver, spf.Client(ip, client.helo, hostname, time.time()), reverse_path)
 
 
-async def body_hashes(staging: Staging, forms: Set[str]) -> Mapping[str, bytes]:
-    """In slices on the loop: the file is in the page cache, a thread would hold the interpreter just as long, and
-    inspectors get messages without a signature to hash in vain."""
+async def body_hashes(staging: Staging, start: int, forms: Set[str]) -> Mapping[str, bytes]:
+    """Of what begins `start` bytes into the message. In slices on the loop: the file is in the page cache, a thread
+    would hold the interpreter just as long, and inspectors get messages without a signature to hash in vain."""
     hashes = BodyHashes(forms)
-    at, inline = read(staging.head).size, staging.inline
+    at, inline = start, staging.inline
     while at < staging.size:
         hashes.update(inline[at : at + SLICE] if inline is not None else _piece(staging, at))
         at += SLICE

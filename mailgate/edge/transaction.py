@@ -197,16 +197,19 @@ def _end_loops(tx: Transaction, delivered_to: frozenset[str]) -> None:
 
 async def authorise(tx: Transaction) -> None:
     """May the user who has logged in send as those whom the message names?"""
+    assert tx.header is not None
     if tx.client.account:
-        tx.send_as.check(tx.staging.head)
+        tx.send_as.check(tx.header.section)
 
 
 async def authenticate(tx: Transaction) -> None:
     """Who sent it? The checks begin here at the latest and go on beside the inspection."""
     wanted = tx.around.policy().for_tenant(tx.recipients[0][0]).authentication
     tx.check_sender(wanted.check)
+    assert tx.header is not None
     if tx.sender_check is not None:
-        tx.sender_check.read(tx.staging.head, functools.partial(sender.body_hashes, tx.staging))
+        section = tx.header.section
+        tx.sender_check.read(section, functools.partial(sender.body_hashes, tx.staging, section.size))
 
 
 async def inspect(tx: Transaction) -> None:
@@ -350,7 +353,7 @@ def _count(tx: Transaction) -> None:
 
 
 async def commit(tx: Transaction) -> None:
-    """Nothing is kept for a client that has gone; once begun, a commit is not given up."""
+    """Nothing is kept for a client that has gone; once it is sent, nobody takes a commit back."""
     if tx.is_gone:
         raise Refusal(replies.TRY_AGAIN, "the client went away before the commit")
     now = time.time()
@@ -364,7 +367,7 @@ async def commit(tx: Transaction) -> None:
         for number, entry in enumerate(tx.entries)
     )
     try:
-        await asyncio.shield(tx.around.store.commit(entries))
+        await tx.around.store.commit(entries)
     except StorageFullError as error:
         raise Refusal(replies.NO_ROOM, str(error)) from None
     except UnavailableError as error:

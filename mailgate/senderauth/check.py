@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Set
 
-from mailgate.senderauth import arc, author, dkim_verify, dmarc, header, iprev, spf
+from mailgate.senderauth import arc, author, dkim_verify, dmarc, iprev, spf
 from mailgate.senderauth.arc import ArcResult, Chain
 from mailgate.senderauth.author import AuthorError, NoAuthorError
 from mailgate.senderauth.dkim_verify import Candidate, DkimResult
 from mailgate.senderauth.dmarc import DmarcResult
 from mailgate.senderauth.dns import Resolver
 from mailgate.senderauth.findings import Findings
+from mailgate.senderauth.header import Header
 from mailgate.senderauth.iprev import IprevResult
 from mailgate.senderauth.outcome import Outcome
 from mailgate.senderauth.spf import Client, SpfResult
@@ -41,10 +42,10 @@ class SenderCheck:
         self._envelope = asyncio.gather(self._check_spf(), self._check_helo(), self._check_iprev())
         self._message: asyncio.Task[None] | None = None
 
-    def read(self, head: bytes, body_hashes: BodyHashes) -> None:
-        """`head` holds the message's header at least. `body_hashes` gives SHA-256 of the body by canonicalization, of
+    def read(self, found: Header, body_hashes: BodyHashes) -> None:
+        """`found`: the message's header. `body_hashes` gives SHA-256 of the body by canonicalization, of
         those that are asked for; it is called only where there is a signature."""
-        self._message = asyncio.create_task(self._check_message(head, body_hashes))
+        self._message = asyncio.create_task(self._check_message(found, body_hashes))
 
     async def findings(self, seconds: float) -> Findings:
         """What was found within `seconds`; the rest is temperror."""
@@ -81,8 +82,7 @@ class SenderCheck:
     async def _check_iprev(self) -> None:
         self._iprev = await iprev.check(self._resolver, self._client.ip)
 
-    async def _check_message(self, head: bytes, body_hashes: BodyHashes) -> None:
-        found = header.read(head)
+    async def _check_message(self, found: Header, body_hashes: BodyHashes) -> None:
         signatures, chain = dkim_verify.candidates(found), arc.read(found)
         authors = self._authors(found)
         self._dkim = tuple(
@@ -97,7 +97,7 @@ class SenderCheck:
         self._dmarc = tuple([await self._dmarc_of(each) for each in authors])
 
     async def _check_signatures(
-        self, found: header.Header, signatures: tuple[Candidate, ...], chain: Chain, body_hashes: BodyHashes
+        self, found: Header, signatures: tuple[Candidate, ...], chain: Chain, body_hashes: BodyHashes
     ) -> None:
         """The body is hashed once for all of them."""
         forms = dkim_verify.body_forms(signatures) | chain.body_forms
@@ -108,11 +108,11 @@ class SenderCheck:
             digests.cancel()
 
     async def _check_dkim(
-        self, found: header.Header, signatures: tuple[Candidate, ...], digests: Awaitable[Mapping[str, bytes]]
+        self, found: Header, signatures: tuple[Candidate, ...], digests: Awaitable[Mapping[str, bytes]]
     ) -> None:
         self._dkim = await dkim_verify.verify(found, signatures, digests, self._resolver, self._client.now)
 
-    async def _check_arc(self, found: header.Header, chain: Chain, digests: Awaitable[Mapping[str, bytes]]) -> None:
+    async def _check_arc(self, found: Header, chain: Chain, digests: Awaitable[Mapping[str, bytes]]) -> None:
         self._arc = await arc.verify(found, chain, digests, self._resolver)
 
     async def _dmarc_of(self, author_domain: str) -> DmarcResult:
@@ -131,7 +131,7 @@ class SenderCheck:
         signers = [each.domain for each in self._dkim if each.outcome in counted]
         return await dmarc.evaluate(self._resolver, author_domain, spf_domain, signers)
 
-    def _authors(self, found: header.Header) -> tuple[str, ...]:
+    def _authors(self, found: Header) -> tuple[str, ...]:
         try:
             domains = author.author_domains(found)
         except NoAuthorError:

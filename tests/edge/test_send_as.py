@@ -15,6 +15,7 @@ from mailgate.model.address import Address
 from mailgate.model.errors import Refusal
 from mailgate.ops import tls
 from mailgate.policy.schema import Addresses, GatewayPolicy, Submission
+from mailgate.senderauth import header
 from mailgate.settings import Settings
 from tests.edge.dialogue import Client, Stage, stage
 
@@ -25,7 +26,8 @@ FROM_BOB = b"From: Bob <bob@acme.example>\r\n"
 def refusal(fields: str | bytes, who: SendAs = BOB) -> str:
     """What the client reads; empty where the message may go."""
     try:
-        who.check((fields if isinstance(fields, bytes) else fields.encode()) + b"\r\n\r\nFrom: eve@evil.example\r\n")
+        head = (fields if isinstance(fields, bytes) else fields.encode()) + b"\r\n\r\nFrom: eve@evil.example\r\n"
+        who.check(header.read(head))
     except Refusal as found:
         return str(found.reply)
     return ""

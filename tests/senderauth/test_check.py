@@ -33,7 +33,7 @@ def check(raw: bytes, zone: Zone, reverse_path: str = "x@evil.example", seconds:
         async def hashes(forms: Set[str]) -> Mapping[str, bytes]:
             return body.body_hashes(forms, raw[found.size :])
 
-        begun.read(raw, hashes)
+        begun.read(found, hashes)
         try:
             return await begun.findings(seconds)
         finally:
