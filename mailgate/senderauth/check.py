@@ -39,7 +39,8 @@ class SenderCheck:
         self._arc = ArcResult(Outcome.NONE)
         self._dmarc: tuple[DmarcResult, ...] = ()
         self._author_problem = ""
-        self._envelope = asyncio.gather(self._check_spf(), self._check_helo(), self._check_iprev())
+        checks = (self._check_spf(), self._check_helo(), self._check_iprev())
+        self._envelope = tuple(map(asyncio.create_task, checks))
         self._message: asyncio.Task[None] | None = None
 
     def read(self, found: Header, body_hashes: BodyHashes) -> None:
@@ -67,7 +68,7 @@ class SenderCheck:
         )
 
     def close(self) -> None:
-        for task in (self._envelope, self._message):
+        for task in (*self._envelope, self._message):
             if task is not None:
                 task.cancel()
 
@@ -93,7 +94,7 @@ class SenderCheck:
         self._dmarc = tuple(DmarcResult(Outcome.TEMPERROR, domain, reason=TOO_LATE) for domain in authors)
         if signatures or chain.sets or chain.problem:
             await self._check_signatures(found, signatures, chain, body_hashes)
-        await self._envelope
+        await asyncio.gather(*self._envelope)
         self._dmarc = tuple([await self._dmarc_of(each) for each in authors])
 
     async def _check_signatures(
