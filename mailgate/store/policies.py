@@ -17,13 +17,20 @@ _log = logging.getLogger(__name__)
 
 
 class Policies:
-    """`current` is never a bad one. `publish(version, encoded)` keeps a version for later explanations."""
+    """`current` is never a bad one. `publish(version, encoded)` keeps a version for later explanations; `changed` is
+    called with what was read again, in the thread that read it."""
 
-    def __init__(self, settings: Settings, publish: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        publish: Callable[[str, bytes], None],
+        changed: Callable[[Snapshot], None] = lambda snapshot: None,
+    ) -> None:
         self._folder = settings.policy_dir
         self._size_limit = settings.message_size_limit
         self._last_good = settings.data_dir / "policy" / "last-good.json"
         self._publish = publish
+        self._changed = changed
         self.current = self._first()
 
     def _first(self) -> Snapshot:
@@ -39,7 +46,8 @@ class Policies:
             return self._take_over(last)
 
     def reload(self) -> Snapshot:
-        """Publishes the folder's policies; UserError with every problem where they are wrong: then nothing changes."""
+        """Blocking. Publishes the folder's policies; UserError with every problem where they are wrong: then nothing
+        changes."""
         try:
             found = self._load()
         except UserError:
@@ -47,7 +55,15 @@ class Policies:
             raise
         self.current = self._take_over(found)
         POLICY_RELOADS.labels("published").inc()
+        self._changed(self.current)
         return self.current
+
+    def reload_or_log(self) -> None:
+        """The same, where nobody waits for the answer."""
+        try:
+            self.reload()
+        except UserError as error:
+            _log.error("the policies are wrong, version %s stays in force:\n%s", self.current.version, error)
 
     def _load(self) -> Snapshot:
         return loader.load(self._folder, self._size_limit)

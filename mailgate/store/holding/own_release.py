@@ -3,8 +3,11 @@ may not be: another's mail, an address that is too old, anything but encryption 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mailgate.model.decision import ENCRYPTED_KEY, Action
 from mailgate.model.envelope import MailboxId, QueueId, TenantName
@@ -20,6 +23,7 @@ from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.store.commands.on_spool.desk import Desk, accepted
+from mailgate.store.directory_thread import DirectoryThread
 from mailgate.store.keeping.reading import read_content
 from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
 from mailgate.tenancy.directory import Directory
@@ -38,6 +42,20 @@ class Standing:
 
     def __repr__(self) -> str:
         return f"Standing({self.account!r})"
+
+
+class OwnRelease:
+    """Lives in the event loop; `thread` is the admin thread, in which the desk may be used."""
+
+    def __init__(self, desk: Desk, directory: DirectoryThread, thread: Executor) -> None:
+        self._desk = desk
+        self._directory = directory
+        self._thread = thread
+
+    async def release(self, account: str, local: str) -> None:
+        """Raises what `release_own` and `standing_of` raise."""
+        standing = await self._directory.ask(partial(standing_of, account))
+        await asyncio.get_running_loop().run_in_executor(self._thread, release_own, self._desk, standing, local)
 
 
 def standing_of(account: str, directory: Directory) -> Standing:

@@ -1,10 +1,16 @@
-"""Deletes what is kept for too long: timelines of messages, and messages in quarantine, by each tenant's policy."""
+"""Deletes what is kept for too long, by each tenant's policy: messages in quarantine, timelines, audit entries, and
+logins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from functools import partial
 
+from mailgate.model.envelope import TenantName
+from mailgate.model.errors import UnavailableError
 from mailgate.model.outcome import State
 from mailgate.policy.snapshot import Snapshot
 from mailgate.spool import dmarc_counts, dmarc_received
@@ -13,8 +19,66 @@ from mailgate.spool.listing import Filter, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.schedule import DAY
 from mailgate.store.commands.on_spool.desk import Desk, clear
+from mailgate.store.directory_thread import DirectoryThread
+from mailgate.tenancy.directory import Directory
 
 STEP = 500
+SWEEP_SECONDS = 6 * 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Lives in the event loop; `thread` is the admin thread. `forget_logins` deletes those that are older than the days
+    of their tenant."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        thread: Executor,
+        directory: DirectoryThread,
+        forget_logins: Callable[[Callable[[TenantName], int]], Awaitable[None]],
+    ) -> None:
+        self._desk = desk
+        self._thread = thread
+        self._directory = directory
+        self._forget_logins = forget_logins
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self._sweep()
+            except Exception:
+                _log.exception("the retention sweep failed; it is tried again")
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        expired, forgotten = await loop.run_in_executor(self._thread, sweep, self._desk)
+        pruned = await self._prune_audits()
+        await self._forget_logins(lambda tenant: self._desk.policy().for_tenant(tenant).retention.login_days)
+        _log.info(
+            "retention: %d quarantined messages expired, %d timelines and %d audit entries deleted",
+            expired,
+            forgotten,
+            pruned,
+        )
+
+    async def _prune_audits(self) -> int:
+        """How many entries were too old for their tenants' policies. One log at a time: recipients come in between."""
+        pruned = 0
+        for tenant in ("", *(tenant.name for tenant in list(self._directory.directory.tenants))):
+            oldest = self._desk.clock() - self._desk.policy().for_tenant(tenant).retention.audit_days * DAY
+            try:
+                pruned += await self._directory.ask(partial(_prune, tenant, oldest))
+            except UnavailableError as error:
+                _log.warning("the audit log of tenant %s was not pruned: %s", tenant, error)
+        return pruned
+
+
+def _prune(tenant: str, oldest: float, directory: Directory) -> int:
+    return directory.prune_audit(tenant, oldest)
 
 
 def sweep(desk: Desk) -> tuple[int, int]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from mailgate.dsn.brake_alert import BrakeAlert, compose_alert
 from mailgate.ipc.calls import NewEntry
@@ -22,6 +22,7 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import State
 from mailgate.spool.listing import FIRST, Filter
 from mailgate.spool.queue import Selection, SpoolStore
+from mailgate.store.directory_thread import Ask
 from mailgate.store.holding.sending_volume import HOUR, KEPT_HOURS, Sent, Volume, unusual
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
@@ -36,12 +37,6 @@ SENT = " sent unusually much: "
 MOST_ACCOUNTS = 20_000
 
 T = TypeVar("T")
-
-
-class Ask(Protocol):
-    """Runs a question to the directory in its thread."""
-
-    async def __call__(self, question: Callable[[Directory], T]) -> T: ...
 
 
 _log = logging.getLogger(__name__)

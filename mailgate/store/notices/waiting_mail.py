@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from mailgate.dsn.waiting import WaitingNotice, Withheld, compose_waiting
 from mailgate.model.envelope import MailboxId, Recipient, TenantName, queue_id
@@ -19,9 +19,9 @@ from mailgate.policy.effective import EffectivePolicy
 from mailgate.spool.coverage import DAY, day_of
 from mailgate.spool.queue import Accepted, SpoolStore, UntoldRow
 from mailgate.spool.rows import domain_of
+from mailgate.store.directory_thread import Ask
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
-from mailgate.tenancy.directory import Directory
 
 LOOK_SECONDS = 3.0
 STEP = 100
@@ -35,7 +35,7 @@ Found = TypeVar("Found")
 class WaitingMail:
     """Runs in the event loop. `ask` runs a question to the directory in its thread."""
 
-    def __init__(self, around: Surroundings, ask: Callable[[Callable[[Directory], Any]], Awaitable[Any]]) -> None:
+    def __init__(self, around: Surroundings, ask: Ask) -> None:
         self._around = around
         self._ask = ask
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from mailgate.model.envelope import Recipient, queue_id
 from mailgate.model.event import Event
 from mailgate.spool.dmarc_counts import ReportKey
 from mailgate.spool.queue import Accepted, SpoolStore
+from mailgate.store.directory_thread import Ask
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
 from mailgate.tenancy.directory import Directory
@@ -23,7 +24,7 @@ from mailgate.tenancy.directory import Directory
 class Reports:
     """Lives in the event loop. `ask` runs a question to the directory in its thread."""
 
-    def __init__(self, around: Surroundings, ask: Callable[[Callable[[Directory], Any]], Awaitable[Any]]) -> None:
+    def __init__(self, around: Surroundings, ask: Ask) -> None:
         self._around = around
         self._ask = ask
 

@@ -22,6 +22,7 @@ from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
 from mailgate.spool.queue import Moved, SpoolStore
 from mailgate.spool.search import Step, Wanted, search
 from mailgate.store.commands.on_spool.view import View, paths
+from mailgate.tenancy.acting import Role, current
 from mailgate.tenancy.directory import Directory
 
 Json = dict[str, Any]
@@ -72,6 +73,15 @@ class Desk:
     view: Callable[[], View | None] = lambda: None
     ask: Ask = _nobody_to_ask
     inspect: Callable[[bytes | Path, Envelope], Inspection] = _no_inspectors
+
+
+def view_of_caller(ask: Ask) -> View | None:
+    """Which mail exists for the caller of this command; None for all."""
+    caller = current().caller
+    if caller.is_operator:
+        return None
+    mailboxes = ask(lambda directory: directory.visible_mailboxes(caller.tenant))
+    return View(caller.tenant, caller.login, mailboxes, caller.role is Role.ADMINISTRATOR)
 
 
 def page(desk: Desk, chosen: Filter, wanted: Wanted, after: str, limit: int) -> Json:

@@ -1,0 +1,49 @@
+"""Answers who is behind an address: what the directory knows, where the policy routes mail, and whether there is room
+in the mailbox."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mailgate.ipc.calls import Resolved
+from mailgate.model.envelope import TenantName
+from mailgate.store.delivery.quotas import Quotas
+from mailgate.store.directory_thread import DirectoryThread
+from mailgate.store.policies import Policies
+
+
+class Recipients:
+    """Lives in the event loop."""
+
+    def __init__(self, directory: DirectoryThread, policies: Policies) -> None:
+        self._directory = directory
+        self._policies = policies
+        self._quotas = Quotas(directory.directory, directory.executor, self.default_quota)
+
+    async def find(self, local: str, domain: str) -> Resolved:
+        """`domain` as A-label in lower case; empty for `<Postmaster>`."""
+        found = await self._directory.ask(
+            lambda directory: directory.resolve(local, domain, has_labels=partial(_has_labels, self._policies))
+        )
+        if found.kind not in ("mailbox", "unknown", "unavailable") or not domain:
+            return found
+        is_routed = self._policies.current.for_tenant(found.tenant).inbound_route(domain) is not None
+        return Resolved("routed", found.tenant) if is_routed else found
+
+    async def find_with_room(self, local: str, domain: str) -> Resolved:
+        """Like `find`, for who is about to send: a mailbox may be full. Postmasters are not."""
+        found = await self.find(local, domain)
+        if found.kind != "mailbox" or not domain:
+            return found
+        return await self._quotas.judge(found)
+
+    def default_quota(self, tenant: TenantName) -> int | None:
+        """Bytes that the tenant's policy lets a mailbox hold; None for no limit."""
+        return self._policies.current.for_tenant(tenant).mailboxes.quota
+
+    def close(self) -> None:
+        self._quotas.close()
+
+
+def _has_labels(policies: Policies, tenant: TenantName) -> bool:
+    return policies.current.for_tenant(tenant).addresses.labels
