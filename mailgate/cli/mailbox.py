@@ -129,9 +129,26 @@ def enable(address: Address) -> None:
 
 
 @app.command("remove")
-def remove(address: Address) -> None:
-    """Forget an empty mailbox and its addresses; refused while there is mail in it."""
-    output.done(f"mailbox {admin().call('mailbox.remove', mailbox=address)} removed")
+def remove(
+    address: Address,
+    with_mail: Annotated[
+        bool, typer.Option("--with-mail", help="Delete the mail in it for good; by operators.")
+    ] = False,
+    confirm: Annotated[str, typer.Option(help="The address once more, instead of being asked for it.")] = "",
+) -> None:
+    """Forget a mailbox and its addresses; refused while there is mail in it, unless --with-mail is given.
+
+    With it the mailbox must be switched off before, and no mail may be on its way to it. The audit log keeps how much
+    was deleted."""
+    if not with_mail:
+        output.done(f"mailbox {admin().call('mailbox.remove', mailbox=address)} removed")
+        return
+    found = admin().call("mailbox.show", mailbox=address)
+    warning = f"All mail of {found['address']}, {format_size(found['usage'])}, will be deleted"
+    output.ask_again(warning, "address", found["address"], confirm)
+    erased = admin().call("mailbox.erase", mailbox=found["address"])
+    size = format_size(erased["bytes"])
+    output.done(f"mailbox {erased['address']} removed, with {erased['messages']} messages ({size})")
 
 
 def _quota(quota: int | None) -> str:

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+from mailgate.model.errors import UserError
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -67,6 +70,16 @@ def hint(text: str) -> None:
 def fail(text: str) -> None:
     """An error on stderr."""
     err.print(Text.assemble(("mailgate: ", "bold red"), _visible(text)))
+
+
+def ask_again(warning: str, what: str, expected: str, given: str) -> None:
+    """Before something is deleted for good: its name must be typed once more, or be `given`. Raises UserError."""
+    if not given:
+        if not sys.stdin.isatty():
+            raise UserError(f"no terminal to ask whether to go on: give --confirm {expected}")
+        given = typer.prompt(f"{warning}. Type its {what} to go on")
+    if given != expected:
+        raise UserError(f"{given!r} is not {expected!r}: nothing was deleted")
 
 
 def moment(seconds: float | None) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from mailgate.cli import output
 from mailgate.cli.connection import admin
-from mailgate.model.errors import UnavailableError, UserError
+from mailgate.model.errors import UnavailableError
 
 app = typer.Typer(help="Tenants and the domains that they host.", no_args_is_help=True)
 domain_app = typer.Typer(help="The domains of a tenant.", no_args_is_help=True)
@@ -92,12 +91,7 @@ def remove(
     """Delete a disabled tenant for good: its people, keys, mailboxes with all mail, and mail on its way.
 
     First `mailgate directory export`, and copy the mailboxes' folders. The gateway's audit log keeps the fact."""
-    if not confirm:
-        if not sys.stdin.isatty():
-            raise UserError(f"no terminal to ask whether to go on: give --confirm {name}")
-        confirm = typer.prompt(f"All mail and data of tenant {name} will be deleted. Type its name to go on")
-    if confirm != name:
-        raise UserError(f"{confirm!r} is not {name!r}: nothing was deleted")
+    output.ask_again(f"All mail and data of tenant {name} will be deleted", "name", name, confirm)
     removed = admin().call("tenant.remove", name=name)
     output.done(f"tenant {name} removed, with all its mailboxes and {removed['messages']} messages on record")
     output.say(f"if there is a file tenants/{name}.toml in the policy folder, remove it too")

@@ -178,6 +178,10 @@ class Listing:
             )
         )
 
+    def waiting_for(self, mailbox: MailboxId) -> int:
+        """How many recipients will be delivered into the mailbox, or may be once they are released."""
+        return int(self._connection.execute("SELECT count(*) FROM recipient WHERE mailbox = ?", (mailbox,)).get)
+
     def oldest_queued(self) -> float | None:
         """Arrival of the recipient that has been in the queue for longest, seconds since 1970."""
         found: float | None = self._connection.execute(

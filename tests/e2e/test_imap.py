@@ -256,6 +256,28 @@ def test_the_quota_at_rcpt_and_that_of_imap_agree(gateway: Gateway, sessions: Se
     assert gateway.deliver(messages.clean(messages.token()), box).code == 250
 
 
+def test_a_tenant_may_refuse_mail_for_a_full_mailbox_for_good(gateway: Gateway, sessions: Sessions) -> None:
+    """By the quota of its policy, which IMAP has, too; also for what another tenant sends."""
+    rules = '[mailboxes]\nquota = "20 KiB"\nover_quota = "reject"\n'
+    (gateway.policy_dir / "tenants" / "globex.toml").write_text(rules)
+    gateway.cli("reload")
+    token = messages.token()
+    assert gateway.deliver(messages.with_subject(token, 25_000), CAROL).code == 250
+    client = sessions(CAROL)
+    eventually(lambda: selected(client, "INBOX", token), "the mail")
+    assert quota_of(client, "INBOX") == (math.ceil(usage_of(gateway, CAROL) / 1024), 20)
+    assert client.append("Sent", None, None, messages.clean(token))[1][0][:11] == b"[OVERQUOTA]"
+    with gateway.connect() as outside, gateway.submit(BOB) as colleague:
+        outside.command("MAIL FROM:<sender@sender.example>")
+        colleague.command(f"MAIL FROM:<{BOB}>")
+        for smtp in (outside, colleague):
+            assert str(smtp.command(f"RCPT TO:<{CAROL}>")).startswith("552 5.2.2")
+        assert client.store("1:*", "+FLAGS", r"(\Deleted)")[0] == "OK"
+        assert client.expunge()[0] == "OK"
+        for smtp in (outside, colleague):
+            assert smtp.command(f"RCPT TO:<{CAROL}>").code == 250
+
+
 def usage_of(gateway: Gateway, mailbox: str) -> int:
     return int(gateway.admin("mailbox.show", mailbox=mailbox)["usage"])
 

@@ -108,7 +108,7 @@ def test_a_policy_that_comes_into_force_is_noted_for_the_gateway(acme: Settings,
 
 def test_every_command_on_the_spool_is_known_to_change_something_or_not() -> None:
     tested = {*CHANGES, "quarantine.release", "quarantine.delete", "policy.reload"}
-    tested.add("tenant.remove")  # by test_offboarding
+    tested |= {"tenant.remove", "mailbox.erase"}  # by test_offboarding, test_erasing
     assert tested | READING == catalogue.ON_SPOOL
     assert not tested & READING
 

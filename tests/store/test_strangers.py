@@ -80,6 +80,7 @@ AIMED: dict[str, dict[str, Any]] = {
     "mailbox.enable": {"mailbox": "{m}"},
     "mailbox.disable": {"mailbox": "{m}"},
     "mailbox.remove": {"mailbox": "{m}"},
+    "mailbox.erase": {"mailbox": "{m}"},
     "alias.add": {"tenant": "{t}", "address": "x@{d}", "targets": ["{m}"]},
     "alias.extend": {"address": "{a}", "forwards": ["x@elsewhere.example"]},
     "alias.shrink": {"address": "{a}", "targets": ["{m}"]},

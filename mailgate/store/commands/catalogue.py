@@ -23,6 +23,7 @@ from mailgate.store.commands.on_directory.break_glass import Tell, nobody_to_tel
 from mailgate.store.commands.on_directory.people import PeopleDesk
 from mailgate.store.commands.on_spool import (
     dmarc,
+    erasing,
     inspection,
     offboarding,
     policies,
@@ -43,6 +44,7 @@ _ON_SPOOL: dict[str, Callable[..., Any]] = {
     **dmarc.COMMANDS,
     **transport.COMMANDS,
     **offboarding.COMMANDS,
+    **erasing.COMMANDS,
 }
 ON_SPOOL = frozenset(_ON_SPOOL)
 

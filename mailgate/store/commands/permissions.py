@@ -84,6 +84,7 @@ RULES: dict[str, Rule] = {
     "mailbox.enable": _BY_EVERYBODY,
     "mailbox.disable": _BY_EVERYBODY,
     "mailbox.remove": _BY_EVERYBODY,
+    "mailbox.erase": _BY_OPERATOR,
     "alias.add": _IN_TENANT,
     "alias.extend": _BY_ADMINISTRATOR,
     "alias.shrink": _BY_ADMINISTRATOR,

@@ -81,8 +81,10 @@ def remove_mailbox(work: Work, name: str) -> Mailbox:
     on its way there is not lost. Raises ConflictError where it holds mail."""
     mailbox = find_to_administer(work, name)
     if work.folders.holds_mail(mailbox.id):
-        path = work.folders.maildir(mailbox.id)
-        raise ConflictError(f"mailbox {mailbox.address} holds mail: move or delete the messages in {path} first")
+        raise ConflictError(
+            f"mailbox {mailbox.address} holds mail: move or delete it with a mail program first; "
+            "an operator may remove it together with its mail (--with-mail)"
+        )
     work.session.execute(delete(Mailbox).where(Mailbox.id == mailbox.id))
     aliases.drop_dead_ends(work)
     aliases.forget_removed(work)
