@@ -262,7 +262,7 @@ def test_a_tenant_may_refuse_mail_for_a_full_mailbox_for_good(gateway: Gateway, 
     (gateway.policy_dir / "tenants" / "globex.toml").write_text(rules)
     gateway.cli("reload")
     token = messages.token()
-    assert gateway.deliver(messages.with_subject(token, 25_000), CAROL).code == 250
+    assert gateway.deliver(messages.clean(token, 600 * "forty octets on each line of the text.\r\n"), CAROL).code == 250
     client = sessions(CAROL)
     eventually(lambda: selected(client, "INBOX", token), "the mail")
     assert quota_of(client, "INBOX") == (math.ceil(usage_of(gateway, CAROL) / 1024), 20)
