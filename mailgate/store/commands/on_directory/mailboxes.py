@@ -106,7 +106,7 @@ def _state(state: MailboxState, directory: Directory, mailbox: str) -> str:
         return found.address
 
 
-def remove(directory: Directory, mailbox: str) -> str:
+def _remove(directory: Directory, mailbox: str) -> str:
     with directory.changing(directory.tenant_of(mailbox)) as work:
         before = _holders(work, mailboxes.find_mailbox(work, mailbox))
         removed = mailboxes.remove_mailbox(work, mailbox)
@@ -154,5 +154,5 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "mailbox.quota": _quota,
     "mailbox.enable": partial(_state, MailboxState.ACTIVE),
     "mailbox.disable": partial(_state, MailboxState.DISABLED),
-    "mailbox.remove": remove,
+    "mailbox.remove": _remove,
 }

@@ -12,7 +12,6 @@ from typing import Any
 
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, UnavailableError
-from mailgate.store.commands.on_directory.mailboxes import remove
 from mailgate.store.commands.on_spool.desk import Desk, Json
 from mailgate.store.delivery.usage import Usage
 from mailgate.tenancy.databases.folders import sync_folder
@@ -36,7 +35,7 @@ def _erase(desk: Desk, mailbox: str) -> Json:
     facts = {"messages": _messages(folder), "bytes": Usage().of(folder)}
     desk.note(tenant, "mailbox.erase", address, {"id": mailbox_id, **facts})
     _empty(folder)
-    desk.ask(lambda directory: remove(directory, address))
+    desk.ask(partial(_remove, tenant, address))
     return {"address": address, **facts}
 
 
@@ -47,6 +46,12 @@ def _leaving(mailbox: str, directory: Directory) -> Leaving:
         if found.state is MailboxState.ACTIVE:
             raise ConflictError(f"mailbox {found.address} takes mail; first: mailgate mailbox disable {found.address}")
         return tenant, found.id, found.address, directory.maildir(found.id)
+
+
+def _remove(tenant: TenantName, address: str, directory: Directory) -> None:
+    with directory.changing(tenant) as work:
+        removed = mailboxes.remove_mailbox(work, address)
+        work.audit("mailbox.remove", removed.address, {"id": removed.id})
 
 
 def _messages(folder: Path) -> int:
