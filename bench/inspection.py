@@ -59,7 +59,13 @@ def measured(work: Callable[[bytes], object], messages: Sequence[bytes], scanner
 
 
 def unique(template: bytes) -> bytes:
-    return re.sub(rb"\x01+", lambda run: bytes(random.choices(_LETTERS, k=len(run[0]))), template)
+    """With contents, boundary and file name that no other message has."""
+    message = re.sub(rb"\x01+", lambda run: _letters(len(run[0])), template)
+    return message.replace(b"=_load", b"=_" + _letters(24)).replace(b"data.bin", _letters(8) + b".bin")
+
+
+def _letters(count: int) -> bytes:
+    return bytes(random.choices(_LETTERS, k=count))
 
 
 def one_round(size: int, count: int, endpoint: str, scanner: int) -> tuple[Cost, Cost, Cost]:

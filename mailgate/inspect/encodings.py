@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pybase64
 
@@ -50,7 +50,7 @@ _EMPTY_LINES = 3  # behind the data: no program writes more
 Reading = tuple[str, bytes]  # how it was read ("" for the strict way), decoded bytes
 
 
-def read_encoding(values: list[bytes]) -> tuple[list[str], set[str]]:
+def read_encoding(values: Sequence[bytes]) -> tuple[list[str], set[str]]:
     """The encodings that the fields may mean, the strict reading first, and the defects of the fields.
 
     No field means `7bit`. A field that is in doubt always allows for being ignored too."""

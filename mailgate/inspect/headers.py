@@ -17,6 +17,10 @@ _INDENTED_FIELD = re.compile(
     rb"|content-disposition[ \t]*:[ \t]*(?:attachment|inline))",
     re.I,
 )
+_MIME_NAMES = (b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version")
+# As programs write it: every line a field or its continuation, ended by CRLF, without NUL, and nothing in doubt.
+_ORDINARY = re.compile(rb"(?:[!-9;-~]++:[^\r\n\0]*+\r\n(?:[ \t]++(?!\r|(?i:content-))[^\r\n\0]*+\r\n)*+)++\r\n")
+_MIME_FIELD = re.compile(rb"(?:(" + rb"|".join(_MIME_NAMES) + rb"):([^\n]*(?:\n[ \t][^\n]*)*)|[^\n]*)\n", re.I)
 _LINES_AFTER_BROKEN = 200
 BOM = b"\xef\xbb\xbf"
 
@@ -32,8 +36,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`body_starts`: where the body begins, the strict reading first; fields behind a start belong to the body there.
-    `is_certain` is False where a client may see other fields than these."""
+    """`fields`: those of MIME. `body_starts`: where the body begins, the strict reading first; fields behind a start
+    belong to the body there. `is_certain` is False where a client may see other fields than these."""
 
     fields: tuple[Field, ...]
     body_starts: tuple[int, ...]
@@ -111,12 +115,29 @@ class _Reader:
             self.defects.add("header-limit")
         starts = [*([] if self.blank is None else [self.blank]), *self.other_starts.values()]
         found = tuple(dict.fromkeys(starts))
-        fields = [Field(name, b"\r\n".join(chunks), position) for name, chunks, position in self.fields]
+        fields = [
+            Field(name, b"\r\n".join(chunks), position) for name, chunks, position in self.fields if name in _MIME_NAMES
+        ]
         return Header(tuple(fields + self.extra), found or (end,), frozenset(self.defects), is_truncated)
 
 
 def read_header(data: bytes, start: int, end: int, limits: ParseLimits, *, cr_ends_line: bool = True) -> Header:
     """The header that begins at `start` of the entity `data[start:end]`; a bare CR ends a line, or is a blank in it."""
+    return _ordinary(data, start, end, limits) or line_by_line(data, start, end, limits, cr_ends_line=cr_ends_line)
+
+
+def _ordinary(data: bytes, start: int, end: int, limits: ParseLimits) -> Header | None:
+    """The header in one sweep, where it is as programs write it."""
+    match = _ORDINARY.match(data, start, min(end, start + limits.header_bytes))
+    if match is None or data.count(b"\n", start, match.end()) > limits.header_lines:
+        return None
+    found = _MIME_FIELD.findall(data, start, match.end())
+    fields = tuple(Field(name.lower(), value[:-1], start) for name, value in found if name)
+    return Header(fields, (match.end(),), frozenset())
+
+
+def line_by_line(data: bytes, start: int, end: int, limits: ParseLimits, *, cr_ends_line: bool = True) -> Header:
+    """The same for any header."""
     reader = _Reader()
     lines = _LINE if cr_ends_line else _LINE_WITH_CR
     stop = min(end, start + limits.header_bytes)

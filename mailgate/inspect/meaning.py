@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailgate.inspect.encodings import read_encoding
 from mailgate.inspect.headers import Header
@@ -10,6 +11,8 @@ from mailgate.inspect.names import file_names
 from mailgate.inspect.parameters import Structured, parse_structured, strip_comments
 
 _MAX_FIELDS = 8
+_REMEMBERED = 500  # meanings of short fields: most parts of most mail say the same few things
+_SHORT = 300  # bytes
 _NO_FIELD = Structured((), (), is_clean=True)
 _STRUCTURE_TYPES = ("multipart/", "message/")
 
@@ -39,8 +42,22 @@ class Meaning:
 
 def read_meaning(header: Header, body_start: int, default_type: str) -> Meaning:
     """The meaning of the fields in front of `body_start`."""
+    types, encodings, dispositions = (
+        tuple(header.values(name, body_start))
+        for name in (b"content-type", b"content-transfer-encoding", b"content-disposition")
+    )
+    is_short = sum(map(len, types + encodings + dispositions)) <= _SHORT
+    read = _meaning_of_short if is_short else _meaning
+    return read(types, encodings, dispositions, default_type)
+
+
+def _meaning(
+    type_values: tuple[bytes, ...],
+    encoding_values: tuple[bytes, ...],
+    disposition_values: tuple[bytes, ...],
+    default_type: str,
+) -> Meaning:
     defects: set[str] = set()
-    type_values = header.values(b"content-type", body_start)
     fields = [parse_structured(value) for value in _first_and_last(type_values)]
     types = _type_readings(fields, default_type)
     if any(not field.is_clean or b"/" not in field.mains[0] for field in fields if field.mains):
@@ -49,10 +66,7 @@ def read_meaning(header: Header, body_start: int, default_type: str) -> Meaning:
         defects.add("type-syntax")  # a boundary without a multipart type, or a type with several readings
     if len({value.strip() for value in type_values}) > 1:
         defects.add("duplicate-content-type")
-    encodings, encoding_defects = read_encoding(
-        _first_and_last(header.values(b"content-transfer-encoding", body_start))
-    )
-    disposition_values = header.values(b"content-disposition", body_start)
+    encodings, encoding_defects = read_encoding(_first_and_last(encoding_values))
     if len({value.strip() for value in disposition_values}) > 1:
         defects.add("duplicate-content-disposition")
     dispositions = [parse_structured(value) for value in _first_and_last(disposition_values)]
@@ -68,7 +82,10 @@ def read_meaning(header: Header, body_start: int, default_type: str) -> Meaning:
     )
 
 
-def _first_and_last(values: list[bytes]) -> list[bytes]:
+_meaning_of_short = lru_cache(_REMEMBERED)(_meaning)
+
+
+def _first_and_last(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
     if len(values) <= _MAX_FIELDS:
         return values
     return values[: _MAX_FIELDS // 2] + values[-_MAX_FIELDS // 2 :]

@@ -95,29 +95,37 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
     close = next((n for n, d in enumerate(exact) if d.is_close), None)
     until_close = exact if close is None else exact[: close + 1]
     strict = _between(until_close, end)
-    defects = {"missing-close-delimiter"} if close is None else set[str]()
     seen = Leniency.NONE
     for delimiter in delimiters:
-        seen |= delimiter.leniency
+        if delimiter.leniency is not Leniency.NONE:
+            seen |= delimiter.leniency
     if close is not None and any(not d.is_close for d in exact[close + 1 :]):
         seen |= Leniency.AFTER_CLOSE
-    lenient: dict[tuple[int, int], None] = {}
-    for flag in (*Leniency, ~Leniency.NONE):
-        if flag & seen:
-            allowed = flag | Leniency.BARE_LF if flag is not Leniency.BARE_LF else Leniency.NONE
-            chosen = [_opening(d) for d in delimiters if not d.leniency & ~allowed]
-            lenient.update(dict.fromkeys(_between(chosen, end)))
-    for span in strict:
-        lenient.pop(span, None)
-    defects |= {name for flag, name in _DEFECTS.items() if flag & seen}
+    defects = {"missing-close-delimiter"} if close is None else set[str]()
+    lenient: tuple[tuple[int, int], ...] = ()
+    if seen is not Leniency.NONE:
+        known = set(strict)
+        lenient = tuple(span for span in _lenient(delimiters, end, seen) if span not in known)
+        defects |= {name for flag, name in _DEFECTS.items() if flag & seen}
     return Division(
         strict=tuple(strict),
-        lenient=tuple(lenient),
+        lenient=lenient,
         preamble=(start, (exact or delimiters)[0].content_end),
         epilogue=(end if close is None else exact[close].end, end),
         defects=frozenset(defects),
         is_cut=is_cut,
     )
+
+
+def _lenient(delimiters: list[Delimiter], end: int, seen: Leniency) -> dict[tuple[int, int], None]:
+    """The parts that a client finds which overlooks one thing of those `seen`, or all."""
+    found: dict[tuple[int, int], None] = {}
+    for flag in (*Leniency, ~Leniency.NONE):
+        if flag & seen:
+            allowed = flag | Leniency.BARE_LF if flag is not Leniency.BARE_LF else Leniency.NONE
+            chosen = [_opening(d) for d in delimiters if not d.leniency & ~allowed]
+            found.update(dict.fromkeys(_between(chosen, end)))
+    return found
 
 
 def _opening(delimiter: Delimiter) -> Delimiter:
