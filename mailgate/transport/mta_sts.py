@@ -115,9 +115,9 @@ def _pattern(value: str) -> str:
 
 
 def policy_domain(next_hop: str) -> str:
-    """The domain whose policy counts for a next hop, written as a domain, or as a host in brackets or with a port;
-    empty where it can have none (addresses, malformed names)."""
-    host = re.sub(r":\d{1,5}$", "", next_hop)
+    """The domain whose policy counts for a next hop, written as a domain, or as a host in brackets, or with a port or
+    service; empty where it can have none (addresses, malformed names)."""
+    host = re.sub(r":[A-Za-z0-9-]{1,15}$", "", next_hop)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     try:

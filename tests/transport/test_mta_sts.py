@@ -85,6 +85,7 @@ def test_any_text_is_a_policy_or_an_error(text: str) -> None:
         ("Example.ORG", "example.org"),
         ("example.org.", "example.org"),
         ("[example.org]:25", "example.org"),
+        ("example.org:submission", "example.org"),
         ("[192.0.2.1]", ""),
         ("[IPv6:2001:db8::1]", ""),
         ("192.0.2.1", ""),
