@@ -17,17 +17,18 @@ def prefix(
     checked: tuple[MethodResult, ...] = (),
     is_client_hidden: bool = False,
 ) -> bytes:
-    """The trace fields, newest first. Return-Path only where the message stays here (final delivery). `checked`: what
-    the checks of the sender found. `is_client_hidden`: of a user who has logged in the recipients learn neither address
-    nor host name nor login name; the timeline has them."""
+    """The trace fields. Received stands below the results: a message that begins with a blank continues the field above
+    it, and nobody is to write on in what we say of him. Return-Path only where the message stays here (final
+    delivery). `checked`: what the checks of the sender found. `is_client_hidden`: of a user who has logged in the
+    recipients learn neither address nor host name nor login name; the timeline has them."""
     is_hidden = is_client_hidden and bool(envelope.client.account)
     fields = []
     if all(recipient.mailboxes for recipient in envelope.recipients):
         fields.append(f"Return-Path: <{envelope.reverse_path}>")
     account = "" if is_hidden else envelope.client.account
     fields += [
-        _received(envelope, hostname, is_hidden),
         _authentication_results(envelope.client, hostname, account, checked),
+        _received(envelope, hostname, is_hidden),
     ]
     if envelope.direction is Direction.OUTBOUND:
         fields += _completed(envelope, hostname, has_date, has_message_id)

@@ -3,6 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from mailgate.senderauth.header import Field, Header
 MOST_AUTHORS = 20
 LONGEST_FIELD = 64 << 10  # bytes; a longer one is malformed
 
+_ENCODED_WORD = re.compile(rb"=\?[^?\s]*\?([bBqQ])\?([^?\s]*)\?=")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)"
     r'|(?P<quoted>"(?:[^"\\]|\\.)*")'
@@ -52,8 +55,19 @@ def authors(header: Header) -> tuple[Address, ...]:
     if len(fields) > 1:
         raise AuthorError(f"{len(fields)} From fields")
     if not fields or b"@" not in fields[0].value:
+        if fields and any(map(_shows_address, _ENCODED_WORD.findall(fields[0].value[:LONGEST_FIELD]))):
+            raise AuthorError("the From field holds an address in encoded words only")
         raise NoAuthorError("no address in From")
     return addresses_in(fields[0], "From")
+
+
+def _shows_address(encoded_word: tuple[bytes, bytes]) -> bool:
+    """Would a mail program that decodes it show an address? (`@` is the same octet in all that is based on ASCII.)"""
+    encoding, text = encoded_word
+    if encoding in b"Qq":
+        return b"@" in binascii.a2b_qp(text, header=True)
+    letters = _NOT_BASE64.sub(b"", text)
+    return b"@" in binascii.a2b_base64(letters[: len(letters) - (len(letters) % 4 == 1)] + b"==")
 
 
 def addresses_in(field: Field, name: str) -> tuple[Address, ...]:

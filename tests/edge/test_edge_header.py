@@ -34,6 +34,11 @@ def test_what_is_read() -> None:
         (b'Authentication-Results: "mx.example"; none', True),
         (b"Authentication-Results:\r\n mx.example; none", True),
         (b"Authentication-Results: mx.example.; none", True),
+        (b"Authentication-Results: (a (nested)) mx.example; none", True),
+        (b"Authentication-Results: (a \\) b) mx.example; none", True),
+        (b'Authentication-Results: "mx.exampl\\e"; none', True),
+        (b"Authentication-Results: (never closed mx.example; dkim=pass", True),
+        (b"Authentication-Results: (mx.example) other.example; none", False),
         (b"Authentication-Results: other.example; none", False),
         (b"Authentication-Results: mx.example.org; none", False),
         (b"X-Authentication-Results: mx.example; none", False),
@@ -82,11 +87,17 @@ def fields(of: Envelope, has_date: bool = True, has_message_id: bool = True) -> 
 
 def test_trace_of_inbound_mail() -> None:
     made = fields(envelope())
-    assert made.keys() == ["Return-Path", "Received", "Authentication-Results"]
+    assert made.keys() == ["Return-Path", "Authentication-Results", "Received"]
     assert made["Return-Path"] == "<a@b.example>"
     assert "from client.example ([192.0.2.1])" in made["Received"]
     assert "with ESMTP id q1" in made["Received"]
     assert "for <bob@acme.example>;" in made["Received"]
+
+
+def test_a_message_that_begins_with_a_blank_adds_nothing_to_our_results() -> None:
+    ours = trace_headers.prefix(envelope(), "mx.example", True, True)
+    found = email.message_from_bytes(ours + b" ; dmarc=pass header.from=bank.example\r\nFrom: a@b.example\r\n\r\n")
+    assert found["Authentication-Results"].strip() == "mx.example; none"
 
 
 def test_recipients_are_not_told_of_each_other() -> None:

@@ -46,7 +46,8 @@ def test_domains(value: str, expected: tuple[str, ...]) -> None:
         *(" a@b.example@c.example", " <a@b.example> <c@d.example>", " a@b.example <c@d.example>", " a@", " @b.example"),
         *(" <a@b.example", " a@b.example>", " a b@c.example", ' "a@b.example', " (a@b.example", " a@b..example"),
         *(" a@b.example c", " <@route.example:a@b.example>", " a@b.example\\", " a..b@c.example", " <<a@b.example>>"),
-        *(" a@-b.example", " [a@b.example]", " a@b_c.example", " " + "a@b.example," * 30, b" a\xff@b.example"),
+        *(" a@-b.example", " [a@b.example]", " a@b_c.example", " =?utf-8?q?a=40bank.example?=", " " + "a@b.example," * 30, b" a\xff@b.example"),
+        *(" Boss =?utf-8?B?PGFAYmFuay5leGFtcGxlPg?=", "=?x?b?Y==?= =?iso-8859-1*en?Q?<a=40bank.example>?="),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(value: str | bytes) -> None:
@@ -60,7 +61,7 @@ def test_several_fields_are_refused() -> None:
         domains(" a@b.example", " c@d.example")
 
 
-@pytest.mark.parametrize("values", [(), (" Moderator",), ("",)])
+@pytest.mark.parametrize("values", [(), (" Moderator",), ("",), (" =?utf-8?q?M=C3=B6derator?= =?x?b?Y?=",)])
 def test_nobody(values: tuple[str, ...]) -> None:
     with pytest.raises(NoAuthorError):
         domains(*values)
