@@ -46,7 +46,14 @@ def test_domains(value: str, expected: tuple[str, ...]) -> None:
         *(" a@b.example@c.example", " <a@b.example> <c@d.example>", " a@b.example <c@d.example>", " a@", " @b.example"),
         *(" <a@b.example", " a@b.example>", " a b@c.example", ' "a@b.example', " (a@b.example", " a@b..example"),
         *(" a@b.example c", " <@route.example:a@b.example>", " a@b.example\\", " a..b@c.example", " <<a@b.example>>"),
-        *(" a@-b.example", " [a@b.example]", " a@b_c.example", " =?utf-8?q?a=40bank.example?=", " " + "a@b.example," * 30, b" a\xff@b.example"),
+        *(
+            " a@-b.example",
+            " [a@b.example]",
+            " a@b_c.example",
+            " =?utf-8?q?a=40bank.example?=",
+            " " + "a@b.example," * 30,
+            b" a\xff@b.example",
+        ),
         *(" Boss =?utf-8?B?PGFAYmFuay5leGFtcGxlPg?=", "=?x?b?Y==?= =?iso-8859-1*en?Q?<a=40bank.example>?="),
     ],
 )
