@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,11 +12,14 @@ import libarchive
 from libarchive import ffi
 from libarchive.read import ArchiveRead
 
+from mailgate.inspect import zip_layout
 from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, trouble
 
 _FORMATS = ("zip", "7zip", "rar", "rar5", "tar", "cab", "iso9660", "lha", "cpio", "ar", "xar")
-_FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "compress", "lz4")  # none of those that start other programs
-_COMPRESSED_FORMS = rb"\x1f\x8b|BZh[1-9]|\xfd7zXZ\x00|\x5d\x00\x00|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f[\x9d\xa0]"
+_FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "compress", "lz4", "lzip")  # none that starts other programs
+_COMPRESSED_FORMS = (
+    rb"\x1f\x8b|BZh[1-9]|\xfd7zXZ\x00|\x5d\x00\x00|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f[\x9d\xa0]|LZIP"
+)
 _ARCHIVE_FORMS = (
     rb"PK(?:\x03\x04|\x05\x06|\x07\x08)|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|MSCF|!<arch>\n|07070[127]|\xc7\x71|\x71\xc7"
     rb"|xar!|..-l[hz][0-9ds]-"
@@ -26,13 +28,13 @@ _COMPRESSED = re.compile(_COMPRESSED_FORMS)
 _MAGIC = re.compile(_COMPRESSED_FORMS + rb"|" + _ARCHIVE_FORMS, re.DOTALL)
 _BLOCK = 1 << 16
 _ISO_MAGIC = slice(0x8001, 0x8006)
-_ZIP_END = b"PK\5\6"
-_ZIP_LOCAL = b"PK\3\4"
-_ZIP_LOCAL_HEADER = struct.Struct("<4xHHHIIIIHH")  # APPNOTE.TXT 4.3.7
 # APPNOTE.TXT 4.4.5: those that other programs unpack and clamd passes over without a word (shrink, reduce, PKWARE's
 # own, LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd).
 _UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 97, 98})
-_ZIP_TAIL = 66_000  # the end record and the longest comment
+# Likewise: zstd, LZ4, compress, lzip, LZMA without a container; 7-Zip, whose coders are not all known to clamd; ar.
+_UNSCANNED = re.compile(
+    rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f[\x9d\xa0]|LZIP|\x5d\x00\x00|7z\xbc\xaf\x27\x1c|!<arch>\n"
+)
 
 logging.getLogger("libarchive").addHandler(logging.NullHandler())
 logging.getLogger("libarchive").propagate = False  # its warnings are about the sender's file, not about us
@@ -45,35 +47,41 @@ def is_archive(data: bytes) -> bool:
         _MAGIC.match(data) is not None
         or data[257:262] == b"ustar"
         or data[_ISO_MAGIC] == b"CD001"
-        or data.rfind(_ZIP_END, max(0, len(data) - _ZIP_TAIL)) >= 0
+        or data.rfind(zip_layout.END, max(0, len(data) - zip_layout.TAIL)) >= 0
     )
 
 
 def archive_members(data: bytes, budget: Budget) -> Members:
-    """Every member that libarchive shows, then those that only a zip file's local headers name.
+    """Every member that libarchive shows, then those that only a zip file's local headers name. Where the scanner can't
+    unpack a member, it comes whole.
 
-    Raises UnreadableError where libarchive can't read on; LimitExceededError."""
+    Raises UnreadableError where libarchive can't read on; LimitExceededError, also for what neither can unpack."""
     names: set[str] = set()
+    is_zip = zip_layout.LOCAL in data
+    is_unreached = _UNSCANNED.match(data) is not None or (
+        is_zip and not _UNSCANNED_METHODS.isdisjoint(zip_layout.methods(data))
+    )
     try:
-        for found in _read(data, _FORMATS, budget):
+        for found in _read(data, _FORMATS, budget, is_unreached):
             names.add(found.name)
             yield found
         if not names and _COMPRESSED.match(data):  # zeros in front look like an empty tar file
-            yield from _read(data, ("raw",), budget)
+            yield from _read(data, ("raw",), budget, is_unreached)
     except libarchive.ArchiveError as error:
         if _is_about_encryption(error):
             yield Found("", is_encrypted=True)
-        elif not data.startswith(_ZIP_LOCAL):
+        elif not data.startswith(zip_layout.LOCAL):
             raise trouble("archive", error) from error
-    yield from _hidden_zip_members(data, names, budget)
+    if is_zip:
+        yield from zip_layout.hidden_members(data, names, budget)
 
 
-def _read(data: bytes, formats: tuple[str, ...], budget: Budget) -> Members:
+def _read(data: bytes, formats: tuple[str, ...], budget: Budget, is_unreached: bool) -> Members:
     with _opened(data, formats) as archive:
         for entry in archive:
             if not entry.isdir:
                 budget.take_member()
-                yield _member(archive, entry, budget)
+                yield _member(archive, entry, budget, is_unreached)
 
 
 @contextmanager
@@ -91,8 +99,9 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> Iterator[ArchiveRead]:
         ffi.read_free(pointer)
 
 
-def _member(archive: ArchiveRead, entry: libarchive.ArchiveEntry, budget: Budget) -> Found:
-    """Kept whole where it may be a container; read to its end as well where only that tells its size."""
+def _member(archive: ArchiveRead, entry: libarchive.ArchiveEntry, budget: Budget, is_unreached: bool) -> Found:
+    """Kept whole where it may be a container, or the scanner can't unpack it; read to its end as well where only that
+    tells its size."""
     is_encrypted = _is_encrypted(entry._entry_p) > 0
     declared = entry.size or 0
     budget.take_data(declared)
@@ -105,7 +114,7 @@ def _member(archive: ArchiveRead, entry: libarchive.ArchiveEntry, budget: Budget
             if size + length > declared:
                 budget.take_data(length)
             size += length
-            if not blocks or _may_be_container(blocks[0]):
+            if is_unreached or not blocks or _may_be_container(blocks[0]):
                 budget.keep(length)
                 blocks.append(buffer.raw[:length])
             elif declared:
@@ -114,7 +123,9 @@ def _member(archive: ArchiveRead, entry: libarchive.ArchiveEntry, budget: Budget
         is_encrypted = _is_about_encryption(error)
         if isinstance(trouble("archive", error), LimitExceededError):
             raise LimitExceededError(str(error)) from error
-    return Found(entry.pathname or "", b"".join(blocks), max(size, declared), is_encrypted)
+    if is_unreached and not is_encrypted and size < declared:
+        raise LimitExceededError("a member is packed in a way that can't be unpacked")
+    return Found(entry.pathname or "", b"".join(blocks), max(size, declared), is_encrypted, is_unreached=is_unreached)
 
 
 def _is_about_encryption(error: libarchive.ArchiveError) -> bool:
@@ -123,26 +134,3 @@ def _is_about_encryption(error: libarchive.ArchiveError) -> bool:
 
 def _may_be_container(first: bytes) -> bool:
     return is_archive(first) or first.startswith((b"\xd0\xcf\x11\xe0", b"%PDF", b"{\\rt")) or len(first) < HEAD
-
-
-def _hidden_zip_members(data: bytes, known: set[str], budget: Budget) -> Members:
-    """Members that stand in the file but not in its directory: some programs unpack by the local headers.
-
-    Raises LimitExceededError, after the last, where one is packed in a way that the scanner can't unpack."""
-    unscanned = 0
-    at = data.find(_ZIP_LOCAL) if data.rfind(_ZIP_END) >= 0 or data.startswith(_ZIP_LOCAL) else -1
-    while 0 <= at <= len(data) - _ZIP_LOCAL_HEADER.size:
-        _, flags, method, _, _, packed, size, name_length, extra = _ZIP_LOCAL_HEADER.unpack_from(data, at)
-        start = at + _ZIP_LOCAL_HEADER.size
-        raw = data[start : start + name_length]
-        name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
-        unscanned = method if method in _UNSCANNED_METHODS else unscanned
-        if 0 < name_length < 1024 and method < 100 and name not in known and not name.endswith("/"):
-            budget.take_member()
-            known.add(name)
-            begin = start + name_length + extra
-            head = data[begin : begin + min(packed, HEAD)] if method == 0 else b""
-            yield Found(name, head, size, bool(flags & 1))
-        at = data.find(_ZIP_LOCAL, at + 4)
-    if unscanned:
-        raise LimitExceededError(f"a member is packed by zip method {unscanned}, which the scanner can't unpack")

@@ -15,6 +15,7 @@ from mailgate.inspect.archives import archive_members, is_archive
 from mailgate.inspect.bounded import BoundedChild
 from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
+from mailgate.inspect.replies import ScanResult
 from mailgate.model.part_class import PartClass
 from mailgate.model.placement import Placement
 from mailgate.model.verdict import PartReport, Unscanned, Verdict
@@ -38,17 +39,18 @@ def is_container(data: bytes) -> bool:
 def listing(data: bytes, budget: Budget) -> Listing:
     """Everything inside `data`, containers in containers too. Bounded by the budget only: see BoundedChild."""
     members: list[Member] = []
+    unreached: list[tuple[str, bytes]] = []
     classes: set[str] = set()
     exceeded = unreadable = ""
     try:
-        unreadable = _walk(data, "", budget, members, classes)
+        unreadable = _walk(data, "", budget, members, unreached, classes)
     except LimitExceededError as error:
         exceeded = str(error)
     except MemoryError:
         exceeded = "too much memory"
     if any(member.name in _OFFICE_MARKS and "/" not in member.path for member in members):
         members = [member for member in members if not _is_filling(member)]
-    return Listing(tuple(members), exceeded, unreadable, tuple(sorted(classes)))
+    return Listing(tuple(members), exceeded, unreadable, tuple(sorted(classes)), tuple(unreached))
 
 
 def _is_filling(member: Member) -> bool:
@@ -56,8 +58,16 @@ def _is_filling(member: Member) -> bool:
     return member.name.endswith(_OFFICE_FILLING) and not any(name in _RULE_CLASSES for name in member.classes)
 
 
-def _walk(data: bytes, prefix: str, budget: Budget, members: list[Member], classes: set[str]) -> str:
-    """Append what `data` holds to `members`, to `classes` what it is itself; returns why it could not be read on."""
+def _walk(
+    data: bytes,
+    prefix: str,
+    budget: Budget,
+    members: list[Member],
+    unreached: list[tuple[str, bytes]],
+    classes: set[str],
+) -> str:
+    """Append what `data` holds to `members` and `unreached`, to `classes` what it is itself; returns why it could not
+    be read on."""
     if prefix.count("/") >= budget.depth:
         raise LimitExceededError("containers too deep in containers")
     number = 0
@@ -73,35 +83,40 @@ def _walk(data: bytes, prefix: str, budget: Budget, members: list[Member], class
                         classes.add(PartClass.ENCRYPTED)
                     continue
                 number += 1
-                _take(found, f"{prefix}{number}", budget, members)
+                _take(found, f"{prefix}{number}", budget, members, unreached)
         except UnreadableError as error:
             unreadable = str(error)
     return unreadable
 
 
-def _take(found: Found, path: str, budget: Budget, members: list[Member]) -> None:
+def _take(found: Found, path: str, budget: Budget, members: list[Member], unreached: list[tuple[str, bytes]]) -> None:
     kind = filetype.detect(found.data, found.name)
     own = {*kind.classes, *found.classes}
     if found.is_encrypted:
         own.add(PartClass.ENCRYPTED)
+    if found.is_unreached and found.data:
+        unreached.append((path, found.data))
     at = len(members)
     try:
         if is_container(found.data):
-            _walk(found.data, f"{path}/", budget, members, own)
+            _walk(found.data, f"{path}/", budget, members, unreached, own)
     finally:
         member = Member(path, found.name, kind.mime, found.size, tuple(sorted(own)), found.is_encrypted)
         members.insert(at, member)
 
 
-def container_reports(container: PartReport, listing: Listing) -> list[PartReport]:
+def container_reports(
+    container: PartReport, listing: Listing, scanned: Mapping[str, ScanResult] | None = None
+) -> list[PartReport]:
     """The container's own report, completed, and one for each member. Members share the verdict of the container, whose
-    scan went through them; an encrypted one was not scanned, whatever the scanner says, nor what was not listed."""
+    scan went through them, but for those that were `scanned` by themselves (by path); an encrypted one was not scanned,
+    whatever the scanner says, nor what was not listed."""
     classes = tuple(dict.fromkeys((*container.classes, *listing.classes)))
     if PartClass.ENCRYPTED in classes:
         container = _encrypted(container)
     detail = container.detail or (f"its contents can't be listed: {listing.unreadable}" if listing.unreadable else "")
     container = replace(container, classes=classes, detail=detail)
-    reports = [container, *(_member_report(container, member) for member in listing.members)]
+    reports = [container, *(_member_report(container, member, scanned or {}) for member in listing.members)]
     if listing.exceeded:
         reports.append(
             PartReport(
@@ -111,7 +126,9 @@ def container_reports(container: PartReport, listing: Listing) -> list[PartRepor
     return reports
 
 
-def _member_report(container: PartReport, member: Member) -> PartReport:
+def _member_report(container: PartReport, member: Member, scanned: Mapping[str, ScanResult]) -> PartReport:
+    own = scanned.get(member.path)
+    verdict: PartReport | ScanResult = container if own is None or own.verdict is Verdict.CLEAN else own
     report = PartReport(
         place=f"{container.place}/{member.path}",
         name=member.name,
@@ -119,10 +136,10 @@ def _member_report(container: PartReport, member: Member) -> PartReport:
         detected_type=member.detected_type,
         size=member.size,
         digest="",
-        verdict=container.verdict,
-        signature=container.signature,
-        reason=container.reason,
-        detail=container.detail,
+        verdict=verdict.verdict,
+        signature=verdict.signature,
+        reason=verdict.reason,
+        detail=verdict.detail,
         is_attachment=container.is_attachment,
         classes=member.classes,
         names=(member.name,) if member.name else (),
@@ -159,7 +176,7 @@ class ContainerLister:
         found = {digest: self._known[digest] for digest in contents if digest in self._known}
         for digest, made in zip(new, fresh, strict=True):
             found[digest] = made
-            if not made.exceeded:
+            if not (made.exceeded or made.unreached):
                 self._known[digest] = made
         while len(self._known) > self._capacity:
             del self._known[next(iter(self._known))]

@@ -55,6 +55,12 @@ def document_members(data: bytes, budget: Budget) -> Members:
         yield from _pdf_members(data, budget)
 
 
+def _embedded_file(name: str, content: bytes) -> Found:
+    """Documents hide files behind encryption with an empty password, predictors, odd hexadecimal text …, which viewers
+    undo and the scanner does not, so each is scanned by itself."""
+    return Found(name, content, len(content), is_unreached=True)
+
+
 def _ole_members(data: bytes, budget: Budget) -> Members:
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as ole:
@@ -71,7 +77,7 @@ def _ole_members(data: bytes, budget: Budget) -> Members:
                     yield (
                         _native(content)
                         if name.lower() == "\x01ole10native"
-                        else Found(_attachment_name(ole, path, budget), content, len(content))
+                        else _embedded_file(_attachment_name(ole, path, budget), content)
                     )
     except (OSError, ValueError, IndexError, TypeError, AttributeError, struct.error) as error:
         raise trouble("OLE2", error) from error
@@ -122,7 +128,7 @@ def _native(content: bytes) -> Found:
     _, _, rest = rest[8:].partition(b"\0")
     size = int.from_bytes(rest[:4], "little")
     payload = rest[4 : 4 + size] if 0 < size <= len(rest) else rest or content
-    return Found(label.decode("latin-1"), payload, len(payload))
+    return _embedded_file(label.decode("latin-1"), payload)
 
 
 def _attachment_name(ole: olefile.OleFileIO, path: list[str], budget: Budget) -> str:
@@ -140,7 +146,7 @@ def _onenote_members(data: bytes, budget: Budget) -> Members:
         (size,) = struct.unpack_from("<Q", data, at + 16)
         content = data[at + 36 : at + 36 + min(size, len(data))]
         budget.take_data(len(content))
-        yield Found("", content, len(content))
+        yield _embedded_file("", content)
         at = data.find(_ONENOTE_FILE, at + 16)
 
 
@@ -157,11 +163,11 @@ def _ole1_object(content: bytes) -> Found:
     """What an OLE 1.0 object carries (MS-OLEDS 2.2.5): an OLE2 file, a packaged file, or whatever it is."""
     inner = content.find(OLE2)
     if inner >= 0:
-        return Found("", content[inner:], len(content) - inner)
+        return _embedded_file("", content[inner:])
     package = content.find(b"Package\0", 0, 64)
     if package >= 0:
         return _native(content[package + 16 :])  # behind the empty names of topic and item
-    return Found("", content, len(content))
+    return _embedded_file("", content)
 
 
 def _pdf_members(data: bytes, budget: Budget) -> Members:
@@ -183,7 +189,7 @@ def _pdf_streams(pdf: pikepdf.Pdf, budget: Budget) -> Iterator[Found]:
             if isinstance(attached, pikepdf.Dictionary):
                 budget.take_member()
                 content = _embedded(attached, budget)
-                yield Found(str(dictionary.get("/UF", dictionary.get("/F", ""))), content, len(content))
+                yield _embedded_file(str(dictionary.get("/UF", dictionary.get("/F", ""))), content)
 
 
 def _dictionaries(item: pikepdf.Object, depth: int) -> Iterator[pikepdf.Object]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 
 from mailgate.inspect import filetype, mime
+from mailgate.inspect.clamd import Sample
 from mailgate.inspect.containers import Lister, container_reports, is_container
+from mailgate.inspect.members import Listing
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import ScanResult, unscanned
 from mailgate.inspect.samples import Item, Scanner, item, scan_message
@@ -30,9 +33,12 @@ def inspect(
     started = time.monotonic()
     views = parse(raw, ParseLimits(depth=limits.depth, parts=limits.parts))
     items = [item(part, is_ambiguous=views.is_ambiguous) for part in views.parts if len(part.data) <= limits.part_bytes]
-    scanned = scan_message(raw, views.raw_spans, items, scanner, started + limits.wall_seconds - _ANSWER_SECONDS)
+    deadline = started + limits.wall_seconds - _ANSWER_SECONDS
+    scanned = scan_message(raw, views.raw_spans, items, scanner, deadline)
     reports = [_report(*each) for each in zip(items, scanned.results, strict=True)]
-    reports = _with_members(reports, items, list_containers)
+    containers = {each.digest: each.part.data for each in items if is_container(each.part.data)}
+    listings = list_containers(containers) if containers else {}
+    reports = _with_members(reports, listings, _scan_unreached(listings, scanner, deadline))
     reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
     reports += [_beyond(limit) for limit in views.exceeded]
     reports += _raw_reports(len(raw), scanned.whole, reports)
@@ -81,17 +87,31 @@ def _placements(part: Part, detected_type: str) -> tuple[Placement, ...]:
     return (own,) * part.is_own + (Placement.MESSAGE,) * part.is_forwarded
 
 
-def _with_members(reports: list[PartReport], items: Sequence[Item], list_containers: Lister) -> list[PartReport]:
+def _scan_unreached(
+    listings: Mapping[str, Listing], scanner: Scanner, deadline: float
+) -> dict[str, dict[str, ScanResult]]:
+    """The verdicts of members that the scanner does not unpack by itself: by the digest of the container, by path."""
+    places = [(digest, path) for digest, listing in listings.items() for path, _ in listing.unreached]
+    if not places:
+        return {}
+    contents = [content for listing in listings.values() for _, content in listing.unreached]
+    batch = scanner.scan([Sample((content,), sha256(content).hexdigest()) for content in contents], deadline)
+    verdicts: dict[str, dict[str, ScanResult]] = {}
+    for (digest, path), result in zip(places, batch.results, strict=True):
+        verdicts.setdefault(digest, {})[path] = result
+    return verdicts
+
+
+def _with_members(
+    reports: list[PartReport], listings: Mapping[str, Listing], scanned: Mapping[str, Mapping[str, ScanResult]]
+) -> list[PartReport]:
     """The reports, each container followed by what is inside; an infected one too, since an exception from the verdict
     of the scanner is none from the rules."""
-    containers = {item.digest: item.part.data for item in items if is_container(item.part.data)}
-    if not containers:
-        return reports
-    listings = list_containers(containers)
     whole: list[PartReport] = []
     for report in reports:
         listing = listings.get(report.digest)
-        whole += [report] if listing is None else container_reports(report, listing)
+        inside = scanned.get(report.digest, {})
+        whole += [report] if listing is None else container_reports(report, listing, inside)
     return whole
 
 

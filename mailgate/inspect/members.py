@@ -54,13 +54,15 @@ class Budget:
 @dataclass(frozen=True, slots=True)
 class Found:
     """One member as a reader yields it: `data` is its content, or only its first HEAD bytes where it is no container;
-    empty where it can't be read. `classes` are what the reader knows from the container's structure."""
+    empty where it can't be read. `classes` are what the reader knows from the container's structure. `is_unreached`:
+    the scanner does not get to it by itself, so `data`, all of it, has to be scanned."""
 
     name: str
     data: bytes = b""
     size: int = 0
     is_encrypted: bool = False
     classes: tuple[str, ...] = ()
+    is_unreached: bool = False
 
 
 Members = Iterator[Found]
@@ -81,9 +83,11 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The members of one part; `exceeded` says which limit ended the listing before its end, `unreadable` why it could
-    not be read (on). `classes` are the container's own, such as encrypted or macro."""
+    not be read (on). `classes` are the container's own, such as encrypted or macro. `unreached`: members by path that
+    the scanner does not unpack by itself."""
 
     members: tuple[Member, ...] = ()
     exceeded: str = ""
     unreadable: str = ""
     classes: tuple[str, ...] = ()
+    unreached: tuple[tuple[str, bytes], ...] = ()

@@ -136,14 +136,70 @@ def test_a_member_that_the_directory_hides_is_listed() -> None:
     """Two zip files in one: readers of the directory see the last, streaming readers the first."""
     hidden = zipped(("hidden.exe", PROGRAM), compression=zipfile.ZIP_STORED)
     both = hidden[: hidden.rindex(b"PK\1\2")] + zipped(("shown.txt", b"text"))
-    assert [name for _, name in members(both)] == ["shown.txt", "hidden.exe"]
+    assert {name for _, name in members(both)} == {"shown.txt", "hidden.exe"}
     assert PartClass.EXECUTABLE in classes(both)
 
 
-def test_a_member_that_the_scanner_cannot_unpack_was_not_scanned() -> None:
-    found = listing(zipped(("a.txt", b"text"), compression=zipfile.ZIP_LZMA), Budget())
-    assert [member.name for member in found.members] == ["a.txt"]
-    assert "method 14" in found.exceeded
+def unreached(data: bytes) -> set[bytes]:
+    found = listing(data, Budget())
+    assert not found.exceeded
+    return {content for _, content in found.unreached}
+
+
+def test_what_the_scanner_cannot_unpack_is_handed_to_it_unpacked() -> None:
+    assert unreached(zipped(("a.txt", b"text"), compression=zipfile.ZIP_LZMA)) == {b"text"}
+    assert unreached(zipped(("a.txt", b"text"), compression=zipfile.ZIP_DEFLATED)) == set()
+    assert unreached(tarred("a.txt", b"text")) == set()
+    assert unreached(lzma.compress(b"text", format=lzma.FORMAT_ALONE)) == {b"text"}
+    assert unreached(with_libarchive("7zip", "a.txt", b"text")) == {b"text"}
+    assert unreached(zipped(("a.7z", with_libarchive("7zip", "a.txt", b"text")))) == {b"text"}
+
+
+def test_what_nobody_can_unpack_was_not_scanned() -> None:
+    odd = bytearray(zipped(("a.txt", b"text" * 9), compression=zipfile.ZIP_STORED))
+    odd[8] = odd[odd.rindex(b"PK\1\2") + 10] = 97  # WavPack
+    found = listing(bytes(odd), Budget())
+    assert "can't be unpacked" in found.exceeded
+
+
+FIRST, SECOND = zipped(("first.txt", b"the first file")), zipped(("second.txt", b"the second file"))
+
+
+def changed(data: bytes, at: int, value: int) -> bytes:
+    """Both a zip file's only local header and its directory entry can be made to lie."""
+    return data[:at] + bytes((value,)) + data[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "content"),
+    [
+        (FIRST + SECOND, b"the first file"),
+        (FIRST + SECOND, b"the second file"),
+        (SECOND[: SECOND.rindex(b"PK\1\2")], b"the second file"),
+        (changed(SECOND, 8, 0), b"the second file"),
+        (changed(SECOND, SECOND.rindex(b"PK\1\2") + 10, 0), b"the second file"),
+        (changed(SECOND, SECOND.rindex(b"PK\1\2") + 20, 1), b"the second file"),
+        (changed(zipped(("a", b"stored"), compression=zipfile.ZIP_STORED), 8, 8), b"stored"),
+        (b"MZ" + FIRST[:60] + SECOND, b"the second file"),
+    ],
+    ids=["row-1", "row-2", "no-directory", "method", "entry-method", "entry-size", "not-packed", "prefix"],
+)
+def test_every_reading_of_a_zip_file_that_has_several_is_scanned(data: bytes, content: bytes) -> None:
+    assert content in unreached(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        FIRST,
+        b"MZ" + bytes(3000) + FIRST,
+        FIRST + bytes(100),
+        zipped(*((f"{number}.txt", b"text" * number) for number in range(50))),
+        zipped(("inner.zip", FIRST), compression=zipfile.ZIP_STORED),
+    ],
+)
+def test_an_honest_zip_file_is_left_to_the_scanner(data: bytes) -> None:
+    assert unreached(data) == set()
 
 
 def test_office_files_show_only_what_matters() -> None:

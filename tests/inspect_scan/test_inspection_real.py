@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import lzma
 import zipfile
 from collections.abc import Callable
 
+import pikepdf
 import pytest
 
 from mailgate.inspect.worker import inspector
@@ -100,12 +102,40 @@ def test_encrypted_archives_are_held_and_their_members_named(inspected: Inspect)
     ]
 
 
-def test_a_virus_that_the_scanner_cannot_unpack_is_not_clean(inspected: Inspect) -> None:
+def compressed_with_lzma(name: str, content: bytes) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("a.txt", EICAR)
-    found = inspected(messages.with_attachment("l", made.getvalue(), "a.zip"))
-    assert (found.verdict, found.unscanned[0].reason) == (Verdict.NOT_SCANNED, Unscanned.LIMIT)
+        archive.writestr(name, content)
+    return made.getvalue()
+
+
+def attached_to_pdf(name: str, content: bytes) -> bytes:
+    """Encrypted, but for nobody: the password is empty."""
+    made = io.BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        document.attachments[name] = content
+        document.save(made, encryption=pikepdf.Encryption(owner="secret", user="", R=6))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        compressed_with_lzma,
+        attached_to_pdf,
+        lambda name, content: zipped("hello.txt", b"hello") + zipped(name, content),
+        lambda name, content: lzma.compress(content, format=lzma.FORMAT_ALONE),
+    ],
+    ids=["zip-lzma", "pdf", "zip-and-zip", "lzma"],
+)
+def test_what_the_scanner_cannot_unpack_is_scanned_all_the_same(
+    inspected: Inspect, pack: Callable[[str, bytes], bytes]
+) -> None:
+    found = inspected(messages.with_attachment("l", pack("a.txt", EICAR), "a.bin"))
+    assert (found.verdict, found.parts[1].place) == (Verdict.INFECTED, "2")
+    assert next(part.place for part in found.parts if part.verdict is Verdict.INFECTED).startswith("2/")
+    assert inspected(messages.with_attachment("m", pack("a.txt", b"harmless"), "a.bin")).verdict is Verdict.CLEAN
 
 
 def test_a_part_beyond_the_scanners_limit_is_not_scanned(inspected: Inspect) -> None:
