@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import signal
 import socket
@@ -51,14 +50,6 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
         header_bytes=limits.header_size,
         header_fields=limits.header_fields,
     )
-
-
-def _collect_rarely() -> None:
-    """What is there at the start stays; a session leaves few cycles, so looking for them after every 700 new objects,
-    as is the default, would cost more than they hold."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 class EdgeProcess:
@@ -121,7 +112,6 @@ class EdgeProcess:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._resolver.is_probed.wait(), FIRST_PROBE_SECONDS)
         servers = await self._listen()
-        _collect_rarely()
         ready()
         await stop.wait()
         self._edge.is_draining = True

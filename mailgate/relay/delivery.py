@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailgate.ipc.calls import Ended, Lease, Leased, Work
+from mailgate.ipc.calls import Ended, Lease, Leased
 from mailgate.ipc.line import StoreLine
+from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError
 from mailgate.model.outcome import Outcome, State
 from mailgate.policy.snapshot import Snapshot
@@ -66,9 +68,10 @@ async def lease(parts: Parts, limit: int, full: tuple[str, ...]) -> tuple[list[J
         raise UnavailableError("the store gave an unexpected answer to a lease")
     snapshot = parts.policy()
 
-    def ways(work: Work) -> tuple[Way, Way | None]:
-        policy = snapshot.for_tenant(work.envelope.tenant)
-        return way(policy, work.destination), inbound_way(policy, work.destination)
+    @functools.cache
+    def ways(tenant: TenantName, destination: str) -> tuple[Way, Way | None]:
+        policy = snapshot.for_tenant(tenant)
+        return way(policy, destination), inbound_way(policy, destination)
 
     return jobs_of(answer.work, ways, until), answer.next_due
 
@@ -194,8 +197,10 @@ def classify(job: Job, tries: Sequence[Try], began: float) -> tuple[Ended, ...]:
 
 def _decisive(tries: Sequence[Try]) -> Try:
     """The try that the outcome comes from: the last one; but one that leaves hope goes before those without."""
+    if tries[-1].fault is None:
+        return tries[-1]
     hopeful = [each for each in tries if _outcome(each, 0).state is State.QUEUED]
-    return tries[-1] if not hopeful or tries[-1].fault is None else hopeful[-1]
+    return hopeful[-1] if hopeful else tries[-1]
 
 
 def _outcome(tried: Try, number: int) -> Outcome:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailgate.ipc.calls import Work
+from mailgate.model.envelope import TenantName
 from mailgate.model.outcome import Outcome
 from mailgate.relay.mail import Mail
 from mailgate.relay.routing import Way
@@ -46,9 +47,12 @@ class Job:
         return len(self.mail.inline or b"")
 
 
-def jobs_of(leased: Iterable[Work], ways: Callable[[Work], tuple[Way, Way | None]], until: float) -> list[Job]:
+def jobs_of(
+    leased: Iterable[Work], ways: Callable[[TenantName, str], tuple[Way, Way | None]], until: float
+) -> list[Job]:
     """Recipients of one message with one destination share a transaction, those apart to whom different addresses
-    forward it: their reverse-paths differ. `ways`: `Job.way` and `Job.inbound`."""
+    forward it: their reverse-paths differ. `ways`: `Job.way` and `Job.inbound` by tenant and
+    destination."""
     groups: dict[tuple[int, str, str], list[Work]] = {}
     for work in leased:
         forwarder = work.envelope.recipients[work.position].forwarder
@@ -60,7 +64,7 @@ def jobs_of(leased: Iterable[Work], ways: Callable[[Work], tuple[Way, Way | None
             first = part[0]
             recipients = tuple(first.envelope.recipients[work.position] for work in part)
             mail = Mail(first.envelope, recipients, first.size, first.inline, first.file)
-            way, inbound = ways(first)
+            way, inbound = ways(first.envelope.tenant, first.destination)
             jobs.append(Job(part, mail, way, until, inbound))
     return jobs
 

@@ -16,7 +16,7 @@ _QUOTED = re.compile(r'^"(?:[\x20\x21\x23-\x5b\x5d-\x7e\x80-\U0010ffff]|\\[\x20-
 def of_message(mail: Mail) -> Outcome | None:
     """What no next hop could cure. A blank or bracket outside of a quoted local part would end a path early."""
     for path in mail.paths:
-        if _FORBIDDEN.search(_QUOTED.sub("@", path)):
+        if _FORBIDDEN.search(path) and _FORBIDDEN.search(_QUOTED.sub("@", path)):
             return Outcome(State.BOUNCED, f"{path!r} can't be written as an SMTP path", 0, "5.1.3")
     if mail.traits.is_broken:
         return Outcome(

@@ -125,8 +125,8 @@ def _end_of_reply(buffer: bytearray) -> int | None:
 
 
 def _parse(reply: bytes) -> SMTPResponse:
-    lines = reply.decode("utf-8", "replace").splitlines()
-    return SMTPResponse(int(reply[:3]), "\n".join(line[4:].strip() for line in lines))
+    lines = reply.decode("utf-8", "replace").rstrip("\r\n").split("\n")
+    return SMTPResponse(int(reply[:3]), "\n".join([line[4:].strip() for line in lines]))
 
 
 def _printable(data: bytes) -> str:

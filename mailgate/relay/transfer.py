@@ -21,7 +21,9 @@ def reply_of(code: int, message: str) -> Reply:
     if enhanced:
         lines = [line.removeprefix(enhanced).strip() for line in lines]
     text = " ".join(filter(None, lines))
-    return Reply(code, enhanced, "".join(c if c.isprintable() else "?" for c in text)[:_LONGEST_TEXT])
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return Reply(code, enhanced, text[:_LONGEST_TEXT])
 
 
 class FaultKind(enum.StrEnum):

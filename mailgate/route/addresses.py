@@ -12,6 +12,7 @@ from mailgate.model.dns import Resolver, Status
 from mailgate.route.mx import MxHost, is_socket
 
 MOST_ADDRESSES = 8
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def refusal(address: str, allows_private: bool, is_ours: Callable[[str], bool]) 
     ip = ipaddress.ip_address(address)
     if is_ours(address):
         return f"{address} is this gateway itself"
-    if ip.is_unspecified or ip.is_multicast or ip == ipaddress.ip_address("255.255.255.255"):
+    if ip.is_unspecified or ip.is_multicast or ip == _BROADCAST:
         return f"{address} is no host's address"
     plain = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped else ip
     if plain.is_global or allows_private:
