@@ -14,7 +14,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 
-from bench.relay import Sink, fill
+from bench.relay import Sink, start
 from tests.support.certificates import Authority
 from tests.support.gateway import Gateway, short_folder
 
@@ -35,10 +35,8 @@ def rate(sink: Sink, messages: int, with_hanging: bool) -> float:
     """Messages a second to the destinations that answer."""
     gateway = Gateway(short_folder("mg-bench-"), "unix:/nonexistent", LOG_LEVEL="warning", RELAY_PORT=str(sink.port))
     try:
-        fill(gateway.data_dir, list(_recipients(messages, with_hanging)))
-        taken = sink.taken
-        gateway.launch()
-        return sink.rate(GOOD * messages, taken)
+        start(gateway, list(_recipients(messages, with_hanging)))
+        return sink.rate(GOOD * messages, sink.taken)
     finally:
         gateway.remove()
 
