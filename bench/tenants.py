@@ -46,7 +46,7 @@ def name_of(number: int) -> str:
 def generate(data_dir: Path, count: int) -> None:
     """One tenant is made as administrators make it; the others are its copies with other names and ids."""
     directory = Directory(data_dir)
-    first = directory.add_tenant(name_of(0), [f"{name_of(0)}.example"])
+    first = directory.life.add(name_of(0), [f"{name_of(0)}.example"])
     with directory.changing(first.name) as work:
         for user in range(USERS):
             people.add_user(work, f"user{user}@{first.domains[0]}", PASSWORD)

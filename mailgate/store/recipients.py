@@ -23,7 +23,9 @@ class Recipients:
     async def find(self, local: str, domain: str) -> Resolved:
         """`domain` as A-label in lower case; empty for `<Postmaster>`."""
         found = await self._directory.ask(
-            lambda directory: directory.resolve(local, domain, has_labels=partial(_has_labels, self._policies))
+            lambda directory: directory.recipients.resolve(
+                local, domain, has_labels=partial(_has_labels, self._policies)
+            )
         )
         if found.kind not in ("mailbox", "unknown", "unavailable") or not domain:
             return found

@@ -145,7 +145,9 @@ class Service:
             case Record():
                 return await by.relay_work.record(request)
             case GetReturnPath(tenant=tenant, forwarder=forwarder, reverse_path=reverse_path):
-                found = await by.directory.ask(lambda known: known.return_path(tenant, forwarder, reverse_path))
+                found = await by.directory.ask(
+                    lambda known: known.recipients.return_path(tenant, forwarder, reverse_path)
+                )
                 return ReturnPath(found)
             case GetSigningKeys() | GetNewKeys() | KeysShown():
                 return await by.keys.answer(request)

@@ -9,48 +9,44 @@ import hashlib
 import hmac
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from mailgate.ipc.calls import Resolved
 from mailgate.model.address import AddressError
 from mailgate.model.envelope import MailboxId, TenantName
-from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
+from mailgate.model.errors import NotFoundError, UnavailableError
 from mailgate.tenancy import acting, addresses
 from mailgate.tenancy.access import assignments, visibility
 from mailgate.tenancy.acting import Caller, Role
 from mailgate.tenancy.audit import log as audit_log
 from mailgate.tenancy.audit.chain import Head
 from mailgate.tenancy.audit.log import AuditLog
-from mailgate.tenancy.databases.database import Database, TenantDatabases
-from mailgate.tenancy.databases.folders import Folders
-from mailgate.tenancy.databases.ids import TenantId, new_tenant_id, tenant_of_mailbox
-from mailgate.tenancy.databases.models import TenantState, UserState
-from mailgate.tenancy.databases.schema import REGISTRY
-from mailgate.tenancy.keys import KeyRing
+from mailgate.tenancy.databases.database import Database
+from mailgate.tenancy.databases.ids import TenantId, tenant_of_mailbox
+from mailgate.tenancy.databases.models import UserState
+from mailgate.tenancy.lifecycle import TenantLife
 from mailgate.tenancy.logins import failed_logins
 from mailgate.tenancy.logins.operators import Operators
-from mailgate.tenancy.mailboxes import address_map, aliases, mailboxes, srs
-from mailgate.tenancy.mailboxes.address_map import AddressMap
+from mailgate.tenancy.mailboxes import mailboxes
+from mailgate.tenancy.mailboxes.address_maps import AddressMaps
 from mailgate.tenancy.people import people
 from mailgate.tenancy.people.mail_access import MailAccess, MailboxPlace, access_of
-from mailgate.tenancy.registry import Registry, Tenant, no_tenant
+from mailgate.tenancy.recipients import Recipients
+from mailgate.tenancy.registry import Tenant, no_tenant
+from mailgate.tenancy.storage import open_storage
 from mailgate.tenancy.work import Work
 
-ADDRESSES_IN_MEMORY = 200_000  # some 80 MB; tenants unused for longest are dropped beyond it
 RETRY_SECONDS = 30.0  # before a tenant database that could not be read is opened again
-
-FOREIGN = Resolved("foreign")
 
 logger = logging.getLogger(__name__)
 
 
 class Directory:
-    """Raises UnavailableError where the registry can't be read. `hostname` is the gateway's own name."""
+    """Raises UnavailableError where the registry can't be read. `hostname` is the gateway's own name. `recipients`
+    answers who is behind an address, `life` makes and removes tenants, `operators` knows those of the gateway."""
 
     def __init__(
         self,
@@ -59,16 +55,13 @@ class Directory:
         master_key_file: Path | None = None,
         hostname: str = "",
     ) -> None:
+        self._storage = storage = open_storage(data_dir, clock, master_key_file)
+        self._registry = storage.registry
         self._clock = clock
-        self._hostname = hostname.lower()
-        self._folders = Folders(data_dir)
-        self._registry_database = Database(data_dir / "registry.db", REGISTRY)
-        self._registry = Registry(self._registry_database)
-        self.operators = Operators(self._registry_database)
-        self._keys = KeyRing(self._registry, master_key_file or data_dir / "master.key", master_key_file is None)
-        self._databases = TenantDatabases(self._folders.database, clock)
-        self._maps: OrderedDict[TenantId, AddressMap] = OrderedDict()
-        self._addresses_held = 0
+        self.operators = Operators(storage.registry_database)
+        self._maps = AddressMaps(self.looking_up)
+        self.recipients = Recipients(storage, self._maps, hostname)
+        self.life = TenantLife(storage, self.tenant, self.reading, self._forget, self._tell)
         self._failed_until: dict[TenantId, float] = {}
         self._listeners: list[Callable[[TenantName], None]] = []
         self._forgiven_listeners: list[Callable[[str], None]] = []
@@ -76,53 +69,13 @@ class Directory:
 
     # Questions of the edge
 
-    def resolve(
-        self, local: str, domain: str, has_labels: Callable[[TenantName], bool] = lambda tenant: True
-    ) -> Resolved:
-        """Who is behind `local@domain` (a domain as A-label in lower case; empty for `<Postmaster>`)? `has_labels`: do
-        `bob+shop@` and `bob@` lead to the same at this tenant?"""
-        if not domain:
-            return self.postmaster()
-        tenant = self._registry.hosting(domain)
-        if tenant is None:
-            return FOREIGN
-        if not tenant.is_active:
-            return Resolved("disabled", tenant.name)
-        try:
-            if srs.is_rewritten(local):
-                return self._bounce_to(tenant, local)
-            return self._map_of(tenant).resolve(local, domain, has_labels(tenant.name))
-        except UnavailableError:
-            return Resolved("unavailable", tenant.name)
-
-    def quotas_of(self, found: Resolved) -> tuple[int | None, ...]:
-        """The own quota in bytes of each mailbox that `resolve` has found; None where it has none of its own."""
-        own = self._map_of(self._registry.named(found.tenant)).quotas
-        return tuple(own.get(mailbox) for mailbox in found.mailboxes)
-
-    def postmaster(self) -> Resolved:
-        """`<Postmaster>` without a domain (RFC 5321 section 4.5.1): the postmaster of the tenant that hosts our own
-        host name or the nearest domain above it, else of the oldest active tenant that has a mailbox."""
-        labels = self._hostname.split(".")
-        for start in range(len(labels)):
-            domain = ".".join(labels[start:])
-            owner = self._registry.hosting(domain)
-            if owner is not None and owner.is_active:
-                return self.resolve(address_map.POSTMASTER, domain)
-        for tenant in self._registry:
-            if tenant.is_active and tenant.domains:
-                found = self.resolve(address_map.POSTMASTER, tenant.domains[0])
-                if found.kind == "mailbox":
-                    return found
-        return Resolved("unavailable")
-
     def tenant_at(self, domain: str) -> Tenant | None:
         """Who hosts it? `domain` as A-label in lower case."""
         return self._registry.hosting(domain)
 
     def maildir(self, mailbox: MailboxId) -> Path:
         """Needs no database. Raises NotFoundError for what is no mailbox id."""
-        return self._folders.maildir(mailbox)
+        return self._storage.folders.maildir(mailbox)
 
     def mailbox_address(self, mailbox: MailboxId) -> str:
         """Empty where the mailbox is switched off, or gone. Raises UnavailableError where the database can't be
@@ -163,7 +116,7 @@ class Directory:
     @property
     def registry_database(self) -> Database:
         """For what belongs to no tenant."""
-        return self._registry_database
+        return self._storage.registry_database
 
     def on_forgiven(self, listener: Callable[[str], None]) -> None:
         """`listener` is called with a canonical login whose failed logins count no more."""
@@ -174,7 +127,7 @@ class Directory:
         self._damage_listeners.append(listener)
 
     def forgive(self, login: str) -> None:
-        failed_logins.forgive(self._registry_database, failed_logins.account_key(login))
+        failed_logins.forgive(self._storage.registry_database, failed_logins.account_key(login))
         for listener in self._forgiven_listeners:
             listener(login)
 
@@ -217,8 +170,8 @@ class Directory:
     def reading(self, name: str) -> Iterator[Work]:
         """One transaction on the tenant's database."""
         tenant = self.tenant(name)
-        with self._databases.get(tenant.id).session() as session:
-            yield Work(tenant, session, self._folders, self._clock(), acting.current())
+        with self._storage.databases.get(tenant.id).session() as session:
+            yield Work(tenant, session, self._storage.folders, self._clock(), acting.current())
 
     def visible_mailboxes(self, name: str) -> frozenset[MailboxId]:
         """Those of the tenant that exist for the caller, who is no operator."""
@@ -244,14 +197,14 @@ class Directory:
         """Like `reading`; once committed, the addresses in memory are dropped and the listeners told."""
         with self._audited(name) as work:
             yield work
-        self._drop(work.tenant.id)
+        self._maps.drop(work.tenant.id)
         self._tell(work.tenant.name)
 
     @contextmanager
     def audit(self, tenant: str) -> Iterator[tuple[AuditLog, Session]]:
         """The audit log of the tenant, or of the gateway where the name is empty; one transaction."""
         if not tenant:
-            with self._registry_database.session() as session:
+            with self._storage.registry_database.session() as session:
                 yield audit_log.REGISTRY, session
             return
         with self.reading(tenant) as work:
@@ -268,7 +221,7 @@ class Directory:
             with self._audited(name) as work:
                 work.audit(action, object, None, facts)
         except (NotFoundError, UnavailableError):
-            with self._registry_database.session() as session:
+            with self._storage.registry_database.session() as session:
                 told = {**facts, "tenant": name}
                 audit_log.REGISTRY.append(session, acting.current(), self._clock(), action, object, None, told)
 
@@ -277,113 +230,19 @@ class Directory:
         with self.audit(name) as (log, session):
             return log.prune(session, before)
 
-    def add_tenant(self, name: str, domains: Iterable[str]) -> Tenant:
-        """Folder and database first, the registry last: a crash in between leaves nothing that anyone can see."""
-        tenant_name = addresses.new_tenant_name(name)
-        hosted = tuple(dict.fromkeys(addresses.new_domain(domain) for domain in domains))
-        self._registry.check_free(tenant_name, hosted)
-        tenant_id, now = new_tenant_id(), self._clock()
-        key = self._keys.new(tenant_id, now)
-        self._folders.make_tenant(tenant_id)
-        self._databases.create(tenant_id)
-        tenant = Tenant(tenant_id, tenant_name, TenantState.ACTIVE, key.id, now, hosted)
-        self._registry.add(tenant, key)
-        self._tell(TenantName(""))
-        return tenant
-
-    def set_tenant_state(self, name: str, state: TenantState) -> None:
-        tenant = self.tenant(name)
-        if tenant.state is state:
-            raise ConflictError(f"tenant {name} is {state} already")
-        self._registry.set_state(tenant, state, self._clock())
-        self._tell(tenant.name)
-
-    def leaving(self, name: str) -> tuple[Tenant, Path]:
-        """The tenant, and the folder with all that is its own, for whoever deletes that. Nothing here holds it open any
-        more. Raises ConflictError while the tenant is active."""
-        tenant = self.tenant(name)
-        if tenant.is_active:
-            raise ConflictError(f"tenant {name} is active; first: mailgate tenant disable {name}")
-        self._drop(tenant.id)
-        self._databases.close(tenant.id)
-        return tenant, self._folders.database(tenant.id).parent
-
-    def remove_tenant(self, name: str, facts: audit_log.Facts) -> None:
-        """Name, domains and keys, once its folder is gone; `facts` go into the gateway's audit log."""
-        tenant, _ = self.leaving(name)
-        self._registry.remove(tenant, self._clock(), facts)
-        self._note_damage(tenant.id, None)
-        self._tell(TenantName(""))
-
-    def add_domain(self, name: str, domain: str) -> str:
-        tenant, found = self.tenant(name), addresses.new_domain(domain)
-        self._registry.add_domain(tenant, found, self._clock())
-        self._tell(TenantName(""))
-        return found
-
-    def remove_domain(self, name: str, domain: str) -> str:
-        """Raises ConflictError while the tenant has an address at the domain."""
-        tenant, found = self.tenant(name), addresses.new_domain(domain)
-        if found not in tenant.domains:
-            raise NotFoundError(f"{found} is not a domain of tenant {name}")
-        with self.reading(name) as work:
-            taken = [address for address in aliases.all_addresses(work) if address.endswith(f"@{found}")]
-        if taken:
-            raise ConflictError(f"domain {found} is in use: {taken[0]} is one of {len(set(taken))} addresses there")
-        self._registry.remove_domain(tenant, found, self._clock())
-        self._tell(TenantName(""))
-        return found
-
     def content_key(self, name: str) -> bytes:
         """The key for the tenant's new contents (AES-256); raises UnavailableError without the right master key."""
         tenant = self.tenant(name)
-        return self._keys.content_key(tenant.id, tenant.key_id)
+        return self._storage.keys.content_key(tenant.id, tenant.key_id)
 
     def release_key(self, name: str) -> bytes:
         """The key of the tenant's release addresses; raises UnavailableError without the right master key."""
         return hmac.digest(self.content_key(name), b"mailgate release addresses", hashlib.sha256)
 
-    def return_path(self, name: str, forwarder: str, reverse_path: str) -> str:
-        """The reverse-path for mail that `forwarder`, an address of the tenant, forwards; raises like `release_key`."""
-        domain = forwarder.rpartition("@")[2]
-        return srs.rewritten(reverse_path, domain, self._forwarding_key(name), self._day)
-
-    def _bounce_to(self, tenant: Tenant, local: str) -> Resolved:
-        found = srs.original(local, self._forwarding_key(tenant.name), self._day)
-        return Resolved("bounce" if found else "unknown", tenant.name, forwards=(found,) if found else ())
-
-    def _forwarding_key(self, name: str) -> bytes:
-        return hmac.digest(self.content_key(name), b"mailgate reverse-paths of forwarded mail", hashlib.sha256)
-
-    @property
-    def _day(self) -> int:
-        return int(self._clock() // 86_400)
-
     def close(self) -> None:
-        self._databases.close_all()
-        self._registry_database.close()
+        self._storage.close()
 
     # Inside
-
-    def _map_of(self, tenant: Tenant) -> AddressMap:
-        found = self._maps.get(tenant.id)
-        if found is not None:
-            self._maps.move_to_end(tenant.id)
-            return found
-        with self.looking_up(tenant) as work:
-            found = address_map.build(
-                tenant.name,
-                aliases.all_targets(work),
-                mailboxes.postmaster_mailbox(work),
-                mailboxes.own_quotas(work),
-                aliases.all_addresses(work),
-                aliases.all_onward(work),
-            )
-        self._maps[tenant.id] = found
-        self._addresses_held += len(found.by_address)
-        while self._addresses_held > ADDRESSES_IN_MEMORY and len(self._maps) > 1:
-            self._drop(next(iter(self._maps)))
-        return found
 
     @contextmanager
     def looking_up(self, tenant: Tenant) -> Iterator[Work]:
@@ -397,10 +256,14 @@ class Directory:
                 yield work
         except UnavailableError as error:
             self._note_damage(tenant.id, now + RETRY_SECONDS)
-            self._databases.close(tenant.id)
+            self._storage.databases.close(tenant.id)
             logger.error("tenant unavailable", extra={"tenant": tenant.name, "reason": str(error)})
             raise
         self._note_damage(tenant.id, None)
+
+    def _forget(self, tenant: TenantId) -> None:
+        self._maps.drop(tenant)
+        self._note_damage(tenant, None)
 
     def _note_damage(self, tenant: TenantId, until: float | None) -> None:
         before = len(self._failed_until)
@@ -410,11 +273,6 @@ class Directory:
             self._failed_until[tenant] = until
         for listener in self._damage_listeners if len(self._failed_until) != before else ():
             listener(len(self._failed_until))
-
-    def _drop(self, tenant: TenantId) -> None:
-        dropped = self._maps.pop(tenant, None)
-        if dropped is not None:
-            self._addresses_held -= len(dropped.by_address)
 
     def _tell(self, tenant: TenantName) -> None:
         for listener in self._listeners:

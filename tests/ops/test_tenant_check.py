@@ -18,7 +18,7 @@ from mailgate.tenancy.directory import Directory
 def directory(tmp_path: Path) -> Iterator[Directory]:
     opened = Directory(tmp_path, time.time)
     for number in range(MOST_NAMED + 2):
-        opened.add_tenant(f"t{number}", [f"t{number}.example"])
+        opened.life.add(f"t{number}", [f"t{number}.example"])
     yield opened
     opened.close()
 

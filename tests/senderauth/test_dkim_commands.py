@@ -30,8 +30,8 @@ class Desk:
         self.folder = folder
         self.clock = ManualClock()
         self.directory = Directory(folder, self.clock)
-        self.directory.add_tenant("acme", ["acme.example", "acme.test"])
-        self.directory.add_tenant("bcme", ["bcme.example"])
+        self.directory.life.add("acme", ["acme.example", "acme.test"])
+        self.directory.life.add("bcme", ["bcme.example"])
 
     def call(self, command: str, **arguments: Any) -> Any:
         return json.loads(json.dumps(dkim_keys.handlers(self.directory)[command](**arguments)))

@@ -29,7 +29,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
         self.directory = Directory(folder, self.clock)
-        self.directory.add_tenant("acme", [DOMAIN, "acme.test"])
+        self.directory.life.add("acme", [DOMAIN, "acme.test"])
         self.is_away = False
 
     async def call(self, request: Request) -> Answer:

@@ -48,8 +48,8 @@ KINDS = {
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Directory]:
     made = Directory(tmp_path)
-    made.add_tenant("acme", ["acme.example"])
-    made.add_tenant("bcme", ["bcme.example"])
+    made.life.add("acme", ["acme.example"])
+    made.life.add("bcme", ["bcme.example"])
     with made.changing("acme") as work:
         for name in ("bob", "carl", "lena"):
             people.add_user(work, f"{name}@acme.example", PASSWORD)
@@ -57,7 +57,7 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
         people.set_state(work, "lena@acme.example", UserState.LOCKED)
     with made.changing("bcme") as work:
         people.add_user(work, "eve@bcme.example", PASSWORD)
-    made.set_tenant_state("bcme", TenantState.DISABLED)
+    made.life.set_state("bcme", TenantState.DISABLED)
     yield made
     made.close()
 

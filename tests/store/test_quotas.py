@@ -36,7 +36,7 @@ def judged(directory: Directory, local: str, default: int | None, **own: int | N
     with ThreadPoolExecutor(1) as thread:
         quotas = Quotas(directory, thread, lambda tenant: default)
         try:
-            return asyncio.run(quotas.judge(directory.resolve(local, "acme.example")))
+            return asyncio.run(quotas.judge(directory.recipients.resolve(local, "acme.example")))
         finally:
             quotas.close()
 
@@ -61,4 +61,4 @@ def test_who_is_full(
 ) -> None:
     found = judged(directory, local, default, **own)
     assert (found.kind, found.is_limited) == (kind, is_limited)
-    assert found.mailboxes == directory.resolve(local, "acme.example").mailboxes
+    assert found.mailboxes == directory.recipients.resolve(local, "acme.example").mailboxes

@@ -47,7 +47,7 @@ def test_without_assignee_the_mailbox_takes_mail_and_exists_for_nobody(
     directory: Directory, two_tenants: Commands
 ) -> None:
     two_tenants("mailbox.unassign", mailbox=TEAM, user=BOB)
-    assert directory.resolve("team", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("team", "acme.example").kind == "mailbox"
     for login in (BOB, ALICE):
         assert TEAM not in visible_to(directory, login)
         assert TEAM not in authenticate(directory, login, PASSWORD.encode()).send_as
@@ -97,7 +97,7 @@ def test_a_mailbox_of_a_group_stays_on_when_its_owner_leaves(directory: Director
     two_tenants("group.add", tenant="acme", name="sales", users=[ALICE])
     two_tenants("mailbox.assign", mailbox=BOB, group="sales", rights="read")
     assert two_tenants("user.remove", login=BOB)["kept"] == []
-    assert directory.resolve("bob", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "mailbox"
 
 
 @pytest.mark.parametrize("holder", [{}, {"user": BOB, "group": "sales"}])

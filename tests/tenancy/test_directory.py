@@ -10,8 +10,8 @@ import pytest
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError, UserError
-from mailgate.tenancy import directory as module
 from mailgate.tenancy.directory import RETRY_SECONDS, Directory
+from mailgate.tenancy.mailboxes import address_maps
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
@@ -26,25 +26,25 @@ def database_of(directory: Directory, tmp_path: Path, name: str) -> Path:
 
 def test_each_kind_of_answer(directory: Directory, two_tenants: Commands) -> None:
     bob = mailbox_id(two_tenants, "acme", "bob@acme.example")
-    assert directory.resolve("bob", "acme.example") == Resolved("mailbox", TenantName("acme"), (bob,))
-    assert directory.resolve("BOB+x", "acme.example") == Resolved("mailbox", TenantName("acme"), (bob,))
-    assert directory.resolve("eve", "acme.example") == Resolved("unknown", TenantName("acme"))
-    assert directory.resolve("bob", "other.example") == Resolved("foreign")
+    assert directory.recipients.resolve("bob", "acme.example") == Resolved("mailbox", TenantName("acme"), (bob,))
+    assert directory.recipients.resolve("BOB+x", "acme.example") == Resolved("mailbox", TenantName("acme"), (bob,))
+    assert directory.recipients.resolve("eve", "acme.example") == Resolved("unknown", TenantName("acme"))
+    assert directory.recipients.resolve("bob", "other.example") == Resolved("foreign")
     two_tenants("mailbox.disable", mailbox="bob@acme.example")
-    assert directory.resolve("bob", "acme.example") == Resolved("disabled", TenantName("acme"))
+    assert directory.recipients.resolve("bob", "acme.example") == Resolved("disabled", TenantName("acme"))
     two_tenants("tenant.disable", name="acme")
-    assert directory.resolve("alice", "acme.example") == Resolved("disabled", TenantName("acme"))
-    assert directory.resolve("eve", "bcme.example").kind == "mailbox"
+    assert directory.recipients.resolve("alice", "acme.example") == Resolved("disabled", TenantName("acme"))
+    assert directory.recipients.resolve("eve", "bcme.example").kind == "mailbox"
 
 
 def test_a_disabled_user_still_gets_mail(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("user.disable", login="bob@acme.example")
-    assert directory.resolve("bob", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "mailbox"
 
 
 def test_a_mailbox_taken_from_everybody_still_gets_mail(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("mailbox.unassign", mailbox="team@acme.example", user="bob@acme.example")
-    assert directory.resolve("team", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("team", "acme.example").kind == "mailbox"
 
 
 def test_the_postmaster_is_the_oldest_users_until_an_alias_says_otherwise(
@@ -53,19 +53,19 @@ def test_the_postmaster_is_the_oldest_users_until_an_alias_says_otherwise(
     bob = mailbox_id(two_tenants, "acme", "bob@acme.example")
     alice = mailbox_id(two_tenants, "acme", "alice@acme.example")
     oldest, other = sorted((bob, alice))  # made in the same second: the id decides
-    assert directory.resolve("postmaster", "acme.example").mailboxes == (oldest,)
+    assert directory.recipients.resolve("postmaster", "acme.example").mailboxes == (oldest,)
     login = {bob: "bob@acme.example", alice: "alice@acme.example"}
     two_tenants("user.disable", login=login[oldest])
-    assert directory.resolve("postmaster", "acme.example").mailboxes == (other,)
+    assert directory.recipients.resolve("postmaster", "acme.example").mailboxes == (other,)
     two_tenants("alias.add", tenant="acme", address="postmaster@acme.example", targets=[login[oldest]])
-    assert directory.resolve("Postmaster", "acme.example").mailboxes == (oldest,)
+    assert directory.recipients.resolve("Postmaster", "acme.example").mailboxes == (oldest,)
 
 
 def test_a_shared_mailbox_is_better_than_no_postmaster(directory: Directory, run: Commands) -> None:
     run("tenant.add", name="acme", domains=["acme.example"])
-    assert directory.resolve("postmaster", "acme.example").kind == "unavailable"
+    assert directory.recipients.resolve("postmaster", "acme.example").kind == "unavailable"
     team = run("mailbox.add", tenant="acme", address="team@acme.example")["id"]
-    assert directory.resolve("postmaster", "acme.example").mailboxes == (team,)
+    assert directory.recipients.resolve("postmaster", "acme.example").mailboxes == (team,)
 
 
 @pytest.mark.parametrize(
@@ -77,29 +77,29 @@ def test_the_postmaster_without_a_domain(
 ) -> None:
     directory.close()
     named = Directory(tmp_path, hostname=hostname)
-    found = named.resolve("postmaster", "")
+    found = named.recipients.resolve("postmaster", "")
     assert (found.kind, found.tenant) == ("mailbox", tenant)
-    assert found == named.postmaster()
+    assert found == named.recipients.postmaster()
     named.close()
 
 
 def test_the_postmaster_without_a_domain_skips_tenants_without_a_mailbox(directory: Directory, run: Commands) -> None:
-    assert directory.postmaster() == Resolved("unavailable")
+    assert directory.recipients.postmaster() == Resolved("unavailable")
     run("tenant.add", name="empty", domains=["empty.example"])
-    assert directory.postmaster() == Resolved("unavailable")
+    assert directory.recipients.postmaster() == Resolved("unavailable")
     run("tenant.add", name="acme", domains=["acme.example"])
     run("user.add", tenant="acme", login="bob@acme.example", password=PASSWORD)
-    assert directory.postmaster().tenant == "acme"
+    assert directory.recipients.postmaster().tenant == "acme"
 
 
 def test_what_was_unknown_is_found_after_a_change(directory: Directory, two_tenants: Commands) -> None:
-    assert directory.resolve("info", "acme.example").kind == "unknown"
-    assert directory.resolve("bob", "late.example").kind == "foreign"
+    assert directory.recipients.resolve("info", "acme.example").kind == "unknown"
+    assert directory.recipients.resolve("bob", "late.example").kind == "foreign"
     two_tenants("alias.add", tenant="acme", address="info@acme.example", targets=["bob@acme.example"])
     two_tenants("tenant.domain.add", tenant="acme", domain="late.example")
     two_tenants("alias.add", tenant="acme", address="bob@late.example", targets=["bob@acme.example"])
-    assert directory.resolve("info", "acme.example").kind == "mailbox"
-    assert directory.resolve("bob", "late.example").kind == "mailbox"
+    assert directory.recipients.resolve("info", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "late.example").kind == "mailbox"
 
 
 def test_listeners_hear_of_each_committed_change_and_of_no_other(directory: Directory, two_tenants: Commands) -> None:
@@ -118,11 +118,11 @@ def test_listeners_hear_of_each_committed_change_and_of_no_other(directory: Dire
 
 def test_all_is_there_after_a_restart(tmp_path: Path, directory: Directory, two_tenants: Commands) -> None:
     before = [(tenant, directory.content_key(tenant.name)) for tenant in directory.tenants]
-    bob = directory.resolve("bob", "acme.example")
+    bob = directory.recipients.resolve("bob", "acme.example")
     directory.close()
     again = Directory(tmp_path)
     assert [(tenant, again.content_key(tenant.name)) for tenant in again.tenants] == before
-    assert again.resolve("bob", "acme.example") == bob
+    assert again.recipients.resolve("bob", "acme.example") == bob
     again.close()
 
 
@@ -136,8 +136,8 @@ def test_a_damaged_tenant_is_unavailable_and_the_other_goes_on(
     reopened = Directory(tmp_path, clock)
     damaged: list[int] = []
     reopened.on_damage(damaged.append)
-    assert reopened.resolve("bob", "acme.example") == Resolved("unavailable", TenantName("acme"))
-    assert reopened.resolve("eve", "bcme.example").kind == "mailbox"
+    assert reopened.recipients.resolve("bob", "acme.example") == Resolved("unavailable", TenantName("acme"))
+    assert reopened.recipients.resolve("eve", "bcme.example").kind == "mailbox"
     with pytest.raises(UnavailableError):
         authenticate(reopened, "bob@acme.example", PASSWORD.encode())
     assert authenticate(reopened, "eve@bcme.example", PASSWORD.encode()).ok
@@ -147,10 +147,10 @@ def test_a_damaged_tenant_is_unavailable_and_the_other_goes_on(
     assert caplog.text.count("tenant unavailable") == 1, "one alert, not one for each recipient"
 
     path.write_bytes(sound)
-    assert reopened.resolve("bob", "acme.example").kind == "unavailable", "left alone for a while"
+    assert reopened.recipients.resolve("bob", "acme.example").kind == "unavailable", "left alone for a while"
     assert damaged == [1]
     clock.advance(RETRY_SECONDS)
-    assert reopened.resolve("bob", "acme.example").kind == "mailbox"
+    assert reopened.recipients.resolve("bob", "acme.example").kind == "mailbox"
     assert damaged == [1, 0]
     reopened.close()
 
@@ -161,7 +161,7 @@ def test_an_empty_file_is_a_damaged_one(tmp_path: Path, directory: Directory, tw
     directory.close()
     path.write_bytes(b"")
     reopened = Directory(tmp_path)
-    assert reopened.resolve("bob", "acme.example").kind == "unavailable"
+    assert reopened.recipients.resolve("bob", "acme.example").kind == "unavailable"
     assert path.stat().st_size in (0, 4096)  # the log's mode may be noted
     reopened.close()
 
@@ -172,8 +172,8 @@ def test_a_tenant_whose_database_is_gone_is_unavailable_not_empty(
     directory.close()
     shutil.rmtree(database_of(directory, tmp_path, "acme").parent)
     reopened = Directory(tmp_path)
-    assert reopened.resolve("bob", "acme.example").kind == "unavailable"
-    assert reopened.resolve("eve", "bcme.example").kind == "mailbox"
+    assert reopened.recipients.resolve("bob", "acme.example").kind == "unavailable"
+    assert reopened.recipients.resolve("eve", "bcme.example").kind == "mailbox"
     reopened.close()
 
 
@@ -184,15 +184,15 @@ def test_a_damaged_registry_is_said_so(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded(directory: Directory, run: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ADDRESSES_IN_MEMORY", 3)
+    monkeypatch.setattr(address_maps, "ADDRESSES_IN_MEMORY", 3)
     for name in ("one", "two", "three", "four", "five"):
         run("tenant.add", name=name, domains=[f"{name}.example"])
         run("mailbox.add", tenant=name, address=f"info@{name}.example")
     for _ in range(2):
         for name in ("one", "two", "three", "four", "five"):
-            assert directory.resolve("info", f"{name}.example").kind == "mailbox"
-    assert len(directory._maps) == 3
-    assert directory._addresses_held == 3
+            assert directory.recipients.resolve("info", f"{name}.example").kind == "mailbox"
+    assert len(directory._maps._maps) == 3
+    assert directory._maps._held == 3
 
 
 def test_a_failed_tenant_add_leaves_nothing_to_see(
@@ -202,11 +202,11 @@ def test_a_failed_tenant_add_leaves_nothing_to_see(
         raise UnavailableError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(directory._databases, "create", full)
+        patch.setattr(directory._storage.databases, "create", full)
         with pytest.raises(UnavailableError, match="No space"):
             run("tenant.add", name="acme", domains=["acme.example"])
     assert run("tenant.list") == []
-    assert directory.resolve("bob", "acme.example").kind == "foreign"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "foreign"
     assert run("tenant.add", name="acme", domains=["acme.example"])["name"] == "acme"
 
 
@@ -219,7 +219,7 @@ def test_domains_come_and_go(directory: Directory, two_tenants: Commands) -> Non
         two_tenants("tenant.domain.remove", tenant="acme", domain="bücher.example")
     two_tenants("alias.remove", address="info@bücher.example")
     two_tenants("tenant.domain.remove", tenant="acme", domain="bücher.example")
-    assert directory.resolve("info", "xn--bcher-kva.example").kind == "foreign"
+    assert directory.recipients.resolve("info", "xn--bcher-kva.example").kind == "foreign"
     assert directory.tenant("acme").domains == ("acme.example",)
     with pytest.raises(NotFoundError):
         two_tenants("tenant.domain.remove", tenant="acme", domain="bcme.example")

@@ -60,12 +60,12 @@ def test_what_is_wrong_with_the_file(tmp_path: Path, content: bytes) -> None:
 def test_a_given_file_must_exist(tmp_path: Path) -> None:
     directory = Directory(tmp_path, master_key_file=tmp_path / "absent")
     with pytest.raises(UnavailableError, match=r"absent: the master key can't be read: No such file"):
-        directory.add_tenant("acme", [])
+        directory.life.add("acme", [])
     directory.close()
 
 
 def test_each_tenant_has_a_key_of_its_own(directory: Directory) -> None:
-    first, second = directory.add_tenant("acme", []), directory.add_tenant("bcme", [])
+    first, second = directory.life.add("acme", []), directory.life.add("bcme", [])
     assert first.key_id != second.key_id
     assert directory.content_key("acme") != directory.content_key("bcme")
     assert len(directory.content_key("acme")) == KEY_BYTES
@@ -73,15 +73,15 @@ def test_each_tenant_has_a_key_of_its_own(directory: Directory) -> None:
 
 def test_a_lost_master_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
     directory = Directory(tmp_path)
-    directory.add_tenant("acme", [])
+    directory.life.add("acme", [])
     directory.close()
     (tmp_path / "master.key").unlink()
     directory = Directory(tmp_path)
     with pytest.raises(UnavailableError, match="can't be read"):
-        directory.add_tenant("bcme", [])
+        directory.life.add("bcme", [])
     assert not (tmp_path / "master.key").exists()
     make_master_key(tmp_path / "master.key")
     with pytest.raises(UnavailableError, match="put that one in its place"):
-        directory.add_tenant("bcme", [])
+        directory.life.add("bcme", [])
     assert [tenant.name for tenant in directory.tenants] == ["acme"]
     directory.close()

@@ -63,8 +63,8 @@ def test_everything_ends(directory: Directory, bob: Commands) -> None:
 def test_what_nobody_has_any_more_is_read_by_nobody(directory: Directory, bob: Commands) -> None:
     bob("user.leave", login=BOB)
     assert users_of(directory, BOB) == users_of(directory, TEAM) == []
-    assert directory.resolve("bob", "acme.example").kind == "disabled"
-    assert directory.resolve("team", "acme.example").kind == "mailbox", "a shared one goes on taking mail"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "disabled"
+    assert directory.recipients.resolve("team", "acme.example").kind == "mailbox", "a shared one goes on taking mail"
 
 
 def test_a_successor_gets_the_personal_mailbox_and_nothing_else(directory: Directory, bob: Commands) -> None:
@@ -72,7 +72,7 @@ def test_a_successor_gets_the_personal_mailbox_and_nothing_else(directory: Direc
     assert (left["passed_on"], left["switched_off"]) == ((BOB,), ())
     assert users_of(directory, BOB) == [ALICE]
     assert users_of(directory, TEAM) == []
-    assert directory.resolve("bob", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "mailbox"
 
 
 @pytest.mark.parametrize(

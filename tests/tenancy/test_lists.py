@@ -17,7 +17,7 @@ AWAY = "bob@elsewhere.example"
 
 
 def resolve(directory: Directory, address: str) -> Resolved:
-    return directory.resolve(*address.split("@"))
+    return directory.recipients.resolve(*address.split("@"))
 
 
 def reached(directory: Directory, address: str) -> set[str]:
@@ -128,7 +128,7 @@ def test_all_others_of_a_domain(directory: Directory, two_tenants: Commands) -> 
     assert reached(directory, ALICE) == {ALICE}
     assert resolve(directory, TEAM).kind == "disabled", "what is switched off is not caught"
     assert resolve(directory, "b\u043eb@acme.example").kind == "unknown", "nor what only looks like an address"
-    assert directory.resolve("whoever", "bcme.example").kind == "unknown"
+    assert directory.recipients.resolve("whoever", "bcme.example").kind == "unknown"
     two_tenants("alias.remove", address="@acme.example")
     assert resolve(directory, "whoever@acme.example").kind == "unknown"
 
@@ -143,9 +143,11 @@ def test_a_user_or_mailbox_is_never_for_all_others(two_tenants: Commands) -> Non
 
 
 def test_bounces_of_forwarded_mail_find_home(directory: Directory, two_tenants: Commands, clock: ManualClock) -> None:
-    path = directory.return_path("acme", ALL, "ann@sender.example")
+    path = directory.recipients.return_path("acme", ALL, "ann@sender.example")
     assert resolve(directory, path) == Resolved("bounce", TenantName("acme"), forwards=("ann@sender.example",))
     assert resolve(directory, path.replace("ann", "amy")).kind == "unknown"
-    assert directory.resolve(path.partition("@")[0], "bcme.example").kind == "unknown", "each tenant has its own key"
+    assert directory.recipients.resolve(path.partition("@")[0], "bcme.example").kind == "unknown", (
+        "each tenant has its own key"
+    )
     clock.advance(15 * 86_400)
     assert resolve(directory, path).kind == "unknown"

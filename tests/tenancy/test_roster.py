@@ -83,8 +83,8 @@ def test_the_difference_is_told_and_then_made(directory: Directory, two_tenants:
     assert apply(two_tenants, FILE)["without_password"] == [CAROL]
     assert compare(two_tenants, FILE) == [], "the second time there is nothing to do"
     assert [user["login"] for user in two_tenants("user.list", tenant="acme")] == [BOB, CAROL]
-    assert len(directory.resolve("info", "acme.example").mailboxes) == 2
-    assert directory.resolve("alice", "acme.example").kind == "unknown"
+    assert len(directory.recipients.resolve("info", "acme.example").mailboxes) == 2
+    assert directory.recipients.resolve("alice", "acme.example").kind == "unknown"
     assert authenticate(directory, BOB, PASSWORD.encode()).ok, "passwords are no matter of the file"
     two_tenants("user.passwd", login=CAROL, password=PASSWORD)
     assert authenticate(directory, CAROL, PASSWORD.encode()).ok
@@ -112,7 +112,7 @@ def test_a_mailbox_with_mail_is_retired_and_not_deleted(directory: Directory, tw
     assert kept in compare(two_tenants, FILE)
     apply(two_tenants, FILE)
     assert message.read_text() == "kept"
-    assert directory.resolve("alice", "acme.example").kind == "disabled"
+    assert directory.recipients.resolve("alice", "acme.example").kind == "disabled"
     assert compare(two_tenants, FILE) == []
     assert f'address = "{ALICE}"\nkind = "personal"\nstate = "disabled"\n' in two_tenants(
         "directory.export", tenant="acme"
@@ -165,9 +165,9 @@ def test_an_address_changes_from_alias_to_mailbox_and_back(directory: Directory,
         "- alias info@acme.example: ",
     ]
     apply(two_tenants, as_mailbox)
-    assert len(directory.resolve("info", "acme.example").mailboxes) == 1
+    assert len(directory.recipients.resolve("info", "acme.example").mailboxes) == 1
     apply(two_tenants, FILE)
-    assert len(directory.resolve("info", "acme.example").mailboxes) == 2
+    assert len(directory.recipients.resolve("info", "acme.example").mailboxes) == 2
 
 
 def test_a_user_goes_and_another_keeps_the_mailbox(directory: Directory, two_tenants: Commands) -> None:
@@ -181,7 +181,7 @@ kind = "personal"
 users = {{ "{BOB}" = "read" }}
 """
     apply(two_tenants, text)
-    assert directory.resolve("alice", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("alice", "acme.example").kind == "mailbox"
     assert compare(two_tenants, text) == []
 
 
@@ -299,7 +299,7 @@ def test_two_rosters_differ_exactly_where_they_are_not_equal(one: Roster, other:
 @given(st.lists(rosters(), min_size=2, max_size=4))
 def test_any_roster_can_follow_any_other(tmp_path_factory: pytest.TempPathFactory, targets: list[Roster]) -> None:
     directory = Directory(tmp_path_factory.mktemp("data"), ManualClock())
-    directory.add_tenant("acme", ["acme.example"])
+    directory.life.add("acme", ["acme.example"])
     for target in targets:
         with directory.changing("acme") as work:
             assert roster_tables.reachable(work, target) == target

@@ -59,7 +59,7 @@ def acme(line: Line) -> Line:
 def test_the_first_user_can_log_in_and_has_a_maildir(acme: Line, directory: Any) -> None:
     assert authenticate(directory, "bob@acme.example", PASSWORD.encode()).ok
     printed = acme("mailbox", "path", "bob@acme.example")
-    assert printed == f"{directory.maildir(directory.resolve('bob', 'acme.example').mailboxes[0])}\n"
+    assert printed == f"{directory.maildir(directory.recipients.resolve('bob', 'acme.example').mailboxes[0])}\n"
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nsecond line\n"])

@@ -145,11 +145,11 @@ def test_an_alias_to_several_mailboxes(directory: Directory, two_tenants: Comman
     )
     assert (alias["address"], alias["leads"]) == ("all@acme.example", ["alice@acme.example", "bob@acme.example"])
     assert two_tenants("alias.list", tenant="acme") == [alias]
-    assert len(directory.resolve("all", "acme.example").mailboxes) == 2
+    assert len(directory.recipients.resolve("all", "acme.example").mailboxes) == 2
     with pytest.raises(UserError, match=r"several mailboxes: alice@acme\.example, bob@acme\.example"):
         two_tenants("mailbox.path", mailbox="all@acme.example")
     two_tenants("alias.remove", address="all@acme.example")
-    assert directory.resolve("all", "acme.example").kind == "unknown"
+    assert directory.recipients.resolve("all", "acme.example").kind == "unknown"
 
 
 def test_an_alias_to_an_alias_leads_to_its_mailbox(two_tenants: Commands) -> None:
@@ -168,22 +168,22 @@ def test_a_user_who_leaves_takes_no_mail_along(directory: Directory, two_tenants
         "kept": ["bob@acme.example"],
     }
     assert (path / "new" / "1.mail").read_text() == "kept"
-    assert directory.resolve("bob", "acme.example").kind == "disabled"
-    assert directory.resolve("team", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "disabled"
+    assert directory.recipients.resolve("team", "acme.example").kind == "mailbox"
     assert not authenticate(directory, "bob@acme.example", PASSWORD.encode()).ok
     with pytest.raises(ConflictError, match="holds mail"):
         two_tenants("mailbox.remove", mailbox="bob@acme.example")
 
     two_tenants("mailbox.assign", mailbox="bob@acme.example", user="alice@acme.example")
     two_tenants("mailbox.enable", mailbox="bob@acme.example")
-    assert directory.resolve("bob", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "mailbox"
     assert "bob@acme.example" in authenticate(directory, "alice@acme.example", PASSWORD.encode()).send_as
 
 
 def test_a_personal_mailbox_that_others_use_stays_on(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("mailbox.assign", mailbox="bob@acme.example", user="alice@acme.example")
     assert two_tenants("user.remove", login="bob@acme.example")["kept"] == []
-    assert directory.resolve("bob", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("bob", "acme.example").kind == "mailbox"
 
 
 @pytest.mark.parametrize("place", ["cur/1", "new/1", ".Archive/cur/1"])
@@ -198,11 +198,11 @@ def test_a_mailbox_is_removed_only_when_it_is_empty(directory: Directory, two_te
     message.write_text("kept")
     with pytest.raises(ConflictError, match="holds mail"):
         two_tenants("mailbox.remove", mailbox="team@acme.example")
-    assert directory.resolve("team", "acme.example").kind == "mailbox"
+    assert directory.recipients.resolve("team", "acme.example").kind == "mailbox"
 
     message.unlink()
     assert two_tenants("mailbox.remove", mailbox="team@acme.example") == "team@acme.example"
-    assert [directory.resolve(local, "acme.example").kind for local in ("team", "t", "two")] == [
+    assert [directory.recipients.resolve(local, "acme.example").kind for local in ("team", "t", "two")] == [
         "unknown",
         "unknown",
         "mailbox",

@@ -31,7 +31,7 @@ class Quotas:
         """`found` leads to mailboxes; `full` instead where every one of them is. UnavailableError where the tenant's
         database can't be read."""
         loop = asyncio.get_running_loop()
-        own = await loop.run_in_executor(self._directory_thread, self._directory.quotas_of, found)
+        own = await loop.run_in_executor(self._directory_thread, self._directory.recipients.quotas_of, found)
         default = self._default(found.tenant)
         limits = [default if quota is None else quota for quota in own]
         if not any(limits):

@@ -29,7 +29,7 @@ def handlers(directory: Directory) -> dict[str, Callable[..., Any]]:
 
 
 def _tenant_add(directory: Directory, name: str, domains: Sequence[str] = ()) -> Json:
-    return _tenant_facts(directory.add_tenant(name, domains))
+    return _tenant_facts(directory.life.add(name, domains))
 
 
 def _tenant_list(directory: Directory) -> list[Json]:
@@ -61,15 +61,15 @@ def _tenant_migrate(directory: Directory, name: str) -> str:
 
 
 def _tenant_state(state: TenantState, directory: Directory, name: str) -> None:
-    directory.set_tenant_state(name, state)
+    directory.life.set_state(name, state)
 
 
 def _domain_add(directory: Directory, tenant: str, domain: str) -> str:
-    return directory.add_domain(tenant, domain)
+    return directory.life.add_domain(tenant, domain)
 
 
 def _domain_remove(directory: Directory, tenant: str, domain: str) -> str:
-    return directory.remove_domain(tenant, domain)
+    return directory.life.remove_domain(tenant, domain)
 
 
 def _alias_add(

@@ -21,10 +21,10 @@ STEP = 500
 
 def _remove(desk: Desk, name: str) -> Json:
     """ConflictError while the tenant is active, or one of its messages is under an attempt."""
-    tenant, folder = desk.ask(lambda directory: directory.leaving(name))
+    tenant, folder = desk.ask(lambda directory: directory.life.leaving(name))
     messages = _forget_mail(desk, tenant)
     _remove_folder(folder)
-    desk.ask(lambda directory: directory.remove_tenant(name, {"messages": messages}))
+    desk.ask(lambda directory: directory.life.remove(name, {"messages": messages}))
     messages += _forget_mail(desk, tenant)  # what was committed while the tenant was being switched off
     return {"name": tenant.name, "domains": list(tenant.domains), "messages": messages}
 
