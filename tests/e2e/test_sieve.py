@@ -16,6 +16,7 @@ from tests.support.gateway import PASSWORD, Gateway, short_folder
 
 pytestmark = [pytest.mark.component("clamd"), pytest.mark.component("dovecot")]
 BOB, ALICE, CAROL = "bob@acme.example", "alice@acme.example", "carol@globex.example"
+INFO = "info@acme.example"
 SCRIPT = """
 require ["fileinto", "mailbox", "vacation"];
 if header :contains "subject" "list" { fileinto :create "Lists"; stop; }
@@ -85,3 +86,30 @@ def test_while_dovecot_is_away_mail_waits(gateway: Gateway, dovecot: Dovecot) ->
     dovecot.start()
     gateway.cli("queue", "retry", waiting["queue_id"])
     maildir.wait_for(gateway.maildir(ALICE), name)
+
+
+def test_behind_one_dovecot_each_tenant_answers_as_itself_and_for_an_alias_that_the_script_names(
+    gateway: Gateway, dovecot: Dovecot
+) -> None:
+    """As docs/tenants.md says: the server's address is in both policies, and notices carry their sender."""
+    gateway.cli("alias", "add", "acme", INFO, ALICE)
+    (gateway.policy_dir / "tenants" / "globex.toml").write_text('[sending]\nnetworks = "127.0.0.1"\n')
+    gateway.cli("reload")
+    dovecot.stop()
+    with (dovecot.root / "dovecot.conf").open("a") as file:
+        file.write("\nplugin {\n  sieve_vacation_send_from_recipient = yes\n}\n")
+    dovecot.start()
+    for login, addresses in ((CAROL, ""), (ALICE, f':addresses "{INFO}" :from "{INFO}"')):
+        with ManageSieve(dovecot) as sieve:
+            sieve.login(login, PASSWORD)
+            sieve.put("away", f'require "vacation"; vacation :days 1 {addresses} "I am away.";')
+    for to in (CAROL, INFO):
+        message = messages.clean(messages.token()).replace(b"To: bob@acme.example", f"To: {to}".encode())
+        assert gateway.deliver(message, to).code == 250
+    wanted = {("acme", ALICE, "sender@sender.example"), ("globex", CAROL, "sender@sender.example")}
+    eventually(lambda: outbound(gateway) == wanted, "a notice of each tenant on its way out")
+
+
+def outbound(gateway: Gateway) -> set[tuple[str, str, str]]:
+    rows = gateway.json("queue", "list")
+    return {(row["tenant"], row["reverse_path"], row["forward_path"]) for row in rows if not row["mailbox"]}

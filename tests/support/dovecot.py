@@ -68,6 +68,7 @@ class Dovecot:
         dovecot = program("dovecot")
         assert dovecot, "dovecot is not installed"
         command = [dovecot, "-F", "-c", str(self.root / "dovecot.conf")]
+        self.doveadm_socket.unlink(missing_ok=True)  # of an earlier start
         if self._is_root:
             command = ["unshare", "--user", *self._map, *command]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=(self.root / "errors").open("wb"))
