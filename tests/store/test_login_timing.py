@@ -81,7 +81,7 @@ def times_of(directory: Directory, kinds: Collection[str], text: str, chance: ra
         with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(2) as hashing:
             book = AccountBook(directory)
             records = LoginRecords(book, thread, time.time)
-            records.by_account = records.by_address = Throttle(UNLIMITED)
+            records.by_account = records.by_address = records.by_repeat = Throttle(UNLIMITED)
             logins = Logins(book, records, thread, hashing, time.time, lambda tenant: Passwords(lock_after=0), TICK)
             for _ in range(TRIES):
                 for kind in chance.sample(list(times), len(times)):

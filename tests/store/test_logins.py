@@ -170,6 +170,32 @@ def test_who_was_right_before_is_not_kept_out_by_guessers(desk: Desk) -> None:
     assert desk.ask().ok
 
 
+def test_a_program_with_an_old_password_keeps_out_nobody_else(desk: Desk) -> None:
+    desk.rules = Passwords(lock_after=5)
+    for _ in range(11):
+        assert desk.ask("old").retry_after == 0
+    assert desk.ask("old").retry_after > 0, "the very same has to wait"
+    assert desk.book.hashed == 11
+    assert desk.ask("guess").retry_after == 0
+    assert desk.ask().ok
+    desk.results()
+    assert desk.book.locked == []
+
+
+def test_a_password_that_was_set_to_what_was_wrong_opens_at_once(desk: Desk) -> None:
+    for _ in range(12):
+        desk.ask("new")
+    desk.book.password = b"new"
+    desk.logins.forget(TenantName("acme"))
+    assert desk.ask("new").ok
+
+
+def test_the_same_guess_from_many_addresses_counts_each_time(desk: Desk) -> None:
+    for n in range(11):
+        desk.ask("guess", peer=f"192.0.2.{n}")
+    assert desk.ask("guess", peer="198.51.100.9").retry_after > 0
+
+
 def test_the_wait_ends(desk: Desk) -> None:
     for _ in range(12):
         wait = desk.ask("guess").retry_after

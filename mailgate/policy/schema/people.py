@@ -27,7 +27,7 @@ class Passwords(Section):
     lock_after: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(
         default=100,
         description="Failed logins in a row after which the account is locked, whoever tries; 0 switches it off. Long "
-        "before, each further try has to wait.",
+        "before, each further try has to wait. The same wrong password again from the same address counts once.",
     )
     lock_minutes: Annotated[int, Field(strict=True, ge=0, le=525_600)] = Field(
         default=60, description="How long it stays locked; 0: until `mailgate user unlock`."

@@ -86,6 +86,8 @@ class Logins:
         if (wait := self._records.by_address.wait(network, now)) > 0:
             return Authenticated(ok=False, retry_after=wait)
         digest = self._digest(request)
+        if (wait := self._records.by_repeat.wait(network + digest, now)) > 0:
+            return Authenticated(ok=False, retry_after=wait)
         known = self._good.get(digest)
         if known is not None and known.until > now:
             self._note(request, known.account, Checked(Result.OK, known.answer, known.app), now)
@@ -102,7 +104,9 @@ class Logins:
         )
         self._note(request, account, checked, now)
         if checked.result is not Result.OK:
-            self._failed(network, key, account, now)
+            # the very same again is a program with an old password, no guess: it must not keep out the others there
+            if self._records.by_repeat.failed(network + digest, now) == 1:
+                self._failed(network, key, account, now)
             return REFUSED
         if checked.app is None:  # a program that asks every minute must not give guessers new tries
             self._records.by_account.succeeded(key)
@@ -122,6 +126,7 @@ class Logins:
     def forget(self, tenant: TenantName) -> None:
         """Something changed in this tenant (or, where empty, anywhere)."""
         self._generation += 1
+        self._records.forget_repeats()
         self._good = {key: kept for key, kept in self._good.items() if tenant and kept.answer.tenant != tenant}
 
     def forgive(self, login: str) -> None:

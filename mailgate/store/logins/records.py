@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError
 from mailgate.spool.schedule import DAY
-from mailgate.store.logins.throttle import BY_ACCOUNT, BY_ADDRESS, Throttle
+from mailgate.store.logins.throttle import BY_ACCOUNT, BY_ADDRESS, BY_REPEAT, Throttle
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.logins.accounts import Account
 from mailgate.tenancy.logins.failed_logins import is_account
@@ -32,6 +32,7 @@ class LoginRecords:
         self._clock = clock
         self.by_address = Throttle(BY_ADDRESS)
         self.by_account = Throttle(BY_ACCOUNT)
+        self.by_repeat = Throttle(BY_REPEAT)
         self._tries: list[LoginTry] = []
         self._locks: list[tuple[Account, float | None]] = []
 
@@ -41,6 +42,10 @@ class LoginRecords:
         found = await asyncio.get_running_loop().run_in_executor(self._thread, self._book.failures, since)
         self.by_account.restore({key: each for key, each in found.items() if is_account(key)})
         self.by_address.restore({key: each for key, each in found.items() if not is_account(key)})
+
+    def forget_repeats(self) -> None:
+        """What was wrong may be right now."""
+        self.by_repeat = Throttle(BY_REPEAT)
 
     def note(self, each: LoginTry) -> None:
         if len(self._tries) < MOST_TRIES:
@@ -66,6 +71,7 @@ class LoginRecords:
 
     async def flush(self) -> None:
         """What can't be written is logged and let go: the mail goes on."""
+        self.by_repeat.take_changes()  # holds digests under a key of this process: of no use later
         changed = self.by_address.take_changes() | self.by_account.take_changes()
         tries, self._tries = self._tries, []
         locks, self._locks = self._locks, []

@@ -1,4 +1,5 @@
-"""Back-off after failed logins, by client address (/64 for IPv6) and by account. Pure: times are given."""
+"""Back-off after failed logins, by client address (/64 for IPv6), by account, and for the very same login again. Pure:
+times are given."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ class Limits:
 
 BY_ADDRESS = Limits(free=10)
 BY_ACCOUNT = Limits(free=10)
+BY_REPEAT = Limits(free=10)
 
 
 def network_of(address: str) -> str:
