@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from mailgate.dsn.compose import Composed, header_text, text_part
-from mailgate.dsn.lines import field, paragraph
+from mailgate.dsn.compose import Composed, header_text, plain_notice
+from mailgate.dsn.lines import paragraph
 from mailgate.dsn.notice import Language
 from mailgate.model.envelope import QueueId
 
@@ -65,11 +65,13 @@ def compose_alert(alert: BrakeAlert) -> Composed:
         for text in words.text
         for line in (*paragraph(text.format(account=alert.account, reason=alert.reason)), "")
     ]
-    part = text_part("".join(f"{line}\r\n" for line in lines))
     message_id = f"<{alert.queue_id}.alert@{alert.hostname}>"
-    header = "".join(field(name, value) for name, value in _fields(alert, words, message_id))
-    header += field("Content-Type", part.media_type) + field("Content-Transfer-Encoding", part.encoding)
-    return Composed(header.encode() + b"\r\n" + part.body, message_id, False, not alert.recipient.isascii())
+    return plain_notice(
+        _fields(alert, words, message_id),
+        "".join(f"{line}\r\n" for line in lines),
+        message_id,
+        not alert.recipient.isascii(),
+    )
 
 
 def _fields(alert: BrakeAlert, words: _Words, message_id: str) -> Iterator[tuple[str, str]]:

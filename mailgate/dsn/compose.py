@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.header import Header
 from email.utils import formatdate
@@ -58,6 +58,14 @@ def _fields(notice: Notice, message_id: str, is_global: bool) -> Iterator[tuple[
     yield "MIME-Version", "1.0"
     report_type = "global-delivery-status" if is_global else "delivery-status"
     yield "Content-Type", f'multipart/report; report-type={report_type}; boundary="{notice.boundary}"'
+
+
+def plain_notice(fields: Iterable[tuple[str, str]], text: str, message_id: str, smtputf8: bool) -> Composed:
+    """A notice of nothing but text for people. 7-bit; an address beyond ASCII needs SMTPUTF8."""
+    part = text_part(text)
+    header = "".join(field(name, value) for name, value in fields)
+    header += field("Content-Type", part.media_type) + field("Content-Transfer-Encoding", part.encoding)
+    return Composed(header.encode() + b"\r\n" + part.body, message_id, False, smtputf8)
 
 
 def header_text(text: str) -> str:

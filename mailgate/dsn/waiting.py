@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from mailgate.dsn.compose import Composed, header_text, text_part
-from mailgate.dsn.lines import field, one_line, paragraph
+from mailgate.dsn.compose import Composed, header_text, plain_notice
+from mailgate.dsn.lines import one_line, paragraph
 from mailgate.dsn.notice import Language
 from mailgate.dsn.waiting_words import WAITING_WORDS, moment
 from mailgate.model.envelope import QueueId
@@ -49,11 +49,8 @@ class WaitingNotice:
 
 def compose_waiting(notice: WaitingNotice) -> Composed:
     """No subject and no content of what waits: what a stranger wrote must not reach people in our name."""
-    part = text_part(_readable(notice))
     message_id = f"<{notice.queue_id}.waiting@{notice.hostname}>"
-    header = "".join(field(name, value) for name, value in _fields(notice, message_id))
-    header += field("Content-Type", part.media_type) + field("Content-Transfer-Encoding", part.encoding)
-    return Composed(header.encode() + b"\r\n" + part.body, message_id, False, not notice.recipient.isascii())
+    return plain_notice(_fields(notice, message_id), _readable(notice), message_id, not notice.recipient.isascii())
 
 
 def _fields(notice: WaitingNotice, message_id: str) -> Iterator[tuple[str, str]]:
