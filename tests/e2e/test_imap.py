@@ -294,10 +294,10 @@ def test_guessing_by_smtp_keeps_the_account_shut_by_imap(gateway: Gateway, sessi
     login = "guessed@acme.example"
     gateway.admin("user.add", tenant="acme", login=login, password=PASSWORD)
     codes = set()
-    for _ in range(4):
+    for first in range(0, 16, 4):
         with SmtpClient(gateway.submissions, tls=True, source="127.0.0.2") as client:
             client.hello()
-            codes |= {client.auth_plain(login, f"wrong {number}").code for number in range(4)}
+            codes |= {client.auth_plain(login, f"wrong {number}").code for number in range(first, first + 4)}
     assert codes == {535}
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         sessions(login)
