@@ -22,7 +22,7 @@ Foreground yes
 LogFile {root}/clamd.log
 LogTime yes
 DatabaseDirectory {root}/db
-TemporaryDirectory {root}/tmp
+TemporaryDirectory {temporary}
 LocalSocket {root}/clamd.sock
 LocalSocketMode 666
 FixStaleSocket yes
@@ -58,15 +58,16 @@ def write_database(folder: Path) -> None:
 
 
 class Clamd:
-    """`root` must be short (a Unix socket lies in it) and open to the account of the inspectors."""
+    """`root` must be short (a Unix socket lies in it) and open to the account of the inspectors. `temporary`: a folder
+    for what clamd unpacks, another than one in `root`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, temporary: Path | None = None) -> None:
         self.root = root
         self.socket = root / "clamd.sock"
         self._process: subprocess.Popen[bytes] | None = None
         write_database(root / "db")
         (root / "tmp").mkdir(exist_ok=True)
-        (root / "clamd.conf").write_text(_CONFIG.format(root=root))
+        (root / "clamd.conf").write_text(_CONFIG.format(root=root, temporary=temporary or root / "tmp"))
 
     @property
     def endpoint(self) -> str:

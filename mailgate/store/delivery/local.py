@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,8 +180,8 @@ class Delivery:
             return spool.record(finished, now)
 
         self._writer.submit(Job(apply, durable=False, then=self._recorded, synced=self.clear))
-        for task in tasks:
-            OUTCOMES.labels(task.outcome.state).inc()
+        for state, number in Counter(task.outcome.state for task in tasks).items():
+            OUTCOMES.labels(state).inc(number)
 
     def _recorded(self, recorded: Recorded | None, error: Exception | None) -> None:
         if recorded is None:
