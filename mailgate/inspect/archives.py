@@ -26,6 +26,7 @@ _ARCHIVE_FORMS = (
 )
 _COMPRESSED = re.compile(_COMPRESSED_FORMS)
 _MAGIC = re.compile(_COMPRESSED_FORMS + rb"|" + _ARCHIVE_FORMS, re.DOTALL)
+_TOO_DEEP = "too many filters"  # libarchive on what was compressed more than 25 times, or holds itself
 _BLOCK = 1 << 16
 _ISO_MAGIC = slice(0x8001, 0x8006)
 # APPNOTE.TXT 4.4.5: those that other programs unpack and clamd passes over without a word (shrink, reduce, PKWARE's
@@ -68,6 +69,8 @@ def archive_members(data: bytes, budget: Budget) -> Members:
         if not names and _COMPRESSED.match(data):  # zeros in front look like an empty tar file
             yield from _read(data, ("raw",), budget, is_unreached)
     except libarchive.ArchiveError as error:
+        if _TOO_DEEP in str(error):
+            raise LimitExceededError("compressed too many times over") from error
         if _is_about_encryption(error):
             yield Found("", is_encrypted=True)
         elif not data.startswith(zip_layout.LOCAL):

@@ -52,7 +52,7 @@ _UNKNOWN = FileType("application/octet-stream", (table.DATA,))
 _PLAIN = FileType("text/plain", (table.TEXT,))
 
 
-def detect(data: bytes | memoryview, name: str = "") -> FileType:
+def detect(data: bytes, name: str = "") -> FileType:
     """The type of `data`; `name` decides between kinds of plain text (`.js`, `.bat`, `.url`) and raw code (`.com`)."""
     if not data:
         return _EMPTY
@@ -64,7 +64,7 @@ def detect(data: bytes | memoryview, name: str = "") -> FileType:
     return found
 
 
-def _by_structure(head: bytes, data: bytes | memoryview) -> FileType | None:
+def _by_structure(head: bytes, data: bytes) -> FileType | None:
     """Formats that need more than a few bytes in one place."""
     if head.startswith((b"MZ", b"ZM")) and (dos_type := _dos_type(head, data)):
         return FileType(dos_type, (table.EXECUTABLE,))
@@ -100,7 +100,7 @@ _FTYP = {
 }
 
 
-def _dos_type(head: bytes, data: bytes | memoryview) -> str:
+def _dos_type(head: bytes, data: bytes) -> str:
     """Windows goes by the offset of the new header, DOS by the sizes in the old one; two letters are no program."""
     offset = int.from_bytes(head[60:64], "little") if len(head) >= 64 else 0
     if bytes(data[offset : offset + 4]) == b"PE\0\0":
@@ -180,12 +180,12 @@ def _asn1(head: bytes) -> FileType | None:
     return None
 
 
-def _by_signature(head: bytes, data: bytes | memoryview) -> FileType | None:
+def _by_signature(head: bytes, data: bytes) -> FileType | None:
     for _, magic, mime, classes in _BY_FIRST_BYTE.get(head[0], ()):
         if head.startswith(magic):
             return FileType(mime, classes)
     for offset, magic, mime, classes in _ELSEWHERE:
-        if len(data) >= offset + len(magic) and data[offset : offset + len(magic)] == magic:
+        if data.startswith(magic, offset):
             return FileType(mime, classes)
     return None
 
@@ -235,7 +235,7 @@ def _text_content(text: bytes) -> FileType | None:
     return None
 
 
-def _unknown(head: bytes, data: bytes | memoryview, extension: str) -> FileType:
+def _unknown(head: bytes, data: bytes, extension: str) -> FileType:
     """Binary data without a signature: the name, where the system acts on it, or the trailer of a disk image."""
     if extension in table.SCRIPT_EXTENSIONS:
         return FileType(table.SCRIPT_EXTENSIONS[extension], (table.SCRIPT,))

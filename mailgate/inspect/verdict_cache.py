@@ -52,7 +52,8 @@ class VerdictCache:
     def begin(self, engine: Engine) -> None:
         """To be called before each message's look-ups with the engine that would answer now."""
         version = engine.version
-        self._engine = "\0".join((engine.scanner, version.engine, version.signatures)).encode()
+        name = "\0".join((engine.scanner, version.engine, version.signatures))
+        self._engine = blake2b(name.encode(), digest_size=32).digest()
         self._lifetime = float("inf") if version.signatures else UNVERSIONED_LIFETIME
 
     def get(self, digest: str) -> ScanResult | None:
@@ -105,7 +106,7 @@ class VerdictCache:
         fcntl.lockf(self._memory, fcntl.LOCK_UN, 1, self._lock(digest))
 
     def _key(self, digest: str) -> bytes:
-        return blake2b(digest.encode(), digest_size=32, key=blake2b(self._engine, digest_size=32).digest()).digest()
+        return blake2b(digest.encode(), digest_size=32, key=self._engine).digest()
 
     def _lock(self, digest: str) -> int:
         return int.from_bytes(self._key(digest)[8:16], "little") % _LOCKS

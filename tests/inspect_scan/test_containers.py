@@ -332,9 +332,10 @@ def test_the_program_in_clamavs_containers_is_seen(name: str) -> None:
         lambda: pdf_with(bytes(300 << 20)),
         lambda: bombs.nested(40),
         lambda: bombs.fork_tree(20, 5),
+        bombs.quine,
         lambda: zipped(*((f"{n}.zip", bombs.deflate_bomb(90 << 20)) for n in range(5))),
     ],
-    ids=["deflate", "xz", "million", "overlap", "pdf", "nested", "tree", "several"],
+    ids=["deflate", "xz", "million", "overlap", "pdf", "nested", "tree", "quine", "several"],
 )
 def test_bombs_end_as_a_limit_within_time_and_memory(bomb: Callable[[], bytes]) -> None:
     made = bomb()
