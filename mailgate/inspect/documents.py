@@ -20,6 +20,7 @@ OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ONENOTE = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3")  # MS-ONESTORE 2.3.1, guidFileType
 _ONENOTE_FILE = bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac")  # MS-ONESTORE 2.6.13, FileDataStoreObject
 _RTF_OBJECT = re.compile(rb"\\objdata\b[^0-9a-fA-F{}\\]*((?:[0-9a-fA-F]|\s){16,})")
+_RTF_BINARY = re.compile(rb"\\objdata\s*\\bin([0-9]{1,9}) ?")
 _RTF_SAMPLE = 1 << 20
 _VBA_STREAMS = frozenset({"_vba_project", "vba", "_vba_project_cur", "macros"})
 _MSG_ATTACHMENT = re.compile(r"__attach_version1\.0_#[0-9A-Fa-f]{8}", re.IGNORECASE)
@@ -36,7 +37,7 @@ _PDF_HOLDS = re.compile(rb"/(?:ObjStm|Encrypt|EF|EmbeddedFile|Launch)(?![A-Za-z]
 
 def is_document(data: bytes) -> bool:
     """Whether `data` is a document that may hold something: most PDF files can be told not to without opening them."""
-    if data.startswith((OLE2, _ONENOTE, b"{\\rt")):
+    if data.startswith((OLE2, _ONENOTE)) or _is_rtf(data):
         return True
     return b"%PDF-" in data[:_PDF_MAGIC_WITHIN] and _PDF_HOLDS.search(data) is not None
 
@@ -49,7 +50,7 @@ def document_members(data: bytes, budget: Budget) -> Members:
         yield from _ole_members(data, budget)
     elif data.startswith(_ONENOTE):
         yield from _onenote_members(data, budget)
-    elif data.startswith(b"{\\rt"):
+    elif _is_rtf(data):
         yield from _rtf_members(data, budget)
     else:
         yield from _pdf_members(data, budget)
@@ -150,11 +151,20 @@ def _onenote_members(data: bytes, budget: Budget) -> Members:
         at = data.find(_ONENOTE_FILE, at + 16)
 
 
+def _is_rtf(data: bytes) -> bool:
+    return data[:256].lstrip().startswith(b"{\\rt")
+
+
 def _rtf_members(data: bytes, budget: Budget) -> Members:
     for match in _RTF_OBJECT.finditer(data):
         budget.take_member()
         digits = re.sub(rb"\s", b"", match[1][: 2 * _RTF_SAMPLE])
         content = bytes.fromhex(digits[: len(digits) & ~1].decode("ascii"))
+        budget.take_data(len(content))
+        yield _ole1_object(content)
+    for match in _RTF_BINARY.finditer(data):
+        budget.take_member()
+        content = data[match.end() : match.end() + int(match[1])]
         budget.take_data(len(content))
         yield _ole1_object(content)
 

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
+from mailgate.inspect import scripts
+
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _MASK = bytes(65 if value in _LETTERS else 32 for value in range(256))
 _SHORTEST_RUN = 40
@@ -45,6 +47,7 @@ def hidden(text: bytes) -> Iterator[Found]:
         yield "encoded-run", "base64", whole
     else:
         yield from _bounded("encoded-run", "base64", _runs(text))
+        yield from _bounded("encoded-run", "script", filter(_is_file, scripts.rebuilt(text, _runs)))
 
 
 def _bounded(defect: str, suffix: str, contents: Iterator[bytes]) -> Iterator[Found]:
@@ -91,8 +94,13 @@ def _runs(text: bytes) -> Iterator[bytes]:
         assert match is not None
         position = match.end()
         content = _decode(match[0])
-        if content.startswith(_MAGICS) or not content[:48].translate(None, _PRINTABLE):
+        if _is_file(content):
             yield content
+
+
+def _is_file(content: bytes) -> bool:
+    """Does it begin like a file or a text, not like a key or an id?"""
+    return content.startswith(_MAGICS) or not content[:48].translate(None, _PRINTABLE)
 
 
 def _decode(letters: bytes) -> bytes:

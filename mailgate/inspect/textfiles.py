@@ -1,4 +1,4 @@
-"""Files written as text before MIME: uuencode (POSIX), yEnc (yenc.org, draft 1.3), BinHex 4.0 (RFC 1741)."""
+"""Files written as text before MIME: uuencode (POSIX), xxencode, yEnc (yenc.org, draft 1.3), BinHex 4.0 (RFC 1741)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ _MAX_RARE_ESCAPES = 100_000
 _BINHEX_LETTERS = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
 _BASE64_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TO_BASE64 = bytes.maketrans(_BINHEX_LETTERS, _BASE64_LETTERS)
+_XX_LETTERS = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_XX_TO_UU = bytes.maketrans(_XX_LETTERS, b"`" + bytes(range(33, 96)))
+_XX_END = re.compile(rb"(?:^|(?<=[\r\n]))end\b")
 _NOT_BINHEX = bytes(sorted(set(range(256)) - set(_BINHEX_LETTERS)))
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64_LETTERS)))
 _MAX_FILES = 200
@@ -87,7 +90,7 @@ def _uu_readings(text: bytes, begin: re.Match[bytes] | None, *, goes_on: bool) -
     if begin and begin[1]:
         readings = [_uu_base64(text, start)]
     else:
-        readings = [_uu_lines(text, start, passes_over=False)]
+        readings = [_uu_lines(text, start, passes_over=False), _xx_lines(text, start)]
         if goes_on:
             readings.append(_uu_lines(text, start, passes_over=True))
     return tuple(dict.fromkeys(content for content in readings if content))
@@ -105,6 +108,17 @@ def _uu_lines(text: bytes, start: int, *, passes_over: bool) -> bytes:
         elif not passes_over and line.strip() != b"`":
             break
     return b"".join(chunks)
+
+
+def _xx_lines(text: bytes, start: int) -> bytes:
+    """The same with the letters of xxencode, where the first line can be one of it."""
+    first = _LINE.match(text, start)
+    line = first[1] if first else b""
+    count = _XX_LETTERS.find(line[:1]) if line else -1
+    if count < 1 or len(line) != 1 + (count + 2) // 3 * 4 or line.translate(None, _XX_LETTERS):
+        return b""
+    end = _XX_END.search(text, start)
+    return _uu_lines(text[start : end.start() if end else len(text)].translate(_XX_TO_UU), 0, passes_over=False)
 
 
 def _uu_filled(text: bytes, start: int) -> bytes:

@@ -20,6 +20,7 @@ from tests.inspect_mime.messages_of_parts import (
     signed_data,
     tnef,
     uuencoded,
+    xxencoded,
     yencoded,
 )
 
@@ -168,6 +169,8 @@ LEAVES: dict[str, bytes] = {
     ),
     "uuencode/in-base64": entity(b"Content-Type: text/html", BASE64, body=base64_lines(uuencoded(PAYLOAD))),
     "uuencode/base64": entity(b"Content-Type: text/plain", body=b"begin-base64 644 a\r\n" + B64 + b"\r\n====\r\n"),
+    "xxencode/text": entity(b"Content-Type: text/plain", body=b"Hello\r\n\r\n" + xxencoded(PAYLOAD)),
+    "xxencode/encoding": entity(OCTETS, b"Content-Transfer-Encoding: x-uuencode", body=xxencoded(PAYLOAD)),
     "yenc/text": entity(b"Content-Type: text/plain", b"Content-Transfer-Encoding: 8bit", body=yencoded(PAYLOAD)),
     "binhex/text": entity(b"Content-Type: text/plain", body=binhexed(PAYLOAD)),
     "binhex/type": entity(b"Content-Type: application/mac-binhex40", body=binhexed(PAYLOAD)),

@@ -21,6 +21,14 @@ def uuencoded(data: bytes, name: bytes = b"program.bin") -> bytes:
     return b"begin 644 " + name + b"\r\n" + b"\r\n".join(lines) + b"\r\n`\r\nend\r\n"
 
 
+def xxencoded(data: bytes) -> bytes:
+    """The same with letters, digits, plus and minus only."""
+    head, *lines, end, last = uuencoded(data).rstrip().split(b"\r\n")
+    letters = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    table = bytes.maketrans(b"`" + bytes(range(32, 96)), b"+" + letters)
+    return b"\r\n".join((head, *(line.translate(table) for line in (*lines, end)), last)) + b"\r\n"
+
+
 def yencoded(data: bytes) -> bytes:
     out = bytearray()
     for value in data:

@@ -280,6 +280,35 @@ def test_an_ordinary_message_has_one_reading() -> None:
     assert not found.defects
 
 
+PROGRAM = b"MZ" + PAYLOAD
+LETTERS = base64.b64encode(PROGRAM).decode()
+SCRIPTS = {
+    "one-string": f'atob("{LETTERS}")',
+    "joined": f"atob('{LETTERS[:37]}' +\n '{LETTERS[37:]}')",
+    "array": "atob([" + ",".join(f'"{LETTERS[at : at + 4]}"' for at in range(0, len(LETTERS), 4)) + "].join(''))",
+    "backwards": f'atob("{LETTERS[::-1]}".split("").reverse().join(""))',
+    "escapes": "var file = '" + "".join(f"\\x{value:02x}" for value in PROGRAM) + "'",
+    "wide-escapes": "var file = '" + "".join(f"\\u{value:04X}" for value in PROGRAM) + "'",
+    "percent": "unescape('" + "".join(f"%{value:02X}" for value in PROGRAM) + "')",
+    "digits": f"parseInt('{PROGRAM.hex()}')",
+    "numbers": "new Uint8Array([" + ", ".join(map(str, PROGRAM)) + "])",
+    "hex-numbers": "String.fromCharCode(" + ",".join(map(hex, PROGRAM)) + ")",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_file_that_a_script_puts_together_is_in_the_union(script: str) -> None:
+    page = f"<html><script>{SCRIPTS[script]}</script></html>".encode()
+    found = views(message(part(b"text/html", b"base64", base64_lines(page))))
+    assert PROGRAM in {each.data for each in found.parts}
+    assert "encoded-run" in {defect.name for defect in found.defects}
+
+
+def test_an_ordinary_script_yields_no_file() -> None:
+    page = b"<script>var colors = [" + b"12, 200, 7, " * 40 + b"0]; var id = '" + b"0f" * 64 + b"';</script>"
+    assert [each.data for each in views(message(part(b"text/html", b"", page))).parts] == [page]
+
+
 def test_harmless_text_yields_no_file() -> None:
     text = b"begin 644 words that are no file\r\n\r\n-- \r\nsignature =ybegin\r\ndata: base64, and so on\r\n"
     assert [part.data for part in views(message(part(b"text/plain", b"", text))).parts] == [text]

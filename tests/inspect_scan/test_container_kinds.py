@@ -104,5 +104,13 @@ def test_a_program_packed_into_an_rtf_text() -> None:
     assert PartClass.EXECUTABLE in member.classes
 
 
+def test_a_program_in_an_rtf_text_as_it_is_and_behind_blanks() -> None:
+    (member,) = listing(rtf(PROGRAM), Budget()).members
+    digits = rtf(PROGRAM).partition(b"objdata ")[2].rstrip(b"}")
+    plain = bytes.fromhex(digits.decode())
+    for text in (b"\r\n " + rtf(PROGRAM), b"{\\rtf1{\\object{\\*\\objdata\\bin%d " % len(plain) + plain + b"}}}"):
+        assert only_member(text) == member
+
+
 def test_a_program_attached_to_an_outlook_message() -> None:
     assert PartClass.EXECUTABLE in only_member(ole2("__substg1.0_37010102", PROGRAM)).classes
