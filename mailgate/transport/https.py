@@ -39,6 +39,11 @@ class HttpsRequest:
     body: bytes | None = None
     headers: Mapping[str, str] | None = None
 
+    @property
+    def is_for_body(self) -> bool:
+        """Of the answer to what is handed in the status alone counts."""
+        return self.method == "GET"
+
 
 Fetch = Callable[[HttpsRequest], Awaitable[HttpsAnswer]]
 
@@ -65,12 +70,14 @@ def _ask(request: HttpsRequest, context: ssl.SSLContext, opened: list[socket.soc
         raw = _connect(request)
         opened.append(raw)
         # an end that TLS does not confirm may be an attacker's, who cuts off what is not to be read
-        connection.sock = context.wrap_socket(raw, server_hostname=request.host, suppress_ragged_eofs=False)
+        connection.sock = context.wrap_socket(
+            raw, server_hostname=request.host, suppress_ragged_eofs=not request.is_for_body
+        )
         opened.append(connection.sock)
         connection.request(request.method, request.path, request.body, dict(request.headers or {}))
         response = connection.getresponse()
         body = response.read(request.limit + 1)
-        if response.length and len(body) <= request.limit:
+        if request.is_for_body and response.length and len(body) <= request.limit:
             raise HttpsError(f"{url}: the answer ends {response.length} bytes too early")
     except ssl.SSLCertVerificationError as error:
         raise HttpsError(f"{url}: certificate: {error.verify_message}") from None

@@ -110,6 +110,12 @@ def test_answers_that_are_too_long_or_cut_off_or_none(site: Site, authority: Aut
         fetch(site, authority)
 
 
+@pytest.mark.parametrize("more", [b"\r\n", b"Content-Length: 9\r\n\r\ncut o"])
+def test_what_is_handed_in_needs_only_the_status(site: Site, authority: Authority, more: bytes) -> None:
+    site.answer = b"HTTP/1.1 201 Created\r\n" + more
+    assert fetch(site, authority, method="POST", body=b"report").status == 201
+
+
 def test_redirects_are_handed_out_and_not_followed(site: Site, authority: Authority) -> None:
     site.answer = b"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere.example/\r\nContent-Length: 0\r\n\r\n"
     assert fetch(site, authority).status == 301
