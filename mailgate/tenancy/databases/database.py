@@ -70,8 +70,12 @@ class Database:
 
 
 def _words(error: BaseException | None) -> str:
-    is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return f"is damaged ({error}); put it back from a backup" if is_damaged else str(error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"is damaged ({error}); put it back from a backup"
+    if code == sqlite3.SQLITE_FULL:
+        return "no room on its file system; nothing was changed"
+    return str(error)
 
 
 @cache
