@@ -14,7 +14,9 @@ from mailgate.ops import checks, doctor
 
 
 def run(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Check settings, policies, certificate, scanner, resolver, disk, permissions, ports. Exit 1 where one fails."""
+    """Check settings, policies, certificate, scanner, resolver, disk, permissions, databases and ports.
+
+    Exit 1 where one fails."""
     try:
         found = doctor.examine(settings.load())
     except UserError as error:

@@ -121,8 +121,9 @@ def leave(
     """End all that somebody who leaves could use: sessions, password, app passwords, groups, role and mailboxes."""
     left = admin().call("user.leave", login=login, successor=successor)
     output.done(
-        f"user {left['login']} has left: {len(left['mailboxes'])} mailboxes, {len(left['groups'])} groups and "
-        f"{left['app_passwords']} app passwords are theirs no more, open sessions end"
+        f"user {left['login']} has left: {_count(len(left['mailboxes']), 'mailbox', 'mailboxes')}, "
+        f"{_count(len(left['groups']), 'group', 'groups')} and "
+        f"{_count(left['app_passwords'], 'app password', 'app passwords')} are theirs no more, open sessions end"
     )
     for address in left["passed_on"]:
         output.say(f"mailbox {address} is assigned to {successor} now")
@@ -132,6 +133,10 @@ def leave(
             f"`mailgate mailbox assign {address} USER` gives it to somebody, `mailgate mailbox enable {address}` "
             "takes mail again"
         )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _password(from_stdin: bool) -> str:

@@ -75,6 +75,8 @@ def _words(error: BaseException | None) -> str:
         return f"is damaged ({error}); put it back from a backup"
     if code == sqlite3.SQLITE_FULL:
         return "no room on its file system; nothing was changed"
+    if code == sqlite3.SQLITE_IOERR:
+        return f"{error}; nothing was changed; see whether the disk is full, or broken"
     return str(error)
 
 
