@@ -12,7 +12,7 @@ from mailgate.cli.connection import admin
 
 app = typer.Typer(help="How much of the mail was really scanned.", no_args_is_help=True)
 
-_COLUMNS = ("day", "tenant", "parts", "fully scanned", "infected", "not scanned")
+_COLUMNS = ("day", "tenant", "parts", "fully scanned", "infected", "not scanned", "remembered")
 
 
 @app.callback()
@@ -26,7 +26,8 @@ def report(
     days: Annotated[int, typer.Option(min=1, help="So many days, today included (UTC).")] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """The share of parts that were fully scanned, by day and tenant, and why the others were not."""
+    """The share of parts that were fully scanned, by day and tenant, why the others were not, and of which share the
+    verdict was remembered from an earlier scan of the same content."""
     found = admin().call("inspection.report", tenant=tenant, days=days)
     if as_json:
         output.emit_json(found)
@@ -36,6 +37,10 @@ def report(
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     reasons = ", ".join(f"{number} {reason}" for reason, number in row["not_scanned"].items()) or "-"
-    # cut, never rounded up: 100.00 % means every part
-    share = f"{int(row['share'] * 10_000) / 100:.2f} %"
-    return (row["day"], row["tenant"], row["parts"], share, row["infected"], reasons)
+    share, remembered = _percent(row["share"]), _percent(row["remembered"])
+    return (row["day"], row["tenant"], row["parts"], share, row["infected"], reasons, remembered)
+
+
+def _percent(share: float) -> str:
+    """Cut, never rounded up: 100.00 % means every part."""
+    return f"{int(share * 10_000) / 100:.2f} %"

@@ -330,6 +330,16 @@ class Listing:
             )
         )
 
+    def remembered(self, first: int, last: int, tenant: str = "") -> list[tuple[int, str, int, int]]:
+        """(day since 1970, tenant, contents, of which the verdict was remembered) of these days."""
+        return list(
+            self._connection.execute(
+                "SELECT day, tenant, contents, remembered FROM remembered WHERE day BETWEEN ? AND ? "
+                "AND ? IN ('', tenant)",
+                (first, last, tenant),
+            )
+        )
+
     def policy(self, version: str) -> bytes | None:
         found: bytes | None = self._connection.execute(
             "SELECT snapshot FROM policy_version WHERE version = ?", (version,)

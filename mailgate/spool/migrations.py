@@ -159,7 +159,18 @@ CREATE TABLE dmarc_report (
 ) WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = """
+-- distinct contents of messages by day (since 1970, UTC) and tenant, and of how many the verdict was remembered
+CREATE TABLE remembered (
+    day INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    contents INTEGER NOT NULL,
+    remembered INTEGER NOT NULL,
+    PRIMARY KEY (day, tenant)
+) WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -19,6 +19,7 @@ _OF_MESSAGE = (
 )
 _OF_TENANT = (
     "DELETE FROM coverage WHERE tenant = ?",
+    "DELETE FROM remembered WHERE tenant = ?",
     "DELETE FROM dmarc_seen WHERE tenant = ?",
     "DELETE FROM dmarc_received WHERE tenant = ?",
     "DELETE FROM dmarc_report WHERE tenant = ?",

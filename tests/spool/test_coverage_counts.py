@@ -23,8 +23,11 @@ ENCRYPTED = replace(CLEAN, verdict=Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPT
 TODAY = day_of(NOW)
 
 
-def inspected(*parts: PartReport, **more: object) -> NewEntry:
-    return replace_in(entry(**more), inspection=Inspection(parts))  # type: ignore[arg-type]
+KNOWN = replace(CLEAN, digest="00ff")
+
+
+def inspected(*parts: PartReport, remembered: int = 0, **more: object) -> NewEntry:
+    return replace_in(entry(**more), inspection=Inspection(parts, remembered=remembered))  # type: ignore[arg-type]
 
 
 def test_parts_are_counted_with_the_message(spool: SqliteSpool, listing: Listing) -> None:
@@ -49,6 +52,17 @@ def test_refused_mail_counts_once(spool: SqliteSpool, listing: Listing) -> None:
     assert listing.coverage(TODAY, TODAY) == [(TODAY, "acme", "clean", "", 1), (TODAY, "acme", "infected", "", 1)]
 
 
+def test_remembered_verdicts_are_counted_of_contents(spool: SqliteSpool, listing: Listing) -> None:
+    """The raw message and members of containers have no digest: no verdict on them is ever remembered."""
+    keep(spool, inspected(KNOWN, KNOWN, CLEAN, remembered=1), inspected(KNOWN, tenant="globex"), inspected(CLEAN))
+    facts = inspection_facts(Inspection((KNOWN, CLEAN), remembered=1))
+    spool.begin()
+    spool.note(envelope(), [Event(NOW, "inspected", facts)])
+    spool.commit()
+    assert listing.remembered(0, TODAY) == [(TODAY, "acme", 3, 2), (TODAY, "globex", 1, 0)]
+    assert listing.remembered(TODAY, TODAY, "globex") == [(TODAY, "globex", 1, 0)]
+
+
 def test_what_is_rolled_back_does_not_count(spool: SqliteSpool, listing: Listing) -> None:
     spool.begin()
     spool.note(envelope(), [Event(NOW, "inspected", inspection_facts(Inspection((CLEAN,))))])
@@ -57,12 +71,13 @@ def test_what_is_rolled_back_does_not_count(spool: SqliteSpool, listing: Listing
 
 
 def test_old_days_are_forgotten(spool: SqliteSpool, listing: Listing) -> None:
-    keep(spool, inspected(CLEAN))
-    keep(spool, inspected(CLEAN), now=NOW + DAY)
+    keep(spool, inspected(KNOWN))
+    keep(spool, inspected(KNOWN), now=NOW + DAY)
     spool.begin()
     spool.forget_coverage(TODAY + 1)
     spool.commit()
     assert [day for day, *_ in listing.coverage(0, TODAY + 1)] == [TODAY + 1]
+    assert [day for day, *_ in listing.remembered(0, TODAY + 1)] == [TODAY + 1]
 
 
 def test_the_report_says_which_share_was_scanned() -> None:
@@ -72,7 +87,7 @@ def test_the_report_says_which_share_was_scanned() -> None:
         (TODAY, "acme", "not-scanned", "encrypted", 1),
         (TODAY, "globex", "clean", "", 5),
     ]
-    acme, globex = report(counted)
+    acme, globex = report(counted, [(TODAY, "acme", 4, 1)])
     assert acme == {
         "day": "2027-01-15",
         "tenant": "acme",
@@ -81,5 +96,7 @@ def test_the_report_says_which_share_was_scanned() -> None:
         "infected": 1,
         "not_scanned": {"encrypted": 1},
         "share": 7 / 8,
+        "remembered": 1 / 4,
     }
     assert (globex["tenant"], globex["share"], globex["not_scanned"]) == ("globex", 1.0, {})
+    assert globex["remembered"] == 0.0

@@ -16,7 +16,8 @@ def _report(desk: Desk, tenant: str = "", days: int = 7) -> list[Json]:
     if not 1 <= days <= KEPT_DAYS:
         raise UserError(f"days {days}: give 1 to {KEPT_DAYS}")
     today = day_of(desk.clock())
-    return report(desk.listing.coverage(today - days + 1, today, tenant))
+    asked = today - days + 1, today, tenant
+    return report(desk.listing.coverage(*asked), desk.listing.remembered(*asked))
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"inspection.report": _report}
