@@ -52,7 +52,7 @@ def show(address: Address, as_json: Annotated[bool, typer.Option("--json", help=
         output.emit_json(mailbox)
         return
     facts = ("address", "kind", "state", "path")
-    rows = [(name, mailbox[name]) for name in facts]
+    rows = [(name, mailbox[name]) for name in facts if mailbox[name] is not None]
     rows += [("quota", _quota(mailbox["quota"])), ("usage", f"{mailbox['usage']} bytes")]
     output.table(("mailbox", ""), rows)
     output.table(("addresses",), [(each,) for each in mailbox["addresses"]])
