@@ -37,7 +37,7 @@ from tests.support.ports import free_port
 
 SIZE = 4096
 PATIENCE = 300.0
-START_SECONDS = 15.0  # that the gateway has for its start before its queue becomes due
+START_SECONDS = 20.0  # that the gateway has for its start before its queue becomes due
 NEEDED = ("postfix", "root")
 
 _MAIN = """\
@@ -109,8 +109,9 @@ def mailgate(sink: Sink, messages: int) -> float:
         (gateway.policy_dir / "gateway.toml").write_text(
             f'[[routes]]\ndomain = "*"\nsmarthost = "127.0.0.1:{sink.port}"\n'
         )
+        taken = sink.taken
         start(gateway, ["someone@hop.example"] * messages)
-        return sink.rate(messages, sink.taken)
+        return sink.rate(messages, taken)
     finally:
         gateway.remove()
 

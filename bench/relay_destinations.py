@@ -35,8 +35,9 @@ def rate(sink: Sink, messages: int, with_hanging: bool) -> float:
     """Messages a second to the destinations that answer."""
     gateway = Gateway(short_folder("mg-bench-"), "unix:/nonexistent", LOG_LEVEL="warning", RELAY_PORT=str(sink.port))
     try:
+        taken = sink.taken
         start(gateway, list(_recipients(messages, with_hanging)))
-        return sink.rate(GOOD * messages, sink.taken)
+        return sink.rate(GOOD * messages, taken)
     finally:
         gateway.remove()
 
