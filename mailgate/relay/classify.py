@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.reply import Reply
 from mailgate.relay.transfer import Fault, FaultKind, Transfer
@@ -39,8 +37,8 @@ def outcome_of(transfer: Transfer, recipient: int, host: str) -> Outcome:
         return _refusal(rcpt, "RCPT TO", host)
     if end is not None:
         if _is_good(end) and rcpt is not None:
-            relayed = _answered(State.RELAYED, f"{host} took it: {end}", end, end.enhanced, host)
-            return replace(relayed, takes_dsn=transfer.takes_dsn)
+            text = f"{host} took it: {end}"
+            return Outcome(State.RELAYED, text, end.code, end.enhanced, str(end), host, transfer.takes_dsn)
         return _refusal(end, "the message", host)
     fault = transfer.fault or Fault(FaultKind.GARBAGE, "DATA", "the dialogue ended without a reply to the message")
     return outcome_of_fault(fault, host, is_sent=transfer.is_sent)

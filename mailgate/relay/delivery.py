@@ -117,7 +117,8 @@ async def _tries(parts: Parts, job: Job) -> list[Try]:
 async def sign(parts: Parts, job: Job) -> Job:
     """DKIM over the bytes as they will go out, or what forwarded mail needs; made anew for each attempt, since keys
     change."""
-    return replace(job, mail=await parts.forwarding.prepare(await parts.signer.sign(job.mail)))
+    mail = await parts.forwarding.prepare(await parts.signer.sign(job.mail))
+    return job if mail is job.mail else replace(job, mail=mail)
 
 
 async def route(parts: Parts, job: Job) -> Plan | Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)")
 _LONGEST_TEXT = 1_000
 
 
+@functools.lru_cache(256)  # hosts say the same to every MAIL and RCPT
 def reply_of(code: int, message: str) -> Reply:
     """An enhanced code (RFC 2034) that stands at the beginning of the lines is taken out of the text."""
     lines = message.splitlines() or [""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import itertools
 from collections.abc import Callable
@@ -30,9 +31,12 @@ class Addresses:
 
 def refusal(address: str, allows_private: bool, is_ours: Callable[[str], bool]) -> str:
     """Why nobody may be led to `address` by DNS alone; empty where it is fine."""
+    return f"{address} is this gateway itself" if is_ours(address) else _unfit(address, allows_private)
+
+
+@functools.lru_cache(4_096)  # the same few hosts are met by every message
+def _unfit(address: str, allows_private: bool) -> str:
     ip = ipaddress.ip_address(address)
-    if is_ours(address):
-        return f"{address} is this gateway itself"
     if ip.is_unspecified or ip.is_multicast or ip == _BROADCAST:
         return f"{address} is no host's address"
     plain = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped else ip

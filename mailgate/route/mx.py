@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import itertools
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ def is_socket(name: str) -> bool:
     return name.startswith("/")
 
 
+@functools.lru_cache(4_096)  # asked for every message that goes by a smarthost
 def host_of(name: str) -> MxHost:
     """A host that a person named: by name, by address or by the path of its socket."""
     if is_socket(name):
