@@ -20,6 +20,7 @@ def own_mail(
     hostname: str,
     decision: Decision,
     event: Event,
+    *,
     requiretls: bool = False,
     must_be_signed: bool = False,
 ) -> Accepted:
