@@ -12,7 +12,7 @@ import libarchive
 from libarchive import ffi
 from libarchive.read import ArchiveRead
 
-from mailgate.inspect import zip_layout
+from mailgate.inspect import sevenzip, zip_layout
 from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, trouble
 
 _FORMATS = ("zip", "7zip", "rar", "rar5", "tar", "cab", "iso9660", "lha", "cpio", "ar", "xar")
@@ -32,10 +32,8 @@ _ISO_MAGIC = slice(0x8001, 0x8006)
 # APPNOTE.TXT 4.4.5: those that other programs unpack and clamd passes over without a word (shrink, reduce, PKWARE's
 # own, LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd).
 _UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 97, 98})
-# Likewise: zstd, LZ4, compress, lzip, LZMA without a container; 7-Zip, whose coders are not all known to clamd; ar.
-_UNSCANNED = re.compile(
-    rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f[\x9d\xa0]|LZIP|\x5d\x00\x00|7z\xbc\xaf\x27\x1c|!<arch>\n"
-)
+# Likewise: zstd, LZ4, compress, lzip, LZMA without a container, ar.
+_UNSCANNED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f[\x9d\xa0]|LZIP|\x5d\x00\x00|!<arch>\n")
 
 logging.getLogger("libarchive").addHandler(logging.NullHandler())
 logging.getLogger("libarchive").propagate = False  # its warnings are about the sender's file, not about us
@@ -59,9 +57,7 @@ def archive_members(data: bytes, budget: Budget) -> Members:
     Raises UnreadableError where libarchive can't read on; LimitExceededError, also for what neither can unpack."""
     names: set[str] = set()
     is_zip = zip_layout.LOCAL in data
-    is_unreached = _UNSCANNED.match(data) is not None or (
-        is_zip and not _UNSCANNED_METHODS.isdisjoint(zip_layout.methods(data))
-    )
+    is_unreached = not _is_scanned(data)
     try:
         for found in _read(data, _FORMATS, budget, is_unreached):
             names.add(found.name)
@@ -77,6 +73,15 @@ def archive_members(data: bytes, budget: Budget) -> Members:
             raise trouble("archive", error) from error
     if is_zip:
         yield from zip_layout.hidden_members(data, names, budget)
+
+
+def _is_scanned(data: bytes) -> bool:
+    """Does clamd unpack it?"""
+    if data.startswith(sevenzip.MAGIC):
+        return sevenzip.is_scanned(data)
+    if zip_layout.LOCAL in data:
+        return _UNSCANNED_METHODS.isdisjoint(zip_layout.methods(data))
+    return _UNSCANNED.match(data) is None
 
 
 def _read(data: bytes, formats: tuple[str, ...], budget: Budget, is_unreached: bool) -> Members:

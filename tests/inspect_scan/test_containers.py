@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailgate.inspect import sevenzip
 from mailgate.inspect.bounded import CPU_SECONDS, MEMORY_BYTES, BoundedChild
 from mailgate.inspect.containers import ContainerLister, container_reports, is_container, listing
 from mailgate.inspect.members import Budget, Listing, Member
@@ -69,14 +70,14 @@ def tarred(name: str, content: bytes, mode: str = "w") -> bytes:
     return made.getvalue()
 
 
-def with_libarchive(format_name: str, name: str, content: bytes) -> bytes:
+def with_libarchive(format_name: str, name: str, content: bytes, options: str = "") -> bytes:
     blocks: list[bytes] = []
 
     def keep(data: bytes) -> int:
         blocks.append(bytes(data))
         return len(data)
 
-    with libarchive.custom_writer(keep, format_name) as archive:
+    with libarchive.custom_writer(keep, format_name, options=options) as archive:
         archive.add_file_from_memory(name, len(content), content)
     return b"".join(blocks)
 
@@ -151,8 +152,45 @@ def test_what_the_scanner_cannot_unpack_is_handed_to_it_unpacked() -> None:
     assert unreached(zipped(("a.txt", b"text"), compression=zipfile.ZIP_DEFLATED)) == set()
     assert unreached(tarred("a.txt", b"text")) == set()
     assert unreached(lzma.compress(b"text", format=lzma.FORMAT_ALONE)) == {b"text"}
-    assert unreached(with_libarchive("7zip", "a.txt", b"text")) == {b"text"}
-    assert unreached(zipped(("a.7z", with_libarchive("7zip", "a.txt", b"text")))) == {b"text"}
+    assert unreached(zipped(("a.7z", packed_by_7zip("bzip2")))) == {b"text"}
+
+
+def packed_by_7zip(method: str) -> bytes:
+    return with_libarchive("7zip", "a.txt", b"text", f"compression={method}")
+
+
+@pytest.mark.parametrize("method", ["store", "lzma1", "lzma2", "ppmd", "deflate", "bzip2"])
+def test_methods_of_7zip(method: str) -> None:
+    """The last two are unknown to clamd."""
+    is_known = method not in ("deflate", "bzip2")
+    assert unreached(packed_by_7zip(method)) == (set() if is_known else {b"text"})
+    assert sevenzip.is_scanned(packed_by_7zip(method)) is is_known
+
+
+# Archives of one text whose headers are packed by LZMA2: made by py7zr, the text packed by LZMA2 and by BZip2.
+PACKED_HEADER_LZMA2 = (
+    "377abcaf271c00046e93080c5d000000000000001400000000000000ec617f590100037465787400e00050004d5d00008133"
+    "07ae0fce3fc3e7880708fda933bce234e5a32509a7da1311ebc8aa08263940cf0b3ffe8d1d4c1c14aff8739817f3b816251e"
+    "e341899dc4f8996990c8f7534432ca9a1cceaf751a0000000017060801095500070b010001212101180c510000"
+)
+PACKED_HEADER_BZIP2 = (
+    "377abcaf271c00043273624d75000000000000001400000000000000dc78e79d425a6839314159265359cb28d32d00000081"
+    "80020004402000219819832c2ee48a70a1219651a65a0100480104060001092800070b010001030402020c0400080a01c7a7"
+    "8b3b000005011903000000110d0061002e007400780074000000140a0100809630d54b7bdd01150601002080808100000017"
+    "062801094d00070b010001212101180c490000"
+)
+
+
+def test_a_header_of_7zip_that_is_packed_itself() -> None:
+    for archive, is_known in ((PACKED_HEADER_LZMA2, True), (PACKED_HEADER_BZIP2, False)):
+        assert sevenzip.is_scanned(bytes.fromhex(archive)) is is_known
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_a_broken_header_of_7zip_is_none_that_the_scanner_reads(start: bytes, rest: bytes) -> None:
+    sevenzip.is_scanned(sevenzip.MAGIC + start)
+    good = packed_by_7zip("bzip2")
+    assert not sevenzip.is_scanned(good[:32] + rest)
 
 
 def test_what_nobody_can_unpack_was_not_scanned() -> None:
