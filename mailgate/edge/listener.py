@@ -75,7 +75,7 @@ class Edge:
         return self.around.limits()
 
     def stage(self, queue_id: QueueId) -> Staging:
-        return Staging(self.staging_dir / queue_id, self.size_limit(), self._budget)
+        return Staging(f"{self.staging_dir}/{queue_id}", self.size_limit(), self._budget)
 
     def has_room(self, declared: int) -> bool:
         """Whether the file system can take a message of this size (RFC 1870 section 6.1); looked up once a second."""

@@ -31,9 +31,10 @@ class Budget:
 
 class Staging:
     """One message. `write` never raises: a full disk or an exceeded limit is remembered in `is_full` / `is_too_large`
-    and the rest is thrown away, so that the dialogue can go on to the end of data."""
+    and the rest is thrown away, so that the dialogue can go on to the end of data. `path` is text in the edge: most
+    messages need no file, and a path object costs more than their staging."""
 
-    def __init__(self, path: Path, size_limit: int, budget: Budget) -> None:
+    def __init__(self, path: str | Path, size_limit: int, budget: Budget) -> None:
         self._path = path
         self._size_limit = size_limit
         self._budget = budget
@@ -106,7 +107,7 @@ class Staging:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-            self._path.unlink(missing_ok=True)
+            Path(self._path).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Gives everything back; the file is gone unless the store has taken it already."""

@@ -11,12 +11,13 @@ TenantName = NewType("TenantName", str)
 MailboxId = NewType("MailboxId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no letter that is read as a digit
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 
 
 def queue_id(now: float, entropy: int) -> QueueId:
     """16 characters: 9 of time (milliseconds, sorts by age until 3084), 7 of `entropy` (35 bits)."""
     value = (int(now * 1000) & ((1 << 45) - 1)) << 35 | entropy & ((1 << 35) - 1)
-    return QueueId("".join(_ALPHABET[value >> shift & 31] for shift in range(75, -1, -5)))
+    return QueueId("".join([_PAIRS[value >> shift & 1023] for shift in range(70, -1, -10)]))
 
 
 class Direction(enum.StrEnum):

@@ -130,7 +130,8 @@ def _judge(case: Case) -> Decision:
 
 
 def _with_exceptions(decision: Decision, weighed: list[Decision]) -> Decision:
-    return replace(decision, exceptions=tuple(use for each in weighed for use in each.exceptions))
+    uses = tuple([use for each in weighed for use in each.exceptions])
+    return replace(decision, exceptions=uses) if uses else decision
 
 
 def _withheld(decision: Decision) -> Decision:
