@@ -3,10 +3,12 @@ count (RFC 3030). Both work on whole reads, never line by line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 _END = b"\r\n.\r\n"
+_BARE_CR = re.compile(rb"\r[^\n]")  # with as many LF as CR no LF is bare either: half the time of counting pairs
 
 
 class Receiver(Protocol):
@@ -27,7 +29,6 @@ class ByteCheck:
     def check(self, data: bytes) -> None:
         if self.is_bad or not data:
             return
-        pairs = data.count(b"\r\n")
         feeds = data.count(b"\n")
         returns = data.count(b"\r")
         if self._ends_in_cr:
@@ -35,7 +36,7 @@ class ByteCheck:
                 self.is_bad = True
             feeds -= 1
         self._ends_in_cr = data[-1] == 13
-        if feeds != pairs or returns - self._ends_in_cr != pairs or b"\0" in data:
+        if feeds != returns - self._ends_in_cr or _BARE_CR.search(data) or b"\0" in data:
             self.is_bad = True
 
     def end(self) -> None:
@@ -59,7 +60,8 @@ class DataReceiver:
 
     def feed(self, data: bytes) -> bytes | None:
         data = self._held + data
-        end = data.find(_END)
+        dot = data.find(b".")  # base64 has none, and one byte is found far faster than several
+        end = data.find(_END, max(dot - 2, 0)) if dot >= 0 else -1
         if end >= 0:
             self._give(data[: end + 2])
             self._check.end()
@@ -72,7 +74,8 @@ class DataReceiver:
         return None
 
     def _give(self, data: bytes) -> None:
-        data = data.replace(b"\r\n.", b"\r\n")
+        if b"." in data:
+            data = data.replace(b"\r\n.", b"\r\n")
         if self._is_start:
             data = data[2:]
             self._is_start = False
