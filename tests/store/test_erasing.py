@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from mailgate.model.errors import ConflictError, UnavailableError
 from mailgate.settings import Settings
 from mailgate.store.commands.on_spool import erasing
 from tests.spool.making import entry, local
-from tests.store.running import Store, add_people, running
+from tests.store.running import Store, add_people, running, until
 
 BOB = "bob@acme.example"
 
@@ -24,10 +25,16 @@ def acme(settings: Settings) -> Settings:
     return settings
 
 
+async def nothing_waits(store: Store) -> bool:
+    """The file is there a moment before the spool knows of it."""
+    return not (await store.admin("queue.list", tenant="acme"))["rows"]
+
+
 async def fill(store: Store) -> Path:
     """One message delivered, one that a mail program stored in a folder, and what an IMAP server writes."""
     await store.commit(entry(local(BOB, store.mailbox), body=b"delivered"))
     await store.until_delivered(1)
+    await until(partial(nothing_waits, store))
     sent = store.maildir / ".Sent" / "cur"
     sent.mkdir(parents=True)
     (sent / "1,S=5:2,S").write_bytes(b"sent\n")
