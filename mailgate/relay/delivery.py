@@ -88,6 +88,9 @@ async def deliver(parts: Parts, job: Job) -> tuple[Result, Outcome]:
     except TimeoutError:
         fault = Fault(FaultKind.TIMEOUT, "delivery", "the whole attempt took too long")
         tries = [Try(job.destination, fault=fault)]
+    except UnavailableError as error:
+        _logger.warning("not tried, the store does not answer", queue_id=job.mail.envelope.queue_id, reason=str(error))
+        tries = [Try(job.destination, fault=Fault(FaultKind.LOCAL, "delivery", "the store does not answer"))]
     except Exception:
         _logger.exception("an attempt failed inside the relay", queue_id=job.mail.envelope.queue_id)
         fault = Fault(FaultKind.LOCAL, "delivery", "an error inside the relay; see its log")

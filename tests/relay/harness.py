@@ -31,6 +31,7 @@ from mailgate.ipc.frames import Peer
 from mailgate.model.dns import Answer as DnsAnswer
 from mailgate.model.dns import Mx, Resolver, Status, Tlsa
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName
+from mailgate.model.errors import UnavailableError
 from mailgate.policy.schema import GatewayPolicy, built_in
 from mailgate.policy.snapshot import Snapshot
 from mailgate.relay.process import RelayProcess
@@ -97,6 +98,7 @@ class FakeStore:
         self.ended: dict[tuple[int, int], Ended] = {}
         self.records = 0
         self.leases = 0
+        self.is_stopping = False
         self._hosted = hosted
         self._routed = routed or {}
         self._numbers = iter(range(1, 1_000_000))
@@ -109,6 +111,8 @@ class FakeStore:
         match request:
             case Hello():
                 return Welcome("boot", self._snapshot.encode())
+            case Resolve() if self.is_stopping:
+                raise UnavailableError("the store is stopping")
             case Resolve(domain=domain) if domain in self._routed:
                 return Resolved("routed", TenantName(self._routed[domain]))
             case Resolve(domain=domain):

@@ -136,3 +136,18 @@ def test_a_route_for_a_domain_that_is_not_hosted_here_counts_for_nothing(tmp_pat
     assert ended.outcome.state is State.BOUNCED
     assert ended.outcome.enhanced == "5.1.2"
     assert not server.connections
+
+
+def test_while_the_store_stops_mail_waits_and_nothing_looks_like_a_bug(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run() -> Ended:
+        async with relay(tmp_path, free_port()) as running:
+            running.store.is_stopping = True
+            [ended] = await running.send(BOB)
+            return ended
+
+    assert asyncio.run(run()).outcome.state is State.QUEUED
+    told = capsys.readouterr()
+    assert "the store is stopping" in told.out + told.err
+    assert "Traceback" not in told.out + told.err
