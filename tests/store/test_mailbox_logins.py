@@ -14,6 +14,7 @@ import pytest
 from mailgate.model.errors import UserError
 from mailgate.settings import Settings
 from tests.store.running import PASSWORD, Store, add_people, running
+from tests.support.clock import ManualClock
 
 BOB = "bob@acme.example"
 
@@ -44,8 +45,8 @@ async def ask(settings: Settings, login: str, password: str, peer: str = "192.0.
 
 
 @contextlib.asynccontextmanager
-async def store_of(settings: Settings) -> AsyncIterator[Store]:
-    async with running(settings) as store:
+async def store_of(settings: Settings, **more: Any) -> AsyncIterator[Store]:
+    async with running(settings, **more) as store:
         yield store
 
 
@@ -96,7 +97,7 @@ def test_who_has_no_mailbox_of_their_own_is_refused(with_logins: Settings) -> No
 
 def test_guessing_is_slowed_down_by_the_address_of_the_imap_client(with_logins: Settings) -> None:
     async def scenario() -> None:
-        async with store_of(with_logins):
+        async with store_of(with_logins, clock=ManualClock()):
             for number in range(12):
                 await ask(with_logins, f"guess{number}@acme.example", "wrong", peer="192.0.2.66")
             assert (await ask(with_logins, BOB, PASSWORD, peer="192.0.2.66"))["result"] == "refused"
