@@ -10,7 +10,9 @@ MAGIC = b"7z\xbc\xaf\x27\x1c"
 _START = struct.Struct("<12xQQ")
 _START_SIZE = 32
 _MOST_HEADER = 8 << 20  # bytes that a packed header may have
+_MOST_MEMORY = 64 << 20  # for unpacking that
 _MOST_STREAMS = 100_000
+_MOST_CODERS = 32  # of a folder; 7-Zip reads no more either
 _END, _HEADER, _MAIN_STREAMS, _PACK, _UNPACK, _SIZE, _FOLDER, _ENCODED_HEADER = 0, 1, 4, 6, 7, 9, 11, 23
 _LZMA, _LZMA2 = b"\3\1\1", b"\x21"
 _SCANNED = frozenset({b"\0", _LZMA, _LZMA2, b"\3\4\1", b"\3\3\1\3"})  # copy, …, PPMd, BCJ for x86
@@ -56,7 +58,8 @@ def _unpacked(packed: _Streams, data: bytes) -> bytes:
     """The header, which only LZMA and LZMA2 are known to pack. Raw LZMA gets the header of the old format, with an
     unknown size, in front."""
     if packed.coders == {_LZMA}:
-        return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(packed.properties + b"\xff" * 8 + data, _MOST_HEADER)
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MOST_MEMORY)
+        return unpacker.decompress(packed.properties + b"\xff" * 8 + data, _MOST_HEADER)
     if packed.coders == {_LZMA2}:
         filters = [{"id": lzma.FILTER_LZMA2, "dict_size": _MOST_HEADER}]
         return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters).decompress(data, _MOST_HEADER)
@@ -109,7 +112,10 @@ class _Reader:
 
     def _folder(self, found: _Streams) -> None:
         inputs = outputs = 0
-        for _ in range(self.number()):
+        coders = self.number()
+        if coders > _MOST_CODERS:
+            raise ValueError("too many coders")
+        for _ in range(coders):
             flags = self.byte()
             found.coders.add(self.take(flags & 15))
             is_complex = flags & 0x10
