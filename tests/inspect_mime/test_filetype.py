@@ -96,7 +96,7 @@ def test_a_program_stays_one_under_any_name() -> None:
 
 @given(st.binary(max_size=600), st.text(max_size=30))
 def test_any_bytes_have_a_type(data: bytes, name: str) -> None:
-    found = detect(memoryview(data), name)
+    found = detect(data, name)
     assert "/" in found.mime
     assert found.classes
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import re
 import socket
 import ssl
 import threading
@@ -42,11 +44,19 @@ class Site:
 
     def _answer(self, raw: socket.socket) -> None:
         with contextlib.suppress(OSError), self._context.wrap_socket(raw, server_side=True) as sock:
-            self.requests.append(sock.recv(65536))
+            self.requests.append(_request(sock))
             if self.answer is None:
                 sock.recv(1)
                 return
             sock.sendall(self.answer)
+
+
+def _request(sock: ssl.SSLSocket) -> bytes:
+    """With its body: who closes before all of it was read, takes the answer back."""
+    with sock.makefile("rb") as file:
+        head = b"".join(itertools.takewhile(lambda line: line != b"\r\n", file))
+        length = re.search(rb"content-length: (\d+)", head, re.I)
+        return head + b"\r\n" + file.read(int(length[1]) if length else 0)
 
 
 @pytest.fixture(scope="module")
