@@ -36,9 +36,8 @@ def test_a_folder_of_countless_coders_is_not_read() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_header_breaks_it(header: bytes) -> None:
-    sevenzip.is_scanned(archive(header))
-    sevenzip.is_scanned(archive(b"\1\4" + header))
-    sevenzip.is_scanned(sevenzip.MAGIC + header)
+    for data in (archive(header), archive(b"\1\4" + header), sevenzip.MAGIC + header):
+        assert sevenzip.is_scanned(data) in (True, False)
 
 
 def test_a_packed_header_can_not_ask_for_any_memory() -> None:
