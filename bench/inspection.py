@@ -8,7 +8,7 @@ then these once more with another subject: what a repeated attachment costs. Nee
 
 Both share one processor: two threads of clamd on the two halves of one core slow each other down, and what they lose so
 would count as work. clamd's folder lies in memory, as docs/operations.md wants it. The database of the tests has three
-signatures, and clamd is quick with them; `--signatures` adds N random ones of 40 bytes, as its real database has many."""
+signatures, and clamd is quick with them; `--signatures` adds N random ones of 40 bytes: its real database has many."""
 
 from __future__ import annotations
 

@@ -106,23 +106,25 @@ def decode(encoding: str, data: bytes) -> tuple[list[Reading], set[str]]:
     return _DECODERS[encoding](data)
 
 
-def regular_base64(data: memoryview) -> bytes | None:
-    """Base64 as programs write it, all lines equally long and ended by CRLF, without a copy of the data; None for any
-    other."""
+def regular_base64(data: bytes, start: int, end: int) -> bytes | None:
+    """Base64 in `data[start:end]` as programs write it, all lines equally long and ended by CRLF, without a copy of the
+    data; None for any other."""
     for _ in range(_EMPTY_LINES):
-        data = data[:-2] if bytes(data[-2:]) == b"\r\n" else data
-    width = bytes(data[:_LONGEST_LINE]).find(b"\r\n")
+        if data.endswith(b"\r\n", start, end):
+            end -= 2
+    first_end = data.find(b"\r\n", start, min(end, start + _LONGEST_LINE))
+    width = first_end - start
     if width <= 0 or width % 4:
         return None
-    returns, feeds = bytes(data[width :: width + 2]), bytes(data[width + 1 :: width + 2])
+    returns, feeds = data[first_end : end : width + 2], data[first_end + 1 : end : width + 2]
     if returns.count(b"\r") != len(returns) or feeds.count(b"\n") != len(feeds):
         return None
-    letters = len(data) - len(returns) - len(feeds)
+    letters = end - start - len(returns) - len(feeds)
     try:
-        content = pybase64.b64decode(data)
+        content = pybase64.b64decode(memoryview(data)[start:end])
     except binascii.Error:
         return None
-    pads = 4 - len(bytes(data[-4:]).rstrip(b"="))
+    pads = 4 - len(data[max(start, end - 4) : end].rstrip(b"="))
     return content if letters % 4 == 0 and len(content) == letters // 4 * 3 - pads else None
 
 

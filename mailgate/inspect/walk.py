@@ -202,7 +202,7 @@ class Walk:
         origin = text.origin(start, end)
         at = at.leaf()
         if at.is_strict and meaning.encodings == ("base64",):
-            regular = regular_base64(memoryview(text.data)[start:end])
+            regular = regular_base64(text.data, start, end)
             if regular is not None:
                 self._add(regular, origin, at, content_type, meaning, "base64")
                 return
