@@ -11,7 +11,6 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator
 from hashlib import blake2b
 
 from mailgate.inspect.replies import CLEAN, ScanResult
@@ -23,6 +22,7 @@ UNVERSIONED_LIFETIME = 5.0
 _WAYS = 4  # entries that a verdict may be kept in: the oldest gives way
 _ENTRY = 256
 _HEAD = struct.Struct("<16s32sd??H")  # check, key, when, infected, macro, length of the text
+_KEY_AT = 16
 _LOCKS = 1 << 62  # bytes that may be locked: far more than the memory has, so that hardly two contents share one
 _PATIENCE = (0.001, 0.002, 0.005, 0.01, 0.02)
 
@@ -48,6 +48,7 @@ class VerdictCache:
         self._clock = clock
         self._engine = b""
         self._lifetime = 0.0
+        self._keys: dict[str, bytes] = {}
 
     def begin(self, engine: Engine) -> None:
         """To be called before each message's look-ups with the engine that would answer now."""
@@ -55,21 +56,22 @@ class VerdictCache:
         name = "\0".join((engine.scanner, version.engine, version.signatures))
         self._engine = blake2b(name.encode(), digest_size=32).digest()
         self._lifetime = float("inf") if version.signatures else UNVERSIONED_LIFETIME
+        self._keys.clear()
 
     def get(self, digest: str) -> ScanResult | None:
         key = self._key(digest)
-        for at in self._places(key):
-            entry = self._entries[at : at + _ENTRY]
-            check, found, when, infected, macro, length = _HEAD.unpack_from(entry)
-            if found != key:
-                continue
-            if check != _check(entry) or not 0 <= self._clock() - when < self._lifetime:
-                return None  # written by two at once, or too old
-            text = entry[_HEAD.size : _HEAD.size + length].decode("utf-8", "replace")
-            if infected:
-                return ScanResult(Verdict.INFECTED, signature=text)
-            return ScanResult(Verdict.CLEAN, detail=text, macro=macro) if macro or text else CLEAN
-        return None
+        first = self._first(key)
+        at = self._entries.find(key, first, first + _ENTRY * _WAYS) - _KEY_AT
+        if at < first or (at - first) % _ENTRY:
+            return None
+        entry = self._entries[at : at + _ENTRY]
+        check, _, when, infected, macro, length = _HEAD.unpack_from(entry)
+        if check != _check(entry) or not 0 <= self._clock() - when < self._lifetime:
+            return None  # written by two at once, or too old
+        text = entry[_HEAD.size : _HEAD.size + length].decode("utf-8", "replace")
+        if infected:
+            return ScanResult(Verdict.INFECTED, signature=text)
+        return ScanResult(Verdict.CLEAN, detail=text, macro=macro) if macro or text else CLEAN
 
     def put(self, digest: str, result: ScanResult) -> None:
         text = (result.signature or result.detail).encode()
@@ -79,7 +81,8 @@ class VerdictCache:
         infected = result.verdict is Verdict.INFECTED
         body = _HEAD.pack(bytes(16), key, self._clock(), infected, result.macro, len(text)) + text
         entry = body.ljust(_ENTRY, b"\0")
-        at = min(self._places(key), key=lambda place: self._age(place, key))
+        first = self._first(key)
+        at = min(range(first, first + _ENTRY * _WAYS, _ENTRY), key=lambda place: self._age(place, key))
         self._entries[at : at + _ENTRY] = _check(entry) + entry[16:]
 
     def claim(self, digest: str) -> bool:
@@ -106,14 +109,17 @@ class VerdictCache:
         fcntl.lockf(self._memory, fcntl.LOCK_UN, 1, self._lock(digest))
 
     def _key(self, digest: str) -> bytes:
-        return blake2b(digest.encode(), digest_size=32, key=self._engine).digest()
+        key = self._keys.get(digest)
+        if key is None:
+            key = self._keys[digest] = blake2b(digest.encode(), digest_size=32, key=self._engine).digest()
+        return key
 
     def _lock(self, digest: str) -> int:
         return int.from_bytes(self._key(digest)[8:16], "little") % _LOCKS
 
-    def _places(self, key: bytes) -> Iterator[int]:
-        first = int.from_bytes(key[:8], "little") % self._sets * _WAYS * _ENTRY
-        return iter(range(first, first + _WAYS * _ENTRY, _ENTRY))
+    def _first(self, key: bytes) -> int:
+        """The first of the places where the verdict may lie, one behind the other."""
+        return int.from_bytes(key[:8], "little") % self._sets * _WAYS * _ENTRY
 
     def _age(self, at: int, key: bytes) -> float:
         """When the entry was written; before all others where it is empty or of the same content."""
