@@ -12,11 +12,11 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from clamd import ClamdNetworkSocket, ClamdUnixSocket
 from clamd import ConnectionError as ClamdConnectionError
+from msgspec import Struct
 
 from mailgate.inspect.memory_files import Buffer, MemoryFiles
 from mailgate.inspect.replies import ReplyBuffer, ReplyError, ScanResult, Version, scan_result
@@ -37,8 +37,7 @@ class ScannerLostError(ClamdConnectionError):  # type: ignore[misc]
         self.was_reset = was_reset
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """What is to be scanned: `pieces` one after the other. `digest` (sha256 hex) is empty where a verdict is not worth
     remembering."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from mailgate.inspect.parts import ParseLimits
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
@@ -25,8 +27,7 @@ _LINES_AFTER_BROKEN = 200
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """`name` in lower case; `value` as it stands, folds kept as CRLF; `position` of its first byte."""
 
     name: bytes
@@ -34,8 +35,7 @@ class Field:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """`fields`: those of MIME. `body_starts`: where the body begins, the strict reading first; fields behind a start
     belong to the body there. `is_certain` is False where a client may see other fields than these."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from mailgate.inspect.encodings import read_encoding
 from mailgate.inspect.headers import Header
@@ -17,8 +18,7 @@ _NO_FIELD = Structured((), (), is_clean=True)
 _STRUCTURE_TYPES = ("multipart/", "message/")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """`types`: each reading of the content type with the field it comes from, the strict one first;
     likewise `encodings`. `is_clear`: one reading only."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailgate.inspect.parameters import Structured, decode_words
 
@@ -44,8 +46,7 @@ _DEFECTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Delimiter:
+class Delimiter(Struct, frozen=True):
     """`content_end`: where the part in front of it ends; `start` and `end` of the line, line end included."""
 
     content_end: int
@@ -55,8 +56,7 @@ class Delimiter:
     leniency: Leniency
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
+class Division(Struct, frozen=True):
     """The parts of one multipart. `strict`: the parts of the strict reading; `lenient`: those that only others see.
     `preamble` and `epilogue` are spans of the strict reading."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 _TOKEN = rb"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+"
 _MAIN = re.compile(rb"\s*(" + _TOKEN + rb"(?:/" + _TOKEN + rb")?)\s*")
@@ -22,8 +23,7 @@ _MAX_LENIENT = 64
 _MAX_READINGS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Structured:
+class Structured(Struct, frozen=True):
     """`mains`: readings of what stands in front of the first semicolon, in lower case, the strict one first.
     `parameters`: in order of appearance, names in lower case, every reading a value of its own.
     `is_clean`: the value follows the grammar and has one reading."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailgate.model.defect import is_structural
 from mailgate.model.verdict import Defect
@@ -29,8 +32,7 @@ class ParseLimits:
     rework: int = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One content that some client shows. `place` is a path such as `2.1`; an alternative reading carries a suffix
     (`2.1~base64`). `names` holds every reading of the file name, `name` the best. `data` is decoded. `span` is where
     its encoded bytes lie in the raw message. `is_strict`: part of the strict reading, read without ambiguity.
@@ -52,8 +54,7 @@ class Part:
     enclosing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
+class Views(Struct, frozen=True):
     """`exceeded` names the limits hit, such as `depth`: what lies beyond was not parsed.
     `raw_spans` are the byte ranges of the message that the raw scan needs."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Bytes under inspection: the raw message (`span` None) or something decoded out of its bytes at `span`."""
 
     data: bytes
@@ -16,8 +15,7 @@ class Text:
         return self.span or (start, end)
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True):
     """Where the walk is. `is_message`: the entity is a message, so that its only part is number 1. `enclosing`: types
     of the multiparts around it within its message, the outermost first. `is_attached`: inside an attached message."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
+
+from msgspec import Struct
 
 from mailgate.model.verdict import Unscanned, Verdict
 
@@ -22,8 +23,7 @@ class ReplyError(Exception):
     """The scanner sent what is no reply of its protocol; the connection can't be used any longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScanResult(Struct, frozen=True):
     """What one scan of one sample said. `signature` where INFECTED; `reason` and `detail` where NOT_SCANNED.
 
     `macro` is True where the scanner's only finding was that an office document holds macros."""
@@ -100,8 +100,7 @@ class ReplyBuffer:
         return int(match[1]), match[2].decode("utf-8", "replace").strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """VERSION's answer, `ClamAV 1.4.6/27800/Mon Nov 23 08:30:00 2026`. `signatures` is empty and `signed_at` None where
     the database has no version (only local signatures); `signed_at` in seconds since 1970."""
 

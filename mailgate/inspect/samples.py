@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
+
+from msgspec import Struct
 
 from mailgate.inspect import filetype
 from mailgate.inspect.clamd import Sample
@@ -28,8 +29,7 @@ class Scanner(Protocol):
     def scan(self, samples: Sequence[Sample], deadline: float) -> ScanBatch: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One part that is to be scanned. `is_shown`: clamd, given the whole message, sees just these bytes as a text."""
 
     part: Part
@@ -42,8 +42,7 @@ class Item:
         return Sample((self.part.data,), self.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(Struct, frozen=True):
     """`results` in the order of the items, `whole` for the message as it came; `seconds` spent waiting;
     `remembered` verdicts of parts that no scanner was asked for."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clamd import EICAR
+from msgspec import Struct
 
 from mailgate.inspect.clamd import Client, Sample, ScannerLostError
 from mailgate.inspect.replies import ReplyError, ScanResult, Version, unscanned
@@ -32,16 +33,14 @@ class Health:
     version: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """Who answers: the endpoint, and what it runs."""
 
     scanner: str
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
-class ScanBatch:
+class ScanBatch(Struct, frozen=True):
     """`results` in the order of the samples; `engine` answered last (None: nobody did); `seconds` spent waiting;
     `remembered` verdicts that no scanner was asked for."""
 

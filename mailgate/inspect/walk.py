@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailgate.inspect.embedded import hidden, in_plain_charset, is_texty
 from mailgate.inspect.encapsulated import looks_like_message, opened
