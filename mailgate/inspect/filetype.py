@@ -191,7 +191,9 @@ def _by_signature(head: bytes, data: bytes) -> FileType | None:
 
 
 def _is_text(head: bytes) -> bool:
-    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or not head.translate(None, _TEXT_BYTES)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return b"\0" not in head and not head.translate(None, _TEXT_BYTES)
 
 
 def _text(head: bytes, extension: str) -> FileType:

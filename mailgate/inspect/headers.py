@@ -48,8 +48,13 @@ class Header(Struct, frozen=True):
     def is_certain(self) -> bool:
         return not self.defects
 
-    def values(self, name: bytes, body_start: int) -> list[bytes]:
-        return [f.value for f in self.fields if f.name == name and f.position < body_start]
+    def values(self, body_start: int) -> dict[bytes, list[bytes]]:
+        """The values of each name in front of `body_start`."""
+        found: dict[bytes, list[bytes]] = {}
+        for each in self.fields:
+            if each.position < body_start:
+                found.setdefault(each.name, []).append(each.value)
+        return found
 
 
 @dataclass(slots=True)

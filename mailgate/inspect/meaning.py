@@ -42,9 +42,9 @@ class Meaning(Struct, frozen=True):
 
 def read_meaning(header: Header, body_start: int, default_type: str) -> Meaning:
     """The meaning of the fields in front of `body_start`."""
+    values = header.values(body_start)
     types, encodings, dispositions = (
-        tuple(header.values(name, body_start))
-        for name in (b"content-type", b"content-transfer-encoding", b"content-disposition")
+        tuple(values.get(name, ())) for name in (b"content-type", b"content-transfer-encoding", b"content-disposition")
     )
     is_short = sum(map(len, types + encodings + dispositions)) <= _SHORT
     read = _meaning_of_short if is_short else _meaning
@@ -64,10 +64,10 @@ def _meaning(
         defects.add("type-syntax")
     if any(kind.startswith("multipart/") for kind, _ in types[1:]):
         defects.add("type-syntax")  # a boundary without a multipart type, or a type with several readings
-    if len({value.strip() for value in type_values}) > 1:
+    if _differ(type_values):
         defects.add("duplicate-content-type")
     encodings, encoding_defects = read_encoding(_first_and_last(encoding_values))
-    if len({value.strip() for value in disposition_values}) > 1:
+    if _differ(disposition_values):
         defects.add("duplicate-content-disposition")
     dispositions = [parse_structured(value) for value in _first_and_last(disposition_values)]
     names, name_defects = file_names(dispositions, fields)
@@ -83,6 +83,10 @@ def _meaning(
 
 
 _meaning_of_short = lru_cache(_REMEMBERED)(_meaning)
+
+
+def _differ(values: tuple[bytes, ...]) -> bool:
+    return len(values) > 1 and len({value.strip() for value in values}) > 1
 
 
 def _first_and_last(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -105,6 +109,8 @@ def _type_readings(fields: list[Structured], default_type: str) -> tuple[tuple[s
 def _normal(main: bytes) -> str:
     """`type/subtype`; a type alone or with odd characters becomes the nearest that clients act upon."""
     text = main.decode("latin-1").strip()
+    if text.count("/") == 1 and ("multipart" not in text or text.startswith("multipart/")):
+        return text
     for kind, fallback in (("multipart", "multipart/mixed"), ("message", "message/rfc822"), ("text", "text/plain")):
         if text == kind or (text.startswith(kind + "/") and text.count("/") > 1):
             return fallback
@@ -113,12 +119,10 @@ def _normal(main: bytes) -> str:
     return text if "/" in text else "text/plain"
 
 
-def has_mime_version(header: Header, body_start: int) -> bool:
-    values = header.values(b"mime-version", body_start)
-    return any(strip_comments(value).replace(b" ", b"").strip() == b"1.0" for value in values)
-
-
-def has_mime_fields(header: Header, body_start: int) -> bool:
-    return any(
-        f.name in (b"content-type", b"content-transfer-encoding") and f.position < body_start for f in header.fields
-    )
+def lacks_mime_version(header: Header, body_start: int) -> bool:
+    """True where fields of MIME stand in front of the body, and no MIME-Version of 1.0."""
+    values = header.values(body_start)
+    if b"content-type" not in values and b"content-transfer-encoding" not in values:
+        return False
+    versions = values.get(b"mime-version", ())
+    return not any(strip_comments(version).replace(b" ", b"").strip() == b"1.0" for version in versions)

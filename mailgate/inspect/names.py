@@ -59,6 +59,8 @@ def _note(names: dict[str, None], name: str) -> None:
 
 def _text(raw: bytes, charset: bytes) -> str:
     """`raw` in its declared character set, else UTF-8, else Latin-1, which always works."""
+    if not charset and raw.isascii():
+        return raw.decode("ascii")
     for label in (charset.decode("ascii", "replace"), "utf-8"):
         try:
             if label and codecs.lookup(label).name in _CHARSETS:

@@ -110,9 +110,13 @@ def _strict(value: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bool]:
     while (match := _STRICT.match(value, position)) is not None:
         position = match.end()
         if match[1]:
-            item = match[3] if match[2] is None else _UNESCAPE.sub(rb"\1", match[2])
+            item = match[3] if match[2] is None else _unescaped(match[2])
             parameters.append((match[1].lower(), item))
     return main, parameters, position == len(value)
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _UNESCAPE.sub(rb"\1", text) if b"\\" in text else text
 
 
 def _lenient_mains(value: bytes) -> list[bytes]:
@@ -142,7 +146,7 @@ def _value_readings(tail: bytes) -> Iterable[bytes]:
     readings: list[bytes] = []
     quoted = _QUOTED.match(tail)
     if quoted is not None:
-        readings += [_UNESCAPE.sub(rb"\1", quoted[1]), quoted[1]]
+        readings += [_unescaped(quoted[1]), quoted[1]]
         if quoted[2]:
             tail = quoted[1]
         else:

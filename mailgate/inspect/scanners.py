@@ -167,10 +167,10 @@ class ScannerPool:
             endpoint.scan(left, answers, patience)
             results |= answers
             left = {key: sample for key, sample in left.items() if answers[key].is_transient}
-        down = unscanned(Unscanned.SCANNER_DOWN, "; ".join(each.trouble for each in self._endpoints))
-        return ScanBatch(
-            tuple(results.get(key, down) for key in range(len(samples))), engine, time.monotonic() - started
-        )
+        if len(results) < len(samples):
+            down = unscanned(Unscanned.SCANNER_DOWN, "; ".join(each.trouble for each in self._endpoints))
+            results = dict.fromkeys(range(len(samples)), down) | results
+        return ScanBatch(tuple(results[key] for key in range(len(samples))), engine, time.monotonic() - started)
 
     def health(self, deadline: float) -> tuple[Health, ...]:
         """Each endpoint asked now, whether or not it is its turn."""

@@ -11,7 +11,7 @@ from mailgate.inspect.embedded import hidden, in_plain_charset, is_texty
 from mailgate.inspect.encapsulated import looks_like_message, opened
 from mailgate.inspect.encodings import IDENTITY, Reading, decode, regular_base64
 from mailgate.inspect.headers import Header, leading_junk, one_kind_of_line_end, read_header
-from mailgate.inspect.meaning import Meaning, has_mime_fields, has_mime_version, read_meaning
+from mailgate.inspect.meaning import Meaning, lacks_mime_version, read_meaning
 from mailgate.inspect.multipart import Division, boundaries, divide, first_dashed_lines, guess_boundaries
 from mailgate.inspect.parameters import Structured
 from mailgate.inspect.parts import ParseLimits, Part, Union
@@ -85,12 +85,7 @@ class Walk:
     def _reading(self, text: Text, header: Header, body_start: int, end: int, at: At) -> None:
         meaning = read_meaning(header, body_start, at.default_type)
         self.union.defects(meaning.defects, at.leaf_place)
-        if (
-            at.is_message
-            and not at.depth
-            and has_mime_fields(header, body_start)
-            and not has_mime_version(header, body_start)
-        ):
+        if at.is_message and not at.depth and lacks_mime_version(header, body_start):
             self.union.defect("missing-mime-version", at.leaf_place)
         at = at.read(at.is_strict and meaning.is_clear)
         done: set[str] = set()

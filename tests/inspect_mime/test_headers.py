@@ -70,5 +70,6 @@ def test_a_header_as_programs_write_it_is_read_whole(size: int) -> None:
     header = read_header(data, 0, len(data), LIMITS)
     is_cut = size > 100
     assert header.is_truncated is is_cut
-    assert header.values(b"content-type", len(data)) == ([] if is_cut else [b" text/plain;\r\n charset=utf-8"])
+    types = [] if is_cut else [b" text/plain;\r\n charset=utf-8"]
+    assert header.values(len(data)).get(b"content-type", []) == types
     assert re.match(rb"body", data[header.body_starts[0] :]) or is_cut
