@@ -1,4 +1,4 @@
-"""Files and messages wrapped in formats that mail clients open: TNEF, S/MIME (CMS), AppleSingle, messages as files."""
+"""Files and messages wrapped in formats that mail clients open: TNEF, S/MIME (CMS), ActiveMime, messages as files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 import zlib
 from collections.abc import Iterator
 
+from mailgate.inspect import apple, pgp
 from mailgate.inspect.encodings import decode
+from mailgate.inspect.members import LimitExceededError
 
 TNEF_MAGIC = b"\x78\x9f\x3e\x22"
+ACTIVE_MIME = b"ActiveMime"
 _ATTACH_RENDER = 0x9002
 _ATTACH_DATA = 0x800F
 _ATTACH_TITLE = 0x8010
@@ -21,6 +24,7 @@ _MAX_ASN1_DEPTH = 24
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 _COMPRESSED_DATA = bytes.fromhex("2a864886f70d0109100109")
 _PEM = re.compile(rb"-----BEGIN (?:PKCS7|CMS|PKCS #7 SIGNED DATA)-----([A-Za-z0-9+/=\s]+)-----END")
+_ZLIB_START = re.compile(rb"x[\x01\x5e\x9c\xda]")
 _MESSAGE_FIELD = re.compile(
     rb"(?:\A|(?<=[\r\n]))(received|return-path|from|to|cc|subject|date|message-id|mime-version|content-type"
     rb"|content-transfer-encoding|content-disposition|delivered-to|reply-to|x-[a-z-]+):",
@@ -29,6 +33,7 @@ _MESSAGE_FIELD = re.compile(
 _MESSAGE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,64}(?:>?From [^\r\n]{0,998}[\r\n]+)?[!-9;-~]{1,76}[ \t]*:")
 _PART_START = re.compile(rb"\s{0,64}content-(?:type|transfer-encoding|disposition)[ \t]*:", re.I)
 File = tuple[str, bytes]  # name, content
+Wrapped = tuple[str, File]  # format, file
 
 
 def looks_like_message(data: bytes) -> bool:
@@ -42,8 +47,9 @@ def looks_like_message(data: bytes) -> bool:
     return has_mime or len(fields & {b"from", b"to", b"subject", b"date", b"received", b"message-id"}) >= 2
 
 
-def opened(data: bytes, room: int) -> Iterator[tuple[str, File]]:
-    """The format and each file inside `data`, where it is in one of the formats; at most `room` bytes expanded."""
+def opened(data: bytes, room: int) -> Iterator[Wrapped]:
+    """The format and each file inside `data`, where it is in one of the formats. Raises LimitExceededError where more
+    than `room` bytes would be expanded."""
     if data.startswith(TNEF_MAGIC):
         yield from (("tnef", file) for file in tnef_files(data))
     elif data.startswith(b"\x30"):
@@ -56,10 +62,15 @@ def opened(data: bytes, room: int) -> Iterator[tuple[str, File]]:
             content = cms_content(decode("base64", pem[1])[0][0][1], room)
             if content:
                 yield "cms", ("", content)
-    elif data.startswith((b"\x00\x05\x16\x00", b"\x00\x05\x16\x07")):
-        content = _apple_data_fork(data)
-        if content:
-            yield "apple", ("", content)
+    elif data.startswith(apple.APPLE_MAGICS):
+        yield from (("apple", file) for file in apple.apple_forks(data))
+    elif data.startswith(b"\0"):
+        if apple.is_macbinary(data):
+            yield from (("macbinary", file) for file in apple.macbinary_forks(data))
+    elif data.startswith(ACTIVE_MIME):
+        yield from (("mso", ("", content)) for content in _active_mime(data, room))
+    elif pgp.may_be_pgp(data):
+        yield from (("pgp", file) for file in pgp.literals(data, room))
 
 
 def tnef_files(data: bytes) -> Iterator[File]:
@@ -139,10 +150,18 @@ def cms_content(data: bytes, room: int) -> bytes:
     content = b"".join(strings)
     if not is_compressed:
         return content
+    return _inflated(content, room)
+
+
+def _inflated(data: bytes, room: int) -> bytes:
+    """A zlib stream expanded; empty where it is none. Raises LimitExceededError beyond `room` bytes."""
     try:
-        return zlib.decompressobj().decompress(content, max(1, room))
+        content = zlib.decompressobj().decompress(data, room + 1)
     except zlib.error:
         return b""
+    if len(content) > room:
+        raise LimitExceededError("too much compressed data")
+    return content
 
 
 def _octet_strings(data: bytes) -> Iterator[bytes]:
@@ -194,11 +213,10 @@ def _element(data: bytes, position: int) -> tuple[int, int, int]:
     return tag, length, position
 
 
-def _apple_data_fork(data: bytes) -> bytes:
-    """The data fork of AppleSingle (RFC 1740)."""
-    for number in range(min(int.from_bytes(data[24:26], "big"), 64)):
-        entry = data[26 + 12 * number : 38 + 12 * number]
-        if int.from_bytes(entry[:4], "big") == 1:
-            offset, length = int.from_bytes(entry[4:8], "big"), int.from_bytes(entry[8:12], "big")
-            return data[offset : offset + length]
-    return b""
+def _active_mime(data: bytes, room: int) -> Iterator[bytes]:
+    """What Office packs into an .mso file, commonly OLE2 with macros; the length of the header differs."""
+    for match in _ZLIB_START.finditer(data, 0, 1024):
+        content = _inflated(data[match.start() :], room)
+        if content:
+            yield content
+            return

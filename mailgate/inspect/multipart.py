@@ -21,6 +21,7 @@ _GUESSES = (
     re.compile(rb"[\r\n][ \t]{1,16}--" + _GUESS_HEAD, re.I),
 )
 _DASHED_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*--([^\r\n]{1,1000}?)(?:--)?[ \t]*(?=[\r\n]|\Z)")
+_NOTE = re.compile(rb"(?:(?!begin)[A-Za-z0-9 ,.'()/\r\n-])*", re.I)  # no uuencoded, yEnc or BinHex file, no header
 _MAX_BOUNDARIES = 16
 _MAX_GUESSES = 8
 _FEW_DASHES = 32  # more than the header of a part has
@@ -220,3 +221,8 @@ def guess_boundaries(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
             if len(found) >= _MAX_GUESSES:
                 return tuple(found)
     return tuple(found)
+
+
+def is_usual_preamble(data: bytes, start: int, end: int) -> bool:
+    """The note for programs without MIME that most mail has, such as "This is a multi-part message in MIME format."."""
+    return end - start < 200 and data.find(b"MIME", start, end) >= 0 and _NOTE.fullmatch(data, start, end) is not None

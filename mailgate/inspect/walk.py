@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mailgate.inspect.embedded import hidden, in_plain_charset, is_texty
-from mailgate.inspect.encapsulated import looks_like_message, opened
+from mailgate.inspect.elsewhere import lies_elsewhere
+from mailgate.inspect.embedded import in_plain_charset, is_texty
+from mailgate.inspect.encapsulated import looks_like_message
 from mailgate.inspect.encodings import IDENTITY, Reading, decode, regular_base64
 from mailgate.inspect.headers import Header, leading_junk, one_kind_of_line_end, read_header
+from mailgate.inspect.inner_files import InnerFile, wrapped_files, written_files
 from mailgate.inspect.meaning import Meaning, lacks_mime_version, read_meaning
-from mailgate.inspect.multipart import Division, boundaries, divide, first_dashed_lines, guess_boundaries
+from mailgate.inspect.members import LimitExceededError
+from mailgate.inspect.multipart import (
+    Division,
+    boundaries,
+    divide,
+    first_dashed_lines,
+    guess_boundaries,
+    is_usual_preamble,
+)
 from mailgate.inspect.parameters import Structured
 from mailgate.inspect.parts import ParseLimits, Part, Union
 from mailgate.inspect.places import At, Text
@@ -20,8 +29,6 @@ from mailgate.inspect.textfiles import files_in_text
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/global-headers", "message/disposition-notification"})
-_NOTE = re.compile(rb"(?:(?!begin)[A-Za-z0-9 ,.'()/\r\n-])*", re.I)  # no uuencoded, yEnc or BinHex file, no header
-_WRAPPER_DEFECTS = {"tnef": "tnef", "cms": "opaque-signed", "apple": "embedded-message"}
 
 
 class Walk:
@@ -31,6 +38,7 @@ class Walk:
         self.limits = limits
         self.union = Union(len(raw), limits)
         self._seen: dict[tuple[int, int, int, str, bool], Text] = {}
+        self._is_full = False  # something expanded to more than the union has room for
 
     def entity(self, text: Text, start: int, end: int, at: At) -> None:
         """One entity: header and body, in every reading."""
@@ -177,7 +185,7 @@ class Walk:
             self.entity(text, start, end, at.child(number, default).read(is_strict))
         for number, (start, end) in enumerate(division.lenient, 1):
             self.entity(text, start, end, at.child(number, default).loosely("delimiter"))
-        if not division.strict or not _is_usual_preamble(text.data, *division.preamble):
+        if not division.strict or not is_usual_preamble(text.data, *division.preamble):
             self._margin(text, *division.preamble, at.loosely("preamble"))
         self._margin(text, *division.epilogue, at.loosely("epilogue"))
 
@@ -192,7 +200,7 @@ class Walk:
 
     def _leaf(self, text: Text, start: int, end: int, content_type: str, meaning: Meaning, at: At) -> None:
         """One leaf in every encoding it may have."""
-        elsewhere = _lies_elsewhere(content_type, at.enclosing[-1] if at.enclosing else "")
+        elsewhere = lies_elsewhere(content_type, at.enclosing[-1] if at.enclosing else "")
         if elsewhere:
             self.union.defect(elsewhere, at.leaf_place)
         origin = text.origin(start, end)
@@ -266,9 +274,7 @@ class Walk:
         if at.depth > self.limits.depth:
             self.union.exceed("depth")
             return
-        for kind, (name, content) in opened(data, self.union.room()):
-            self.union.defect(_WRAPPER_DEFECTS[kind], at.place)
-            self._found(content, origin, at.loosely(kind), name)
+        self._inner_files(wrapped_files(data, self._room()), origin, at)
         if looks_like_message(data):
             if content_type not in _HEADER_TYPES:
                 self.union.defect("embedded-message", at.place)
@@ -281,35 +287,26 @@ class Walk:
         if is_texty(data):
             self._inside_text(data, origin, at)
 
+    def _room(self) -> int:
+        """Bytes that wrapped files may still expand to."""
+        return 0 if self._is_full else self.union.room()
+
     def _inside_text(self, data: bytes, origin: tuple[int, int], at: At) -> None:
         guesses = guess_boundaries(data, 0, len(data))
         if guesses:
             self.union.defect("embedded-mime", at.place)
             self._divided(Text(data, origin), 0, len(data), guesses, "text/plain", at.loosely("mime"))
-        for kind, (name, content) in files_in_text(data):
-            self.union.defect("text-encoded-file", at.place, kind)
-            self._found(content, origin, at.loosely(kind), name)
-        for defect, suffix, content in hidden(data):
-            self.union.defect(defect, at.place)
-            self._found(content, origin, at.loosely(suffix), "")
+        self._inner_files(written_files(data, self._room()), origin, at)
 
-    def _found(self, content: bytes, origin: tuple[int, int], at: At, name: str) -> None:
-        self._add(content, origin, at, "application/octet-stream", name=name)
-
-
-def _lies_elsewhere(content_type: str, enclosing: str) -> str:
-    """The defect of a leaf whose content is not in this message. Only a whole message is put together out of fragments
-    (RFC 2046 section 5.2.2), and an external body among alternatives is a link that nobody has to follow."""
-    if content_type == "message/partial":
-        return "message-partial-inside" if enclosing else "message-partial"
-    if content_type == "message/external-body":
-        return "external-body-alternative" if enclosing == "multipart/alternative" else "external-body"
-    return ""
-
-
-def _is_usual_preamble(data: bytes, start: int, end: int) -> bool:
-    """The note for programs without MIME that most mail has, such as "This is a multi-part message in MIME format."."""
-    return end - start < 200 and data.find(b"MIME", start, end) >= 0 and _NOTE.fullmatch(data, start, end) is not None
+    def _inner_files(self, files: Iterable[InnerFile], origin: tuple[int, int], at: At) -> None:
+        try:
+            for file in files:
+                self.union.defect(file.defect, at.place, file.detail)
+                where = at.loosely(file.suffix)
+                self._add(file.content, origin, where, "application/octet-stream", name=file.name)
+        except LimitExceededError:
+            self._is_full = True
+            self.union.exceed("decoded-bytes")
 
 
 def _chain(order: Iterable[str], data: bytes) -> bytes:

@@ -76,8 +76,10 @@ _CONTENT = {
     "external-body-alternative": "message/external-body as one of several alternatives: a link",
     "message-partial": "message/partial: a fragment of a message that only the client puts together",
     "message-partial-inside": "message/partial inside a multipart, where no client puts it together",
+    "opaque-pgp": "OpenPGP signature or compression, but no encryption, around the content",
     "opaque-signed": "S/MIME opaque signature or compression around the content",
     "tnef": "Outlook's winmail.dat with attachments inside",
+    "wrapped-file": "an AppleSingle, AppleDouble, MacBinary or ActiveMime file with others inside",
 }
 
 DEFECTS: dict[str, DefectClass] = {

@@ -1,0 +1,281 @@
+"""Files in wrappers that mail programs open by themselves: what is inside must be in the union."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import bz2
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailgate.inspect import apple, encapsulated, pgp
+from mailgate.inspect.members import LimitExceededError
+from mailgate.inspect.mime import ParseLimits, Views, views
+from tests.inspect_mime.messages_of_parts import PAYLOAD, TEXT, base64_lines, message, multipart, part
+
+OCTETS = b"application/octet-stream; name=program.bin"
+
+
+def new_packet(tag: int, body: bytes) -> bytes:
+    return bytes((0xC0 | tag, 255)) + len(body).to_bytes(4, "big") + body
+
+
+def old_packet(tag: int, body: bytes) -> bytes:
+    return bytes((0x80 | tag << 2 | 1,)) + len(body).to_bytes(2, "big") + body
+
+
+def endless_packet(tag: int, body: bytes) -> bytes:
+    return bytes((0x80 | tag << 2 | 3,)) + body
+
+
+def pieces_packet(tag: int, body: bytes) -> bytes:
+    """Partial bodies of 64 bytes."""
+    last = len(body) % 64
+    pieces = [b"\xe6" + body[at : at + 64] for at in range(0, len(body) - last, 64)]
+    return bytes((0xC0 | tag,)) + b"".join(pieces) + bytes((last,)) + body[len(body) - last :]
+
+
+Packet = Callable[[int, bytes], bytes]
+
+
+def literal(content: bytes = PAYLOAD, packet: Packet = new_packet) -> bytes:
+    return packet(11, b"b\x05a.bin" + bytes(4) + content)
+
+
+def raw_deflate(data: bytes) -> bytes:
+    made = zlib.compressobj(wbits=-15)
+    return made.compress(data) + made.flush()
+
+
+def compressed(algorithm: int, data: bytes, packet: Packet = new_packet) -> bytes:
+    compress = (bytes, raw_deflate, zlib.compress, bz2.compress)[algorithm]
+    return packet(8, bytes((algorithm,)) + compress(data))
+
+
+def signed(content: bytes) -> bytes:
+    return old_packet(4, bytes(13)) + content + old_packet(2, bytes(70))
+
+
+def armour(data: bytes, head: bytes = b"Version: x\r\n\r\n", end: bytes = b"\r\n=AbC9\r\n") -> bytes:
+    body = base64_lines(data, 48)
+    return b"-----BEGIN PGP MESSAGE-----\r\n" + head + body + end + b"-----END PGP MESSAGE-----\r\n"
+
+
+STREAMS = {
+    "literal": literal(),
+    "literal/old": literal(packet=old_packet),
+    "literal/endless": literal(packet=endless_packet),
+    "literal/pieces": literal(packet=pieces_packet),
+    "none": compressed(0, literal()),
+    "zip": compressed(1, literal()),
+    "zlib": compressed(2, literal()),
+    "bzip2": compressed(3, literal()),
+    "zlib/endless": compressed(2, literal(), endless_packet),
+    "zlib/pieces": compressed(2, literal(), pieces_packet),
+    "zlib/broken-end": compressed(2, literal())[:-4] + b"\xff\xff\xff\xff",
+    "bzip2/behind-the-end": compressed(3, literal(), lambda tag, body: new_packet(tag, body + b"more")),
+    "signed": signed(literal()),
+    "signed/zlib": compressed(2, signed(literal())),
+    "signed/before": old_packet(2, bytes(70)) + literal(),
+    "marker": new_packet(10, b"PGP") + literal(),
+    "twice": compressed(1, compressed(3, literal())),
+}
+ARMOURS = {
+    "plain": armour(STREAMS["zlib"]),
+    "no-head": armour(STREAMS["zlib"], b"\r\n"),
+    "no-empty-line": armour(STREAMS["zlib"], b""),
+    "field-without-empty-line": armour(STREAMS["zlib"], b"Comment: a\r\n"),
+    "line-without-colon": armour(STREAMS["zlib"], b"Comment\r\n\r\n"),
+    "no-checksum": armour(STREAMS["zlib"], end=b"\r\n"),
+    "lf": armour(STREAMS["zlib"]).replace(b"\r\n", b"\n"),
+    "in-text": b"Hello,\r\n\r\n" + armour(STREAMS["zlib"]) + b"\r\nBye\r\n",
+    "no-end": armour(STREAMS["zlib"]).partition(b"-----END")[0],
+    "other-name": armour(STREAMS["zlib"]).replace(b"PGP MESSAGE", b"PGP ARMORED FILE"),
+    "quoted": b"> " + armour(STREAMS["zlib"]).replace(b"\r\n", b"\r\n> "),
+    "second": armour(literal(b"nothing")) + armour(STREAMS["zlib"]),
+}
+# Made by gpg 2.2 --sign with a key that is gone: zlib, and bzip2 without armour.
+BY_GNUPG = (
+    b"-----BEGIN PGP MESSAGE-----\n\nowGbwMvMwCGm+ffK1pKt5bcZ1ygmsRbolVSUZLP4s2ek5uTkKxQU5acXJeYqFCRW\n"
+    b"5uQnpnB1lLIwiHEwyIopsnRZrJ0tM8nm1Fq751owI1iZQFoZuDgFYCK/yhkZmgMn\n5dr8nq669Gm5C8/csr1Cn5dfvvNi6hO72X9S7x9V8mD4"
+    b"7zk99926bRHT+N1dph/4\nPPtbRHnyBb/VS/bcffd4YkhNOT8A\n=GaHp\n-----END PGP MESSAGE-----\n",
+    base64.b64decode(
+        "owNCWmg2MUFZJlNZqt0uXgAANn///vbRBnIxAEUE4aRAPs7X5AhQc4oGjwMGQhBMDo7BCR6gAJQZqAANGgAAAABoAABo0MhkAaYZQyHqepoN"
+        "NAGjQ0AAAHqBkA00aAADQAyAXBHCYLixJFRGeBmSBimrhXOjXMDQrWOY6PAKuTm2oAlxe5p6DLtqdk0aou1AYrekc/2ET2+fWFhZJK2FFsoU"
+        "haMPbxDbiC854ORqhqJi8DsgyxhlTkSjUmoeeauHpx9GrTjEDgpAggQ+e6Yffz8IGACid0dJOCHeIQT/xCsQK38XckU4UJCq3S5e"
+    ),
+)
+
+
+def attached(data: bytes) -> Views:
+    return views(message(multipart([TEXT, part(OCTETS, b"base64", base64_lines(data))])))
+
+
+def in_text(data: bytes, kind: bytes = b"text/plain") -> Views:
+    return views(message(part(kind, b"", data)))
+
+
+def contents(found: Views) -> set[bytes]:
+    return {each.data for each in found.parts}
+
+
+def names(found: Views) -> set[str]:
+    return {defect.name for defect in found.defects}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_openpgp_without_encryption(stream: str) -> None:
+    for found in (attached(STREAMS[stream]), in_text(armour(STREAMS[stream]))):
+        assert PAYLOAD in contents(found)
+        assert "opaque-pgp" in names(found)
+        assert not found.exceeded
+
+
+@pytest.mark.parametrize("text", ARMOURS)
+def test_armour_as_lenient_programs_read_it(text: str) -> None:
+    assert PAYLOAD in contents(in_text(ARMOURS[text]))
+
+
+def test_armour_in_a_page() -> None:
+    page = b"<html><pre>" + ARMOURS["plain"].replace(b"\r\n", b"<br>\r\n").replace(b"+", b"&#43;") + b"</pre></html>"
+    assert PAYLOAD in contents(in_text(page, b"text/html"))
+
+
+@pytest.mark.parametrize("sample", BY_GNUPG, ids=["armour", "binary"])
+def test_what_gnupg_signed(sample: bytes) -> None:
+    found = attached(sample)
+    (signed_file,) = (each for each in found.parts if each.data == b"hello program payload\n")
+    assert signed_file.name == "p.txt"
+
+
+def test_what_is_signed_encoded_and_inside_out() -> None:
+    inner = compressed(2, signed(literal(message(multipart([TEXT, part(OCTETS, b"base64", base64_lines(PAYLOAD))])))))
+    assert PAYLOAD in contents(in_text(armour(inner)))
+
+
+@pytest.mark.parametrize("tag", [1, 3, 6, 9, 18, 20])
+def test_keys_and_encrypted_messages_hold_nothing_to_read(tag: int) -> None:
+    found = in_text(armour(new_packet(tag, bytes(300))))
+    assert len(found.parts) == 1
+    assert "opaque-pgp" not in names(found)
+
+
+def deep() -> bytes:
+    data = literal()
+    for _ in range(40):
+        data = compressed(0, data)
+    return data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        compressed(2, literal(bytes(3 << 20))),
+        compressed(3, literal(bytes(3 << 20))),
+        new_packet(8, b"\2" + zlib.compress(compressed(2, literal(bytes(3 << 20))))),
+        deep(),
+        b"\xc2" + b"\xe0a" * 110_000,
+        b"\xc2\0" * 110_000,
+    ],
+    ids=["zlib", "bzip2", "twice", "deep", "pieces", "packets"],
+)
+def test_openpgp_bombs_end_as_a_limit(data: bytes) -> None:
+    with pytest.raises(LimitExceededError):
+        list(pgp.literals(data, 1 << 20))
+    assert views(message(part(OCTETS, b"binary", data)), ParseLimits(decoded_bytes=2 << 20)).exceeded
+
+
+def test_after_a_bomb_nothing_more_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms: list[int] = []
+    monkeypatch.setattr(pgp, "_expanded", lambda make, data, room: rooms.append(room) or b"x" * room + b"x")
+    parts = [part(OCTETS, b"base64", base64_lines(compressed(2, b"%d" % number))) for number in range(3)]
+    monkeypatch.setattr(pgp, "literals", _expanding)
+    found = views(message(multipart(parts)))
+    assert "decoded-bytes" in found.exceeded
+    assert rooms[0] > 0
+    assert rooms[1:] == [0, 0]
+
+
+def _expanding(data: bytes, room: int) -> list[tuple[str, bytes]]:
+    pgp._expanded(zlib.decompressobj, data, room)
+    raise LimitExceededError("full")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(STREAMS.values())), st.data())
+def test_broken_packets_never_raise(stream: bytes, data: st.DataObject) -> None:
+    broken = bytearray(stream)
+    for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(stream) - 1), st.integers(0, 255)), max_size=6)):
+        broken[at] = value
+    cut = bytes(broken[: data.draw(st.integers(0, len(stream)))])
+    list(pgp.literals(cut, 1 << 20))
+    list(pgp.armoured(armour(cut), 1 << 20))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([b"-----BEGIN PGP MESSAGE-----", b"\xa3\2", b"\xcb", b"\0\5name", b"\0\5\x16\7", b"ActiveMime"]),
+    st.binary(),
+)
+def test_anything_behind_a_beginning_is_parsed(begin: bytes, rest: bytes) -> None:
+    list(pgp.armoured(begin + rest, 1 << 20))
+    list(encapsulated.opened(begin + rest, 1 << 20))
+
+
+def macbinary(data: bytes, resource: bytes = b"", version: int = 2) -> bytes:
+    head = bytearray(128)
+    head[1:13] = b"\x0bprogram.bin"
+    head[65:73] = b"APPLabcd"
+    head[83:87], head[87:91] = len(data).to_bytes(4, "big"), len(resource).to_bytes(4, "big")
+    if version > 1:
+        head[102:106] = b"mBIN" if version == 3 else bytes(4)
+        head[122:124] = b"\x81\x81"
+        head[124:126] = binascii.crc_hqx(bytes(head[:124]), 0).to_bytes(2, "big")
+    return bytes(head) + b"".join(fork + bytes(-len(fork) % 128) for fork in (data, resource))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_both_forks_of_macbinary(version: int) -> None:
+    data = attached(macbinary(PAYLOAD, b"other", version))
+    assert {PAYLOAD, b"other"} <= contents(data)
+    assert "wrapped-file" in names(data)
+    assert {"program.bin"} == {each.name for each in data.parts if each.data == PAYLOAD}
+    assert PAYLOAD in contents(attached(macbinary(b"", PAYLOAD, version)))
+
+
+def test_macbinary_with_a_wrong_checksum_is_known_by_its_lengths() -> None:
+    sample = bytearray(macbinary(PAYLOAD))
+    sample[124] ^= 1
+    assert PAYLOAD in contents(attached(bytes(sample)))
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(0, 1), (1, 0), (1, 64), (74, 1), (82, 1), (83, 1), (5, 7)], ids=lambda value: str(value)
+)
+def test_other_files_are_no_macbinary(at: int, value: int) -> None:
+    sample = bytearray(macbinary(PAYLOAD))
+    assert apple.is_macbinary(bytes(sample))
+    sample[at] = value
+    assert not apple.is_macbinary(bytes(sample))
+
+
+@pytest.mark.parametrize("magic", apple.APPLE_MAGICS)
+@pytest.mark.parametrize("fork", [1, 2])
+def test_both_forks_of_apple_files(magic: bytes, fork: int) -> None:
+    entries = ((3, b"program.bin"), (fork, PAYLOAD))
+    head, body = magic + b"\0\2\0\0" + bytes(16) + b"\0\2", b""
+    for kind, content in entries:
+        head += b"".join(each.to_bytes(4, "big") for each in (kind, 26 + 24 + len(body), len(content)))
+        body += content
+    found = attached(head + body)
+    assert {"program.bin"} == {each.name for each in found.parts if each.data == PAYLOAD}
+
+
+@pytest.mark.parametrize("head", [0x32, 0x22A])
+def test_active_mime(head: int) -> None:
+    found = attached(b"ActiveMime".ljust(head, b"\0") + zlib.compress(PAYLOAD))
+    assert PAYLOAD in contents(found)
