@@ -1,4 +1,4 @@
-"""Files hidden in text: data: URIs (RFC 2397), runs of base64, and text in character sets that hide ASCII."""
+"""Files hidden in text: data: URIs (RFC 2397), runs of base64, character references, character sets that hide ASCII."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from mailgate.inspect import scripts
+from mailgate.inspect import references, scripts
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _MASK = bytes(65 if value in _LETTERS else 32 for value in range(256))
@@ -21,9 +21,21 @@ _NOT_DATA = bytes(sorted(set(range(256)) - set(_LETTERS)))
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _URI = re.compile(rb"data:([^,\"'<>\\]{0,300}),([^\"'<>\\)]*)", re.I)
 _PRINTABLE = bytes(range(32, 127)) + b"\r\n\t"
+_LATIN = _PRINTABLE + bytes(range(0xA0, 0x100))
+_UTF16_HEAD = 64  # bytes looked at
+_UTF16_LEAST = 12  # characters
 _DOCUMENTS = (b"%PDF", b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"MZ")
 _PROGRAMS = (b"\x7fELF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"L\0\0\0\x01\x14\x02\0", b"#!")
-_PACKED = (b"BZh", b"\xfd7zXZ", b"MSCF", b"\xd0\xcf\x11\xe0", b"\x78\x9f\x3e\x22", b"ITSF", b"\xe4\x52\x5c\x7b")
+_PACKED = (
+    b"BZh",
+    b"\xfd7zXZ",
+    b"MSCF",
+    b"\xd0\xcf\x11\xe0",
+    b"\x78\x9f\x3e\x22",
+    b"ITSF",
+    b"\xe4\x52\x5c\x7b",
+    b"ActiveMime",
+)
 _MAGICS = (*_DOCUMENTS, *_PROGRAMS, *_PACKED)
 _BINARY_STARTS = (*_DOCUMENTS, b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
 _MAX_FOUND = 64
@@ -48,6 +60,17 @@ def hidden(text: bytes) -> Iterator[Found]:
     else:
         yield from _bounded("encoded-run", "base64", _runs(text))
         yield from _bounded("encoded-run", "script", filter(_is_file, scripts.rebuilt(text, _runs)))
+    if references.is_written_oddly(text):
+        yield from _bounded("encoded-run", "references", _in_references(text))
+
+
+def _in_references(text: bytes) -> Iterator[bytes]:
+    """The same once more in what references stand for, and texts that consist of them."""
+    plain = references.resolved(text)
+    yield from _uris(plain)
+    yield from _runs(plain)
+    yield from filter(_is_file, scripts.rebuilt(plain, _runs))
+    yield from filter(_is_file, references.spelled(text))
 
 
 def _bounded(defect: str, suffix: str, contents: Iterator[bytes]) -> Iterator[Found]:
@@ -110,11 +133,24 @@ def _decode(letters: bytes) -> bytes:
 
 
 def in_plain_charset(data: bytes, charsets: tuple[str, ...]) -> Iterator[bytes]:
-    """The text as UTF-8 for every character set, declared or shown by a byte order mark, that hides ASCII."""
-    labels = [label for mark, label in _BOMS if data.startswith(mark)][:1]
+    """The text as UTF-8 for every character set that hides ASCII: declared, shown by a byte order mark or by zeros."""
+    labels = [label for mark, label in _BOMS if data.startswith(mark)][:1] or _unmarked_utf16(data)
     for label in dict.fromkeys([*labels, *charsets]):
         try:
             if codecs.lookup(label).name in _HIDING:
                 yield data.decode(label, "replace").encode("utf-8", "replace")
         except (LookupError, ValueError):
             continue
+
+
+def _unmarked_utf16(data: bytes) -> list[str]:
+    """Latin text whose every second byte is zero begins the data: Windows opens it without mark or declaration."""
+    head = data[:_UTF16_HEAD] if data[:4].count(0) == 2 else b""
+    pairs = len(head) // 2
+    if pairs < _UTF16_LEAST:
+        return []
+    for label, high, low in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        odd = len(high) - high.count(0) + len(low.translate(None, _LATIN))
+        if odd <= pairs // 8:
+            return [label]
+    return []

@@ -71,7 +71,7 @@ _NAME = {
 _CONTENT = {
     "charset-unusual": "text in a character set that hides ASCII text from a scanner (UTF-7, UTF-16, EBCDIC)",
     "data-uri": "HTML with a file inside a data: URI",
-    "encoded-run": "a run of base64 inside text or a script",
+    "encoded-run": "a run of base64 or of character references inside text or a script",
     "external-body": "message/external-body: the content lies elsewhere",
     "external-body-alternative": "message/external-body as one of several alternatives: a link",
     "message-partial": "message/partial: a fragment of a message that only the client puts together",
