@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from mailgate.edge import parameters, release, replies
+from mailgate.edge import message_end, parameters, release, replies
 from mailgate.edge.connection import SessionEnd
 from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
 from mailgate.edge.dialogue import Dialogue
@@ -199,7 +199,7 @@ class Session(Dialogue):
         await self._keep_login()
         tx.is_gone = self._is_eof
         try:
-            answer = await (release.finish(tx) if tx.release_local else tx.finish())
+            answer = await (release if tx.release_local else message_end).finish(tx)
         finally:
             self._drop_transaction()
         await self.say(answer)
