@@ -86,6 +86,7 @@ class EdgeProcess:
         self._snapshot = Snapshot.decode(encoded)
         self._limits = session_limits(self._snapshot)
         self._ask_for_certificates(self._snapshot.asks_for_certificates)
+        self._has_policy.set()
 
     def _ask_for_certificates(self, is_wanted: bool) -> None:
         """On MX only: users have passwords. Nobody is asked in vain, since some old servers stumble over it."""
@@ -106,7 +107,7 @@ class EdgeProcess:
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Serves from the moment the store has sent the policy; on `stop` running transactions are finished."""
-        keeper = asyncio.create_task(self._edge.store.keep_connected(self._has_policy.set))
+        keeper = asyncio.create_task(self._edge.store.keep_connected())
         watcher = asyncio.create_task(self._resolver.watch())
         await self._has_policy.wait()
         with contextlib.suppress(TimeoutError):

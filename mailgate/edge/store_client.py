@@ -8,77 +8,47 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailgate.ipc.calls import (
-    Answer,
     Authenticate,
     Authenticated,
     Commit,
     DirectoryChanged,
-    Hello,
     NewEntry,
     Note,
     PolicyChanged,
     Push,
     ReleaseOwn,
     Renew,
-    Request,
     Resolve,
     Resolved,
     Welcome,
 )
-from mailgate.ipc.frames import Calls, connect
+from mailgate.ipc.line import StoreLine
 from mailgate.model.address import Address
 from mailgate.model.errors import MailgateError, UnavailableError
-from mailgate.records import log
 
-RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 CACHE_SIZE = 100_000
 CACHE_SECONDS = 60.0
-
-_logger = log.get(__name__)
 
 
 class StoreClient:
     """All calls raise UnavailableError while the store is away. `on_policy` receives each published snapshot."""
 
     def __init__(self, path: Path, on_policy: Callable[[bytes], None]) -> None:
-        self._path = path
+        self._line = StoreLine(path, "edge", self._welcomed, self._pushed)
         self._on_policy = on_policy
-        self._calls: Calls | None = None
         self._cache: dict[tuple[str, str], tuple[float, Resolved]] = {}
         self._notes: set[asyncio.Task[None]] = set()
-        self._lost = asyncio.Event()
         self.generation = 0
         """Counts what may end a login: changes in the directory, and a store that was away."""
 
-    async def keep_connected(self, on_first: Callable[[], None]) -> None:
-        """Runs until cancelled; `on_first` is called once, after the first policy has come."""
-        tries = 0
-        while True:
-            try:
-                await self._connect()
-            except MailgateError:
-                await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
-                tries += 1
-                continue
-            tries = 0
-            on_first()
-            await self._lost.wait()
-            _logger.warning("the store is away")
+    async def keep_connected(self) -> None:
+        """Runs until cancelled."""
+        await self._line.keep()
 
-    async def _connect(self) -> None:
-        self._lost.clear()
-        calls = await connect(self._path, self._pushed, self._on_lost)
-        welcome = await calls.call(Hello("edge"))
-        if not isinstance(welcome, Welcome):
-            raise UnavailableError("the store did not greet")
+    def _welcomed(self, welcome: Welcome) -> None:
         self._cache.clear()
         self.generation += 1
         self._on_policy(welcome.policy)
-        self._calls = calls
-
-    def _on_lost(self) -> None:
-        self._calls = None
-        self._lost.set()
 
     def _pushed(self, push: Push) -> None:
         match push:
@@ -89,18 +59,13 @@ class StoreClient:
                 self._cache.clear()
                 self.generation += 1
 
-    async def _call(self, request: Request) -> Answer:
-        if self._calls is None:
-            raise UnavailableError("the store can't be reached")
-        return await self._calls.call(request)
-
     async def resolve(self, address: Address) -> Resolved:
         key = (address.local, address.domain)
         now = asyncio.get_running_loop().time()
         known = self._cache.get(key)
         if known is not None and known[0] > now:
             return known[1]
-        answer = await self._call(Resolve(*key))
+        answer = await self._line.call(Resolve(*key))
         if not isinstance(answer, Resolved):
             raise UnavailableError("unexpected answer")
         if answer.kind != "unavailable" and not answer.is_limited:
@@ -110,25 +75,25 @@ class StoreClient:
         return answer
 
     async def authenticate(self, login: str, password: bytes, peer: str) -> Authenticated:
-        answer = await self._call(Authenticate(login, password, peer))
+        answer = await self._line.call(Authenticate(login, password, peer))
         if not isinstance(answer, Authenticated):
             raise UnavailableError("unexpected answer")
         return answer
 
     async def release_own(self, account: str, local: str) -> None:
         """What a release address names, for its recipient. NotFoundError, ConflictError."""
-        await self._call(ReleaseOwn(account, local))
+        await self._line.call(ReleaseOwn(account, local))
 
     async def renew(self, account: str, ticket: str) -> Authenticated:
         """Whether a login of before still holds, and what it is worth now."""
-        answer = await self._call(Renew(account, ticket))
+        answer = await self._line.call(Renew(account, ticket))
         if not isinstance(answer, Authenticated):
             raise UnavailableError("unexpected answer")
         return answer
 
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
         """Returns once all entries are on stable storage."""
-        await self._call(Commit(entries))
+        await self._line.call(Commit(entries))
 
     def note(self, note: Note) -> None:
         """In the background: the timeline of a message that was not taken. Lost with the store, which is no harm."""
@@ -138,4 +103,4 @@ class StoreClient:
 
     async def _note(self, note: Note) -> None:
         with contextlib.suppress(MailgateError):
-            await self._call(note)
+            await self._line.call(note)
