@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailgate.model.address import Address, AddressError, parse_domain
+from mailgate.senderauth.comments import after_comment
 from mailgate.senderauth.header import Field, Header
 
 MOST_AUTHORS = 20
@@ -87,7 +88,9 @@ def _words(text: str) -> Iterator[_Word]:
     at = 0
     while at < len(text):
         if text[at] == "(":
-            at = _after_comment(text, at)
+            at = after_comment(text, at)
+            if at < 0:
+                raise _Malformed("holds a comment that does not end")
             continue
         match = _TOKEN.match(text, at)
         if match is None:
@@ -95,17 +98,6 @@ def _words(text: str) -> Iterator[_Word]:
         at = match.end()
         if match.lastgroup != "space":
             yield _Word(str(match.lastgroup), match[0])
-
-
-def _after_comment(text: str, at: int) -> int:
-    depth = 0
-    while at < len(text):
-        char = text[at]
-        depth += (char == "(") - (char == ")")
-        at += 2 if char == "\\" else 1
-        if not depth:
-            return at
-    raise _Malformed("holds a comment that does not end")
 
 
 def _addresses(words: list[_Word]) -> list[Address]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mailgate.model.address import AddressError, parse_domain
+from mailgate.senderauth.comments import after_comment
 
 _LINE = 76
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
@@ -150,7 +151,9 @@ def _tokens(text: str) -> Iterator[str]:
     at = 0
     while at < len(text):
         if text[at] == "(":
-            at = _after_comment(text, at)
+            at = after_comment(text, at)
+            if at < 0:
+                raise ResultsError("a comment does not end")
             continue
         match = _TOKEN.match(text, at)
         if match is None:
@@ -160,16 +163,6 @@ def _tokens(text: str) -> Iterator[str]:
             yield _Quoted(re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL))
         elif not match["space"]:
             yield match[0]
-
-
-def _after_comment(text: str, at: int) -> int:
-    depth = 0
-    while at < len(text):
-        depth += (text[at] == "(") - (text[at] == ")")
-        at += 2 if text[at] == "\\" else 1
-        if not depth:
-            return at
-    raise ResultsError("a comment does not end")
 
 
 def _split(tokens: Iterable[str]) -> Iterator[list[str]]:
