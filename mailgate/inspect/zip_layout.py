@@ -44,10 +44,22 @@ class _Local:
         return bool(self.name) and len(self.name) < _LONGEST_NAME and self.method <= _AES and self.name[-1] != "/"
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What an entry of the directory says of a member."""
+
+    method: int
+    packed: int
+    size: int
+    name: str
+
+
 def methods(data: bytes) -> frozenset[int]:
     """The ways of packing that the members are said to have (4.4.5)."""
     entries = _entries(data)
-    return frozenset({header.method for header in _locals(data, 0)} | {method for method, _, _ in entries.values()})
+    return frozenset(
+        {header.method for header in _locals(data, 0)} | {entry.method for each in entries.values() for entry in each}
+    )
 
 
 def hidden_members(data: bytes, known: set[str], budget: Budget) -> Members:
@@ -57,19 +69,27 @@ def hidden_members(data: bytes, known: set[str], budget: Budget) -> Members:
     if _is_regular(data, entries):
         return
     for local in filter(lambda each: each.is_member, _locals(data, 0)):
-        method, *_ = entries.get(local.at, (0,))
-        yield from _readings(data, local, 0 in (method, local.method), local.name in known, budget)
-        known.add(local.name)
+        told = entries.get(local.at, [])
+        names = dict.fromkeys((local.name, *(entry.name for entry in told)))
+        may_be_stored = not told or 0 in (local.method, *(entry.method for entry in told))
+        contents = _readings(data, local, may_be_stored, budget)
+        for name in names if contents else [each for each in names if each not in known]:
+            for content in contents or (b"",):
+                budget.take_member()
+                budget.keep(len(content))
+                is_encrypted = bool(local.flags & _ENCRYPTED)
+                yield Found(name, content, len(content) or local.size, is_encrypted, is_unreached=bool(content))
+        known.update(names)
 
 
-def _is_regular(data: bytes, entries: dict[int, tuple[int, int, int]]) -> bool:
+def _is_regular(data: bytes, entries: dict[int, list[_Entry]]) -> bool:
     """Does the directory name every local header as it is, and no other, one behind the other?"""
     at = seen = 0
     while (local := next(_locals(data, at), None)) is not None:
-        entry = entries.get(local.at)
-        if entry is not None and _agree(local, entry):
+        told = entries.get(local.at, [])
+        if len(told) == 1 and _agree(local, told[0]):
             seen += 1
-            at = local.begin + entry[1]
+            at = local.begin + told[0].packed
         elif local.is_member:
             return False
         else:
@@ -77,20 +97,23 @@ def _is_regular(data: bytes, entries: dict[int, tuple[int, int, int]]) -> bool:
     return seen == len(entries)
 
 
-def _entries(data: bytes) -> dict[int, tuple[int, int, int]]:
-    """The directory that the last end record leads to: method, packed and unpacked size by the place of the local
-    header."""
+def _entries(data: bytes) -> dict[int, list[_Entry]]:
+    """The directory that the last end record leads to, by the place of the local header: once to each, if honest."""
     end = data.rfind(END, max(0, len(data) - TAIL))
     if end < 0 or end + _END_RECORD.size > len(data):
         return {}
     _, _, _, count, length, offset, _ = _END_RECORD.unpack_from(data, end)
     shift = end - length - offset  # what stands in front of the zip file
     at = end - length
-    found: dict[int, tuple[int, int, int]] = {}
-    while len(found) < count and at >= 0 and data.startswith(_ENTRY, at) and at + _ENTRY_HEADER.size <= end:
-        _, _, _, method, _, _, packed, size, name, extra, comment, *_, place = _ENTRY_HEADER.unpack_from(data, at)
-        found[place + max(0, shift)] = (method, packed, size)
-        at += _ENTRY_HEADER.size + name + extra + comment
+    found: dict[int, list[_Entry]] = {}
+    seen = 0
+    while seen < count and at >= 0 and data.startswith(_ENTRY, at) and at + _ENTRY_HEADER.size <= end:
+        _, _, flags, method, _, _, packed, size, length, extra, comment, *_, place = _ENTRY_HEADER.unpack_from(data, at)
+        at += _ENTRY_HEADER.size
+        name = _name(data[at : at + length], flags)
+        found.setdefault(place + max(0, shift), []).append(_Entry(method, packed, size, name))
+        at += length + extra + comment
+        seen += 1
     return found
 
 
@@ -98,14 +121,20 @@ def _locals(data: bytes, at: int) -> Iterator[_Local]:
     while 0 <= (at := data.find(LOCAL, at)) <= len(data) - _LOCAL_HEADER.size:
         _, flags, method, _, _, packed, size, name_length, extra = _LOCAL_HEADER.unpack_from(data, at)
         start = at + _LOCAL_HEADER.size
-        name = data[start : start + name_length].decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+        name = _name(data[start : start + name_length], flags)
         yield _Local(at, start + name_length + extra, name, flags, method, packed, size)
         at += len(LOCAL)
 
 
-def _agree(local: _Local, entry: tuple[int, int, int]) -> bool:
+def _name(raw: bytes, flags: int) -> str:
+    return raw.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+
+
+def _agree(local: _Local, entry: _Entry) -> bool:
     """Does the header say what the directory says? Sizes may stand behind the data, or be 64 bits wide elsewhere."""
-    method, packed, size = entry
+    method, packed, size = entry.method, entry.packed, entry.size
+    if entry.name != local.name:
+        return False
     if _ZIP64 in (local.packed, local.size, packed, size):
         return local.method == method
     is_later = bool(local.flags & _SIZES_BEHIND) and local.packed in (0, packed) and local.size in (0, size)
@@ -113,20 +142,13 @@ def _agree(local: _Local, entry: tuple[int, int, int]) -> bool:
     return local.method == method and is_possible and (is_later or (local.packed, local.size) == (packed, size))
 
 
-def _readings(data: bytes, local: _Local, may_be_stored: bool, is_known: bool, budget: Budget) -> Members:
-    """The data as they stand there, and unpacked, whatever the header says of them."""
-    is_encrypted = bool(local.flags & _ENCRYPTED)
-    contents: list[bytes] = []
-    if not is_encrypted:
-        contents = [_inflated(data, local, budget)]
-        contents += [_stored(data, local)] if may_be_stored or not contents[0] else []
-    if not any(contents) and not is_known:
-        budget.take_member()
-        yield Found(local.name, b"", local.size, is_encrypted)
-    for content in filter(None, contents):
-        budget.take_member()
-        budget.keep(len(content))
-        yield Found(local.name, content, len(content), is_unreached=True)
+def _readings(data: bytes, local: _Local, may_be_stored: bool, budget: Budget) -> list[bytes]:
+    """The data as they stand there, and unpacked, whatever the header says of them; none where they are encrypted."""
+    if local.flags & _ENCRYPTED:
+        return []
+    contents = [_inflated(data, local, budget)]
+    contents += [_stored(data, local)] if may_be_stored or not contents[0] else []
+    return [content for content in contents if content]
 
 
 def _stored(data: bytes, local: _Local) -> bytes:

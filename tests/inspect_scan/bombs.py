@@ -61,6 +61,15 @@ def overlapping(count: int, unpacked: int) -> bytes:
     return _with_end(b"".join(local) + body, b"".join(central), count)
 
 
+def member_with_names(content: bytes, name: bytes, *names: bytes) -> bytes:
+    """A zip with one member and a directory that gives it other `names`, which are as long."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = compressor.compress(content) + compressor.flush()
+    fields = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, zlib.crc32(content), len(body), len(content), len(name), 0)
+    central = b"".join(b"PK\1\2" + struct.pack("<H", 20) + fields + bytes(14) + each for each in names)
+    return _with_end(b"PK\3\4" + fields + name + body, central, len(names))
+
+
 def nested(depth: int) -> bytes:
     """Zip in zip, `depth` deep."""
     content, name = b"MZ the innermost", "inner.exe"
@@ -86,22 +95,58 @@ def fork_tree(width: int, depth: int) -> bytes:
     return content
 
 
-def quine() -> bytes:
+def gzip_quine() -> bytes:
     """A gzip file that unpacks to itself, for ever (R. Cox, Zip Files All The Way Down, 2010)."""
-    for name in range(ord("a"), ord("z")):
-        head = b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + bytes([name, 0])
-        size = len(_self_unpacking(head, bytes(8)))
-        fixed = _fixed_point(lambda checksum: _self_unpacking(head, struct.pack("<II", checksum, size)))  # noqa: B023
+    return _quine(_gzip_head, lambda name, checksum, size, packed: struct.pack("<II", checksum, size))
+
+
+def _gzip_head(name: bytes, checksum: int, size: int, packed: int) -> bytes:
+    return b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + b"a file that holds itself " + name + b"\0"
+
+
+def zip_quine() -> bytes:
+    """The same as a zip file, whose only member it is."""
+    return _quine(_zip_head, _zip_trailer)
+
+
+def _zip_fields(name: bytes, checksum: int, size: int, packed: int) -> bytes:
+    return struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, checksum, packed, size, len(name), 0)
+
+
+def _zip_head(name: bytes, checksum: int, size: int, packed: int) -> bytes:
+    return b"PK\3\4" + _zip_fields(name, checksum, size, packed) + name
+
+
+def _zip_trailer(name: bytes, checksum: int, size: int, packed: int) -> bytes:
+    central = b"PK\1\2" + struct.pack("<H", 20) + _zip_fields(name, checksum, size, packed) + bytes(14) + name
+    return central + _end(1, len(central), 30 + len(name) + packed)
+
+
+Frame = Callable[[bytes, int, int, int], bytes]  # of the member's name, checksum, size and packed size
+
+
+def _quine(head: Frame, trailer: Frame) -> bytes:
+    """The file between `head` and `trailer` that unpacks to all of it; names are tried until one has a solution."""
+    for letter in range(ord("a"), ord("z")):
+        name = b"%c.zip" % letter
+        begin, end = len(head(name, 0, 0, 0)), len(trailer(name, 0, 0, 0))
+        size = len(_self_unpacking(bytes(begin), bytes(end)))
+        sizes = size, size - begin - end
+        fixed = _fixed_point(lambda crc: _self_unpacking(head(name, crc, *sizes), trailer(name, crc, *sizes)))  # noqa: B023
         if fixed is not None:
             return fixed
     raise AssertionError("no file name has a checksum that is its own")
 
 
+_STEP = 10  # bytes of each block that steers the unpacking
+
+
 def _self_unpacking(head: bytes, trailer: bytes) -> bytes:
-    """Every step is 5 bytes long; a copied step is followed by what it copies, so that the output is the program."""
-    tail = b"\1\0\0\xff\xff" + trailer
-    again_head, again_tail, again = _repeat(len(head) + 5), _repeat(len(tail) + 5), _repeat(20)
-    copy_head, copy_tail, one, four, none = map(_copy, (len(head) + 5, len(tail) + 5, 5, 20, 0))
+    """Every step is 10 bytes long; a copied step is followed by what it copies, so that the output is the program."""
+    tail = _copy(0) + b"\1\0\0\xff\xff" + trailer
+    again_head, again_tail, again = _repeat(len(head) + _STEP), _repeat(len(tail) + _STEP), _repeat(4 * _STEP)
+    copy_head, copy_tail = _copy(len(head) + _STEP), _copy(len(tail) + _STEP)
+    one, four, none = _copy(_STEP), _copy(4 * _STEP), _copy(0)
     return b"".join(
         (
             *(head, copy_head, head, copy_head, again_head, one, again_head, one, one),
@@ -114,17 +159,43 @@ def _self_unpacking(head: bytes, trailer: bytes) -> bytes:
 
 
 def _copy(count: int) -> bytes:
-    """A stored block (RFC 1951 section 3.2.4): the next `count` bytes come out as they are."""
-    return struct.pack("<BHH", 0, count, count ^ 0xFFFF)
+    """A stored block (RFC 1951 section 3.2.4): the next `count` bytes come out as they are. In front of it four empty
+    blocks, so that it is as long as a step."""
+    return _bits(_EMPTY * 4 + "000") + struct.pack("<HH", count, count ^ 0xFFFF)
 
 
 def _repeat(count: int) -> bytes:
-    """A block that puts out the last `count` bytes, 17 to 20, once more: two matches in fixed codes (section 3.2.6)."""
-    bits = "010"  # not the last block; fixed codes, low bit first
-    for length in (10, count - 10):
-        bits += f"{length - 2:07b}" + "01000" + f"{count - 17:03b}"[::-1]
-    bits += "0000000"
-    return int(bits[::-1], 2).to_bytes(5, "little")
+    """The last `count` bytes, 33 to 128, come out once more: one match in fixed codes (section 3.2.6), an empty block,
+    and a stored block that is empty too."""
+    length, extra_length = _code(count, _LENGTHS)
+    distance, extra_distance = _code(count, _DISTANCES)
+    match = f"{length - 256:07b}" + extra_length + f"{distance:05b}" + extra_distance
+    return _bits("010" + match + "0000000" + _EMPTY + "000") + struct.pack("<HH", 0, 0xFFFF)
+
+
+_EMPTY = "0100000000"  # a block in fixed codes with nothing but its end
+_LENGTHS = {
+    31: (272, 2),
+    35: (273, 3),
+    43: (274, 3),
+    51: (275, 3),
+    59: (276, 3),
+    67: (277, 4),
+    83: (278, 4),
+    99: (279, 4),
+}
+_DISTANCES = {33: (10, 4), 49: (11, 4), 65: (12, 5), 97: (13, 5)}
+
+
+def _code(value: int, table: dict[int, tuple[int, int]]) -> tuple[int, str]:
+    """The code of a length or distance and its extra bits, the lowest first (section 3.2.5)."""
+    start = max(first for first in table if first <= value)
+    code, bits = table[start]
+    return code, f"{value - start:0{bits}b}"[::-1]
+
+
+def _bits(bits: str) -> bytes:
+    return int(bits[::-1], 2).to_bytes((len(bits) + 7) // 8, "little")
 
 
 def _fixed_point(file: Callable[[int], bytes]) -> bytes | None:
@@ -148,5 +219,10 @@ def _fixed_point(file: Callable[[int], bytes]) -> bytes | None:
 
 
 def _with_end(local: bytes, central: bytes, count: int) -> bytes:
+    return local + central + _end(count, len(central), len(local))
+
+
+def _end(count: int, size: int, start: int) -> bytes:
+    """The end of a central directory of `size` bytes that begins at `start`."""
     shown = min(count, 0xFFFF)
-    return local + central + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, shown, shown, len(central), len(local), 0)
+    return b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, shown, shown, size, start, 0)

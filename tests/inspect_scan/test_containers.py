@@ -226,6 +226,12 @@ def test_every_reading_of_a_zip_file_that_has_several_is_scanned(data: bytes, co
     assert content in unreached(data)
 
 
+@pytest.mark.parametrize("names", [(b"a.txt", b"a.exe"), (b"a.exe",), (b"a.txt", b"a.txt", b"a.exe")])
+def test_every_name_that_the_directory_gives_a_member_is_listed(names: tuple[bytes, ...]) -> None:
+    found = listing(bombs.member_with_names(b"content", b"a.txt", *names), Budget())
+    assert {"a.txt", "a.exe"} == {member.name for member in found.members}
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -370,10 +376,12 @@ def test_the_program_in_clamavs_containers_is_seen(name: str) -> None:
         lambda: pdf_with(bytes(300 << 20)),
         lambda: bombs.nested(40),
         lambda: bombs.fork_tree(20, 5),
-        bombs.quine,
+        bombs.gzip_quine,
+        bombs.zip_quine,
+        lambda: bombs.member_with_names(bytes(10 << 20), *(b"%05d" % number for number in range(60_000))),
         lambda: zipped(*((f"{n}.zip", bombs.deflate_bomb(90 << 20)) for n in range(5))),
     ],
-    ids=["deflate", "xz", "million", "overlap", "pdf", "nested", "tree", "quine", "several"],
+    ids=["deflate", "xz", "million", "overlap", "pdf", "nested", "tree", "gzip-quine", "zip-quine", "same", "several"],
 )
 def test_bombs_end_as_a_limit_within_time_and_memory(bomb: Callable[[], bytes]) -> None:
     made = bomb()
