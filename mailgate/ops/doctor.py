@@ -53,7 +53,7 @@ def policies(settings: Settings) -> Check:
         snapshot = loader.load(settings.policy_dir, settings.message_size_limit)
     except UserError as error:
         return fail("policies", str(error), "correct them; `mailgate policy check` lists them too")
-    return ok("policies", f"version {snapshot.version}, {len(snapshot.tenants)} tenants with a file of their own")
+    return ok("policies", f"version {snapshot.version}, tenants with a file of their own: {len(snapshot.tenants)}")
 
 
 def certificate(settings: Settings, now: datetime.datetime) -> Check:

@@ -25,7 +25,7 @@ def tenants(data_dir: Path) -> Check:
         if (fault := _fault(path := data_dir / "tenants" / tenant / "tenant.db"))
     ]
     if not faults:
-        return ok("tenants", f"{len(listed)} databases can be read", count=len(listed), damaged=0)
+        return ok("tenants", f"databases that can be read: {len(listed)}", count=len(listed), damaged=0)
     more = len(faults) - MOST_NAMED
     told = "; ".join([*faults[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
     return fail("tenants", told, RESTORE, count=len(listed), damaged=len(faults))
