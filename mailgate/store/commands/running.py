@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -11,8 +10,8 @@ from typing import Any
 
 from mailgate.ipc.calls import Admin, AdminRequest, Answer, Done, Failed, GetChallenge, LogIn, Prove, Result
 from mailgate.ipc.frames import Peer
-from mailgate.model.errors import UserError
 from mailgate.store.commands import permissions
+from mailgate.store.commands.arguments import check
 from mailgate.store.commands.callers import Callers, by_account
 from mailgate.tenancy.acting import Acting, Caller, on_behalf_of
 
@@ -59,10 +58,7 @@ class Commands:
 def run(handler: Callable[..., Any], command: str, arguments: dict[str, Any], caller: Caller) -> Any:
     """UserError where the caller may not give it, or the arguments don't fit it."""
     arguments = permissions.admitted(caller, command, arguments)
-    try:
-        inspect.signature(handler).bind(**arguments)
-    except TypeError as error:
-        raise UserError(f"{command}: {error}") from error
+    check(handler, command, arguments)
     reason = arguments.get("reason", "")
     with on_behalf_of(Acting(caller, secrets.token_hex(8), reason if isinstance(reason, str) else "")):
         return handler(**arguments)

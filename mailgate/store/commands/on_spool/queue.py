@@ -8,11 +8,12 @@ from itertools import groupby
 from typing import Any
 
 from mailgate.model.envelope import QueueId
-from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.model.outcome import State
 from mailgate.spool.listing import Filter
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Step, Wanted
+from mailgate.store.commands.arguments import check
 from mailgate.store.commands.on_spool.desk import Desk, Json, clear, look, page, shown, written_key
 
 STEP = 500
@@ -110,10 +111,8 @@ def _change_chosen(
 ) -> Json:
     """One step of all that `filters` (see `_filter`) choose. Returns counts of recipients {"changed", "busy",
     "unscanned": can't be released yet} and {"next": where the next step begins | None}."""
-    try:
-        chosen, wanted = _filter(desk, **filters)
-    except TypeError as error:
-        raise UserError(str(error)) from error
+    check(partial(_filter, desk), action, filters)
+    chosen, wanted = _filter(desk, **filters)
     step = look(desk, chosen, wanted, after, STEP)
     for owner in sorted({row.tenant for row in step.rows}):
         queue_ids = sorted({row.queue_id for row in step.rows if row.tenant == owner})
