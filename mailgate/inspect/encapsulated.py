@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 
 from mailgate.inspect import apple, pgp
 from mailgate.inspect.encodings import decode
-from mailgate.inspect.members import LimitExceededError
+from mailgate.inspect.expansion import expanded, zlib_format
+from mailgate.inspect.members import Budget
 
 TNEF_MAGIC = b"\x78\x9f\x3e\x22"
 ACTIVE_MIME = b"ActiveMime"
@@ -47,19 +47,19 @@ def looks_like_message(data: bytes) -> bool:
     return has_mime or len(fields & {b"from", b"to", b"subject", b"date", b"received", b"message-id"}) >= 2
 
 
-def opened(data: bytes, room: int) -> Iterator[Wrapped]:
-    """The format and each file inside `data`, where it is in one of the formats. Raises LimitExceededError where more
-    than `room` bytes would be expanded."""
+def opened(data: bytes, budget: Budget) -> Iterator[Wrapped]:
+    """The format and each file inside `data`, where it is in one of the formats. Raises LimitExceededError where the
+    budget for what is expanded is used up."""
     if data.startswith(TNEF_MAGIC):
         yield from (("tnef", file) for file in tnef_files(data))
     elif data.startswith(b"\x30"):
-        content = cms_content(data, room)
+        content = cms_content(data, budget)
         if content:
             yield "cms", ("", content)
     elif b"-----BEGIN " in data[:200]:
         pem = _PEM.search(data)
         if pem is not None:
-            content = cms_content(decode("base64", pem[1])[0][0][1], room)
+            content = cms_content(decode("base64", pem[1])[0][0][1], budget)
             if content:
                 yield "cms", ("", content)
     elif data.startswith(apple.APPLE_MAGICS):
@@ -68,9 +68,9 @@ def opened(data: bytes, room: int) -> Iterator[Wrapped]:
         if apple.is_macbinary(data):
             yield from (("macbinary", file) for file in apple.macbinary_forks(data))
     elif data.startswith(ACTIVE_MIME):
-        yield from (("mso", ("", content)) for content in _active_mime(data, room))
+        yield from (("mso", ("", content)) for content in _active_mime(data, budget))
     elif pgp.may_be_pgp(data):
-        yield from (("pgp", file) for file in pgp.literals(data, room))
+        yield from (("pgp", file) for file in pgp.literals(data, budget))
 
 
 def tnef_files(data: bytes) -> Iterator[File]:
@@ -140,28 +140,16 @@ def _skip_property_name(value: bytes, position: int) -> int:
     return position + 24 + (length + 3 & ~3)
 
 
-def cms_content(data: bytes, room: int) -> bytes:
-    """The encapsulated content of SignedData or CompressedData (RFC 5652, RFC 3274), BER or DER; empty where none."""
+def cms_content(data: bytes, budget: Budget) -> bytes:
+    """The encapsulated content of SignedData or CompressedData (RFC 5652, RFC 3274), BER or DER; empty where none.
+    Raises LimitExceededError."""
     strings = list(_octet_strings(data))
     is_signed = _SIGNED_DATA in data[:64]
     is_compressed = _COMPRESSED_DATA in data[:64]
     if not strings or not (is_signed or is_compressed):
         return b""
     content = b"".join(strings)
-    if not is_compressed:
-        return content
-    return _inflated(content, room)
-
-
-def _inflated(data: bytes, room: int) -> bytes:
-    """A zlib stream expanded; empty where it is none. Raises LimitExceededError beyond `room` bytes."""
-    try:
-        content = zlib.decompressobj().decompress(data, room + 1)
-    except zlib.error:
-        return b""
-    if len(content) > room:
-        raise LimitExceededError("too much compressed data")
-    return content
+    return expanded(zlib_format, content, budget) if is_compressed else content
 
 
 def _octet_strings(data: bytes) -> Iterator[bytes]:
@@ -213,10 +201,10 @@ def _element(data: bytes, position: int) -> tuple[int, int, int]:
     return tag, length, position
 
 
-def _active_mime(data: bytes, room: int) -> Iterator[bytes]:
-    """What Office packs into an .mso file, commonly OLE2 with macros; the length of the header differs."""
+def _active_mime(data: bytes, budget: Budget) -> Iterator[bytes]:
+    """What Office packs into an .mso file, commonly OLE2 with macros. The length of the header differs, so whatever may
+    begin a zlib stream is tried."""
     for match in _ZLIB_START.finditer(data, 0, 1024):
-        content = _inflated(data[match.start() :], room)
+        content = expanded(zlib_format, data[match.start() :], budget)
         if content:
             yield content
-            return

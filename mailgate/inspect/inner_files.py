@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailgate.inspect import pgp
 from mailgate.inspect.embedded import hidden
 from mailgate.inspect.encapsulated import opened
+from mailgate.inspect.members import Budget
 from mailgate.inspect.textfiles import files_in_text
 
 _WRAPPER_DEFECTS = {"tnef": "tnef", "cms": "opaque-signed", "pgp": "opaque-pgp"}  # any other: wrapped-file
@@ -24,15 +25,15 @@ class InnerFile:
     detail: str = ""
 
 
-def wrapped_files(data: bytes, room: int) -> Iterator[InnerFile]:
-    """What `data` is a wrapper of. Raises LimitExceededError where more than `room` bytes would be expanded."""
-    for kind, (name, content) in opened(data, room):
+def wrapped_files(data: bytes, budget: Budget) -> Iterator[InnerFile]:
+    """What `data` is a wrapper of. Raises LimitExceededError where the budget is used up."""
+    for kind, (name, content) in opened(data, budget):
         yield InnerFile(_WRAPPER_DEFECTS.get(kind, "wrapped-file"), kind, content, name)
 
 
-def written_files(text: bytes, room: int) -> Iterator[InnerFile]:
-    """Files written into a text. Raises LimitExceededError where more than `room` bytes would be expanded."""
-    for name, content in pgp.armoured(text, room):
+def written_files(text: bytes, budget: Budget) -> Iterator[InnerFile]:
+    """Files written into a text. Raises LimitExceededError where the budget is used up."""
+    for name, content in pgp.armoured(text, budget):
         yield InnerFile("opaque-pgp", "pgp", content, name)
     for kind, (name, content) in files_in_text(text):
         yield InnerFile("text-encoded-file", kind, content, name, kind)

@@ -13,7 +13,7 @@ from mailgate.inspect.encodings import IDENTITY, Reading, decode, regular_base64
 from mailgate.inspect.headers import Header, leading_junk, one_kind_of_line_end, read_header
 from mailgate.inspect.inner_files import InnerFile, wrapped_files, written_files
 from mailgate.inspect.meaning import Meaning, lacks_mime_version, read_meaning
-from mailgate.inspect.members import LimitExceededError
+from mailgate.inspect.members import Budget, LimitExceededError
 from mailgate.inspect.multipart import (
     Division,
     boundaries,
@@ -29,6 +29,7 @@ from mailgate.inspect.textfiles import files_in_text
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/global-headers", "message/disposition-notification"})
+_MAX_PACKETS = 100_000  # of OpenPGP, in all
 
 
 class Walk:
@@ -38,7 +39,7 @@ class Walk:
         self.limits = limits
         self.union = Union(len(raw), limits)
         self._seen: dict[tuple[int, int, int, str, bool], Text] = {}
-        self._is_full = False  # something expanded to more than the union has room for
+        self._budget = Budget(members=_MAX_PACKETS, data=limits.decoded_bytes)
 
     def entity(self, text: Text, start: int, end: int, at: At) -> None:
         """One entity: header and body, in every reading."""
@@ -274,7 +275,7 @@ class Walk:
         if at.depth > self.limits.depth:
             self.union.exceed("depth")
             return
-        self._inner_files(wrapped_files(data, self._room()), origin, at)
+        self._inner_files(wrapped_files(data, self._expansion()), origin, at)
         if looks_like_message(data):
             if content_type not in _HEADER_TYPES:
                 self.union.defect("embedded-message", at.place)
@@ -287,16 +288,17 @@ class Walk:
         if is_texty(data):
             self._inside_text(data, origin, at)
 
-    def _room(self) -> int:
-        """Bytes that wrapped files may still expand to."""
-        return 0 if self._is_full else self.union.room()
+    def _expansion(self) -> Budget:
+        """What wrapped files may still expand to, whether that becomes a part or not."""
+        self._budget.data = min(self._budget.data, self.union.room())
+        return self._budget
 
     def _inside_text(self, data: bytes, origin: tuple[int, int], at: At) -> None:
         guesses = guess_boundaries(data, 0, len(data))
         if guesses:
             self.union.defect("embedded-mime", at.place)
             self._divided(Text(data, origin), 0, len(data), guesses, "text/plain", at.loosely("mime"))
-        self._inner_files(written_files(data, self._room()), origin, at)
+        self._inner_files(written_files(data, self._expansion()), origin, at)
 
     def _inner_files(self, files: Iterable[InnerFile], origin: tuple[int, int], at: At) -> None:
         try:
@@ -305,7 +307,6 @@ class Walk:
                 where = at.loosely(file.suffix)
                 self._add(file.content, origin, where, "application/octet-stream", name=file.name)
         except LimitExceededError:
-            self._is_full = True
             self.union.exceed("decoded-bytes")
 
 

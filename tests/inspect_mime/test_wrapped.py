@@ -6,63 +6,27 @@ import base64
 import binascii
 import bz2
 import zlib
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgate.inspect import apple, encapsulated, pgp
-from mailgate.inspect.members import LimitExceededError
+from mailgate.inspect.members import Budget, LimitExceededError
 from mailgate.inspect.mime import ParseLimits, Views, views
 from tests.inspect_mime.messages_of_parts import PAYLOAD, TEXT, base64_lines, message, multipart, part
+from tests.inspect_mime.openpgp import (
+    armour,
+    compressed,
+    endless_packet,
+    literal,
+    new_packet,
+    old_packet,
+    pieces_packet,
+    signed,
+)
 
 OCTETS = b"application/octet-stream; name=program.bin"
-
-
-def new_packet(tag: int, body: bytes) -> bytes:
-    return bytes((0xC0 | tag, 255)) + len(body).to_bytes(4, "big") + body
-
-
-def old_packet(tag: int, body: bytes) -> bytes:
-    return bytes((0x80 | tag << 2 | 1,)) + len(body).to_bytes(2, "big") + body
-
-
-def endless_packet(tag: int, body: bytes) -> bytes:
-    return bytes((0x80 | tag << 2 | 3,)) + body
-
-
-def pieces_packet(tag: int, body: bytes) -> bytes:
-    """Partial bodies of 64 bytes."""
-    last = len(body) % 64
-    pieces = [b"\xe6" + body[at : at + 64] for at in range(0, len(body) - last, 64)]
-    return bytes((0xC0 | tag,)) + b"".join(pieces) + bytes((last,)) + body[len(body) - last :]
-
-
-Packet = Callable[[int, bytes], bytes]
-
-
-def literal(content: bytes = PAYLOAD, packet: Packet = new_packet) -> bytes:
-    return packet(11, b"b\x05a.bin" + bytes(4) + content)
-
-
-def raw_deflate(data: bytes) -> bytes:
-    made = zlib.compressobj(wbits=-15)
-    return made.compress(data) + made.flush()
-
-
-def compressed(algorithm: int, data: bytes, packet: Packet = new_packet) -> bytes:
-    compress = (bytes, raw_deflate, zlib.compress, bz2.compress)[algorithm]
-    return packet(8, bytes((algorithm,)) + compress(data))
-
-
-def signed(content: bytes) -> bytes:
-    return old_packet(4, bytes(13)) + content + old_packet(2, bytes(70))
-
-
-def armour(data: bytes, head: bytes = b"Version: x\r\n\r\n", end: bytes = b"\r\n=AbC9\r\n") -> bytes:
-    body = base64_lines(data, 48)
-    return b"-----BEGIN PGP MESSAGE-----\r\n" + head + body + end + b"-----END PGP MESSAGE-----\r\n"
 
 
 STREAMS = {
@@ -111,8 +75,12 @@ BY_GNUPG = (
 )
 
 
+def octets(data: bytes) -> bytes:
+    return part(OCTETS, b"base64", base64_lines(data))
+
+
 def attached(data: bytes) -> Views:
-    return views(message(multipart([TEXT, part(OCTETS, b"base64", base64_lines(data))])))
+    return views(message(multipart([TEXT, octets(data)])))
 
 
 def in_text(data: bytes, kind: bytes = b"text/plain") -> Views:
@@ -140,9 +108,23 @@ def test_armour_as_lenient_programs_read_it(text: str) -> None:
     assert PAYLOAD in contents(in_text(ARMOURS[text]))
 
 
+@pytest.mark.parametrize("body", [b"", b"b", b"b\0", b"b\0\0\0\0\0", b"b\xffabcdefgh"])
+def test_a_literal_packet_that_ends_too_soon_is_none(body: bytes) -> None:
+    assert list(pgp.literals(new_packet(11, body) + literal(), small())) == [("a.bin", PAYLOAD)]
+
+
+def test_gnupg_takes_any_format_for_binary() -> None:
+    assert PAYLOAD in contents(attached(new_packet(11, b"x\0" + bytes(4) + PAYLOAD)))
+
+
 def test_armour_in_a_page() -> None:
     page = b"<html><pre>" + ARMOURS["plain"].replace(b"\r\n", b"<br>\r\n").replace(b"+", b"&#43;") + b"</pre></html>"
     assert PAYLOAD in contents(in_text(page, b"text/html"))
+
+
+def test_a_picture_is_not_taken_for_openpgp() -> None:
+    picture = b"\x89PNG\r\n\x1a\n".ljust(3 + 0x504E, b"a") + literal()
+    assert contents(attached(picture)).isdisjoint({PAYLOAD})
 
 
 @pytest.mark.parametrize("sample", BY_GNUPG, ids=["armour", "binary"])
@@ -153,7 +135,7 @@ def test_what_gnupg_signed(sample: bytes) -> None:
 
 
 def test_what_is_signed_encoded_and_inside_out() -> None:
-    inner = compressed(2, signed(literal(message(multipart([TEXT, part(OCTETS, b"base64", base64_lines(PAYLOAD))])))))
+    inner = compressed(2, signed(literal(message(multipart([TEXT, octets(PAYLOAD)])))))
     assert PAYLOAD in contents(in_text(armour(inner)))
 
 
@@ -171,6 +153,10 @@ def deep() -> bytes:
     return data
 
 
+def small() -> Budget:
+    return Budget(members=100_000, data=1 << 20)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -185,24 +171,40 @@ def deep() -> bytes:
 )
 def test_openpgp_bombs_end_as_a_limit(data: bytes) -> None:
     with pytest.raises(LimitExceededError):
-        list(pgp.literals(data, 1 << 20))
+        list(pgp.literals(data, small()))
     assert views(message(part(OCTETS, b"binary", data)), ParseLimits(decoded_bytes=2 << 20)).exceeded
 
 
-def test_after_a_bomb_nothing_more_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
-    rooms: list[int] = []
-    monkeypatch.setattr(pgp, "_expanded", lambda make, data, room: rooms.append(room) or b"x" * room + b"x")
-    parts = [part(OCTETS, b"base64", base64_lines(compressed(2, b"%d" % number))) for number in range(3)]
-    monkeypatch.setattr(pgp, "literals", _expanding)
-    found = views(message(multipart(parts)))
-    assert "decoded-bytes" in found.exceeded
-    assert rooms[0] > 0
-    assert rooms[1:] == [0, 0]
+def bad_checksum() -> bytes:
+    """Bzip2 unpacks a whole block before it knows that nothing of it is good."""
+    made = bytearray(bz2.compress(bytes(900_000)))
+    made[10] ^= 1
+    return new_packet(8, b"\3" + bytes(made))
 
 
-def _expanding(data: bytes, room: int) -> list[tuple[str, bytes]]:
-    pgp._expanded(zlib.decompressobj, data, room)
-    raise LimitExceededError("full")
+EMPTY = compressed(2, compressed(2, bytes(1 << 20)))
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        [octets(EMPTY + b"%d" % number) for number in range(3)],
+        [part(b"text/plain", b"", b"\r\n".join(armour(EMPTY[:-1] + b"%d" % number) for number in range(3)))],
+        [octets(bad_checksum() * 9)],
+        [octets(b"ActiveMime%d" % number + zlib.compress(bytes(1 << 20))) for number in range(3)],
+        [octets(b"ActiveMime" + b"x\x01" * 9)],
+    ],
+    ids=["attached", "armour", "bad-checksum", "same-content", "starts"],
+)
+def test_what_is_expanded_counts_though_no_part_comes_of_it(entities: list[bytes]) -> None:
+    found = views(message(multipart(entities)), ParseLimits(decoded_bytes=2 << 20))
+    assert found.exceeded == ("decoded-bytes",)
+    assert sum(len(each.data) for each in found.parts) < 2 << 20
+
+
+def test_all_of_an_active_mime_file_that_may_be_compressed_is_expanded() -> None:
+    data = b"ActiveMime" + zlib.compress(b"something else") + zlib.compress(PAYLOAD)[:-4] + b"\xff\xff\xff\xff"
+    assert {b"something else", PAYLOAD} <= contents(attached(data))
 
 
 @settings(max_examples=300, deadline=None)
@@ -212,8 +214,8 @@ def test_broken_packets_never_raise(stream: bytes, data: st.DataObject) -> None:
     for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(stream) - 1), st.integers(0, 255)), max_size=6)):
         broken[at] = value
     cut = bytes(broken[: data.draw(st.integers(0, len(stream)))])
-    list(pgp.literals(cut, 1 << 20))
-    list(pgp.armoured(armour(cut), 1 << 20))
+    list(pgp.literals(cut, small()))
+    list(pgp.armoured(armour(cut), small()))
 
 
 @settings(max_examples=300, deadline=None)
@@ -222,8 +224,8 @@ def test_broken_packets_never_raise(stream: bytes, data: st.DataObject) -> None:
     st.binary(),
 )
 def test_anything_behind_a_beginning_is_parsed(begin: bytes, rest: bytes) -> None:
-    list(pgp.armoured(begin + rest, 1 << 20))
-    list(encapsulated.opened(begin + rest, 1 << 20))
+    list(pgp.armoured(begin + rest, small()))
+    list(encapsulated.opened(begin + rest, small()))
 
 
 def macbinary(data: bytes, resource: bytes = b"", version: int = 2) -> bytes:
