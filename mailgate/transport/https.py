@@ -70,6 +70,8 @@ def _ask(request: HttpsRequest, context: ssl.SSLContext, opened: list[socket.soc
         raw = _connect(request)
         opened.append(raw)
         # an end that TLS does not confirm may be an attacker's, who cuts off what is not to be read
+        if request.is_for_body:
+            context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Debian's Python sets
         connection.sock = context.wrap_socket(
             raw, server_hostname=request.host, suppress_ragged_eofs=not request.is_for_body
         )

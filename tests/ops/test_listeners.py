@@ -79,7 +79,7 @@ sock = socket.create_server(("127.0.0.1", 0))
 os.dup2(sock.fileno(), 3)
 os.dup2(sock.fileno(), 4)
 found = from_systemd({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": names})
-print({name: [s.fileno() for s in socks] for name, socks in found.items()})
+print({name: [s.fileno() for s in socks] for name, socks in found.items()}, flush=True)
 os._exit(0)
 """
 
