@@ -100,7 +100,7 @@ def divide(data: bytes, start: int, end: int, boundary: bytes, limit: int) -> Di
     for delimiter in delimiters:
         if delimiter.leniency is not Leniency.NONE:
             seen |= delimiter.leniency
-    if close is not None and any(not d.is_close for d in exact[close + 1 :]):
+    if close is not None and close + 1 < len(exact):
         seen |= Leniency.AFTER_CLOSE
     defects = {"missing-close-delimiter"} if close is None else set[str]()
     lenient: tuple[tuple[int, int], ...] = ()
@@ -124,15 +124,16 @@ def _lenient(delimiters: list[Delimiter], end: int, seen: Leniency) -> dict[tupl
     for flag in (*Leniency, ~Leniency.NONE):
         if flag & seen:
             allowed = flag | Leniency.BARE_LF if flag is not Leniency.BARE_LF else Leniency.NONE
-            chosen = [_opening(d) for d in delimiters if not d.leniency & ~allowed]
+            chosen = [_opening(d, flag & seen) for d in delimiters if not d.leniency & ~allowed]
             found.update(dict.fromkeys(_between(chosen, end)))
     return found
 
 
-def _opening(delimiter: Delimiter) -> Delimiter:
-    """A line that goes on behind `--boundary--` opens a part for clients that compare the beginning of lines."""
-    is_open = delimiter.is_close and Leniency.PREFIX in delimiter.leniency
-    return replace(delimiter, is_close=False) if is_open else delimiter
+def _opening(delimiter: Delimiter, overlooked: Leniency) -> Delimiter:
+    """A line that goes on behind `--boundary--` opens a part for clients that compare the beginning of lines; each line
+    does for those that cut at the boundary, as PHP's Mail_mimeDecode."""
+    is_cut_at = Leniency.PREFIX in delimiter.leniency or Leniency.AFTER_CLOSE in overlooked
+    return replace(delimiter, is_close=False) if delimiter.is_close and is_cut_at else delimiter
 
 
 def _between(delimiters: list[Delimiter], end: int) -> list[tuple[int, int]]:

@@ -347,6 +347,8 @@ MULTIPARTS: dict[str, Wrap] = {
         b"\r\n\r\n", b"\r\n\r\n--zz\r\n" + _typed_first(inner) + b"\r\n--zz--\r\n", 1
     ),
     "epilogue/part": lambda inner: multipart([TEXT]) + inner,
+    "epilogue/part-then-close": lambda inner: multipart([TEXT]) + inner + b"\r\n--bnd--\r\n",
+    "epilogue/close-upon-close": lambda inner: multipart([TEXT]) + b"--bnd--\r\n" + inner + b"\r\n--bnd--\r\n",
     "epilogue/other-boundary": lambda inner: multipart([TEXT]) + b"--zz\r\n" + _typed_first(inner) + b"\r\n--zz--\r\n",
     "nested/same-boundary": lambda inner: multipart([multipart([TEXT, inner])]),
     "nested/prefix-of-inner": lambda inner: multipart([TEXT, multipart([TEXT, inner], b"bnd-1")], b"bnd"),

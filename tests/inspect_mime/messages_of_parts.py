@@ -103,7 +103,7 @@ def message(entity: bytes) -> bytes:
 
 
 def quoted_printable(data: bytes) -> bytes:
-    return binascii.b2a_qp(data, istext=False).replace(b"\n", b"\r\n")
+    return binascii.b2a_qp(data, istext=False).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 ENCODERS: dict[bytes, Callable[[bytes], bytes]] = {

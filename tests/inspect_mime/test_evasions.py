@@ -1,4 +1,4 @@
-"""Every evasion trick, and any two together: the hidden file must be among the parts, byte for byte."""
+"""Every evasion trick, any two together, some three: the hidden file must be among the parts, byte for byte."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ def test_a_multipart_trick_alone_in_messages_and_around_others(outer: str) -> No
     number = list(MULTIPARTS).index(outer)
     chosen = list(MULTIPARTS)[number % EVERY :: EVERY]
     assert [name for name in chosen if is_hidden(HEAD + wrap(MULTIPARTS[name](PLAIN)))] == []
+
+
+@pytest.mark.parametrize("outer", MULTIPARTS)
+def test_a_leaf_trick_in_two_multipart_tricks(outer: str) -> None:
+    number = list(MULTIPARTS).index(outer)
+    inner, leaves = list(MULTIPARTS), list(LEAVES)
+    chosen = [
+        (inner[(number + 11 * n) % len(inner)], leaves[(7 * number + 13 * n) % len(leaves)]) for n in range(EVERY)
+    ]
+    nested = {(name, leaf): MULTIPARTS[outer](MULTIPARTS[name](LEAVES[leaf])) for name, leaf in chosen}
+    assert [names for names, entity in nested.items() if is_hidden(HEAD + entity)] == []
 
 
 @pytest.mark.parametrize("first", MESSAGES)
