@@ -19,7 +19,7 @@ _NEEDLE = b"A" * _SHORTEST_RUN
 _RUN = re.compile(rb"[A-Za-z0-9+/]+(?:[ \t]*(?:\r\n|\n|\r)[ \t]*[A-Za-z0-9+/]+)*={0,2}")
 _NOT_DATA = bytes(sorted(set(range(256)) - set(_LETTERS)))
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_URI = re.compile(rb"data:([^,\"'<>\\]{0,300}),([^\"'<>\\)]*)", re.I)
+_URI = re.compile(rb"data:([^,\"'<>\\]{0,300}|[^,<>\\]{0,300};[ \t]{0,8}base64[ \t]{0,8}),([^\"'<>\\)]*)", re.I)
 _PRINTABLE = bytes(range(32, 127)) + b"\r\n\t"
 _LATIN = _PRINTABLE + bytes(range(0xA0, 0x100))
 _UTF16_HEAD = 64  # bytes looked at

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mailgate.inspect.elsewhere import lies_elsewhere
 from mailgate.inspect.embedded import in_plain_charset, is_texty
-from mailgate.inspect.encapsulated import looks_like_message
+from mailgate.inspect.encapsulated import looks_like_message, web_archive
 from mailgate.inspect.encodings import IDENTITY, Reading, decode, regular_base64
 from mailgate.inspect.headers import Header, leading_junk, one_kind_of_line_end, read_header
 from mailgate.inspect.inner_files import InnerFile, wrapped_files, written_files
@@ -276,11 +276,12 @@ class Walk:
             self.union.exceed("depth")
             return
         self._inner_files(wrapped_files(data, self._expansion()), origin, at)
-        if looks_like_message(data):
+        begin = 0 if looks_like_message(data) else -1 if is_texty(data) else web_archive(data)
+        if begin >= 0:
             if content_type not in _HEADER_TYPES:
                 self.union.defect("embedded-message", at.place)
             inner = replace(at.loosely("message"), is_message=True, enclosing=(), is_attached=True)
-            self.entity(Text(data, origin), 0, len(data), inner)
+            self.entity(Text(data, origin), begin, len(data), inner)
         charsets = meaning.charsets if meaning and content_type.startswith("text/") else ()
         for content in in_plain_charset(data, charsets):
             self.union.defect("charset-unusual", at.place)

@@ -79,6 +79,7 @@ XML = {
     "each-letter-a": b"<a>" + LETTERS.replace(b"A", b"&#x41;") + b"</a>",
     "uri": b"<a href='" + decimal(b"data:application/x;base64," + LETTERS) + b"'>open</a>",
     "uri-scheme": b"<a href='&#100;ata&#58;application/x;base64," + LETTERS + b"'>open</a>",
+    "uri-quotes": b'<a href=\'data:application/x;a="b/c" ; BASE64 ,' + LETTERS + b"'>open</a>",
     "named": b"<a href='data&colon;application/x&semi;base64&comma;" + LETTERS + b"'>open</a>",
     "uri-blanks": b"<a href='data:application/x;base64," + LINES + b"'>open</a>",
     "svg-script": b"<svg xmlns='http://www.w3.org/2000/svg'><script><![CDATA[location='data:application/x;base64,"

@@ -281,3 +281,20 @@ def test_both_forks_of_apple_files(magic: bytes, fork: int) -> None:
 def test_active_mime(head: int) -> None:
     found = attached(b"ActiveMime".ljust(head, b"\0") + zlib.compress(PAYLOAD))
     assert PAYLOAD in contents(found)
+
+
+ARCHIVE = multipart([TEXT, octets(b"ActiveMime".ljust(0x32, b"\0") + zlib.compress(PAYLOAD))])
+
+
+@pytest.mark.parametrize("version", [b"MIME-Version: 1.0\r\n", b"mime-version: 1.0\r\n"])
+@pytest.mark.parametrize("head", [b"%PDF-1.7\r\n1 0 obj\r\n<<>>\r\nendobj\r\n", b"GIF89a" + bytes(90)])
+def test_a_web_archive_behind_the_head_of_another_file(head: bytes, version: bytes) -> None:
+    found = attached(head + version + ARCHIVE)
+    assert PAYLOAD in contents(found)
+    assert "embedded-message" in names(found)
+    assert PAYLOAD in contents(attached(head + bytes(100_000) + b"MIME-Version: 1.0\r\n" + ARCHIVE))
+
+
+@pytest.mark.parametrize("head", [b"PK\3\4" + bytes(26), bytes.fromhex("d0cf11e0a1b11ae1")])
+def test_messages_in_archives_are_no_web_archive(head: bytes) -> None:
+    assert "embedded-message" not in names(attached(head + b"MIME-Version: 1.0\r\n" + ARCHIVE))
