@@ -21,13 +21,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """`component(name, ...)`: skip where one is missing, fail where MAILGATE_REQUIRE_COMPONENTS=1 asks for all."""
-    wanted = {name for mark in item.iter_markers("component") for name in mark.args}
-    reasons = [reason for reason in map(components.missing, sorted(wanted)) if reason]
-    if reasons and components.required():
-        pytest.fail("; ".join(reasons), pytrace=False)
+    """`component(name, ...)`: skip where one is missing, fail where MAILGATE_REQUIRE_COMPONENTS=1 asks for all that the
+    set-up can install."""
+    wanted = sorted({name for mark in item.iter_markers("component") for name in mark.args})
+    reasons = {name: reason for name in wanted if (reason := components.missing(name))}
+    if components.required() and reasons.keys() - {components.PUBLISHED_CASES}:
+        pytest.fail("; ".join(reasons.values()), pytrace=False)
     if reasons:
-        pytest.skip("; ".join(reasons))
+        pytest.skip("; ".join(reasons.values()))
 
 
 @pytest.fixture(scope="session")
