@@ -33,7 +33,7 @@ _MESSAGE_FIELD = re.compile(
 _MESSAGE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,64}(?:>?From [^\r\n]{0,998}[\r\n]+)?[!-9;-~]{1,76}[ \t]*:")
 _PART_START = re.compile(rb"\s{0,64}content-(?:type|transfer-encoding|disposition)[ \t]*:", re.I)
 _VERSION_FIELD = b"mime-version:"
-_VERSION_HEAD = 64 << 10  # bytes in which the field may be written in any case
+_ANY_CASE_HEAD, _ARCHIVE_HEAD = 8 << 10, 256 << 10  # bytes in which a web archive may begin
 _ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")
 File = tuple[str, bytes]  # name, content
 Wrapped = tuple[str, File]  # format, file
@@ -55,8 +55,8 @@ def web_archive(data: bytes) -> int:
     the MIME-Version field and so opens what is a PDF file for others (JPCERT/CC: MalDoc in PDF, 2023)."""
     if data.startswith(_ARCHIVES):
         return -1
-    at = data[:_VERSION_HEAD].lower().find(_VERSION_FIELD)
-    return at if at >= 0 else data.find(b"MIME-Version:", _VERSION_HEAD)
+    at = data[:_ANY_CASE_HEAD].lower().find(_VERSION_FIELD)
+    return at if at >= 0 else data.find(b"MIME-Version:", _ANY_CASE_HEAD - len(_VERSION_FIELD), _ARCHIVE_HEAD)
 
 
 def opened(data: bytes, budget: Budget) -> Iterator[Wrapped]:

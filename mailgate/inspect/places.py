@@ -1,8 +1,11 @@
-"""Where the walk over a message is: which bytes it reads, and the place that a part found there gets."""
+"""Where the walk over a message is: which bytes it reads, and the part that is found there, with its place."""
 
 from __future__ import annotations
 
 from msgspec import Struct
+
+from mailgate.inspect.meaning import Meaning
+from mailgate.inspect.parts import Part
 
 
 class Text(Struct, frozen=True):
@@ -58,6 +61,10 @@ class At(Struct, frozen=True):
             self.leaf_place, self.depth, self.default_type, False, self.is_strict, self.enclosing, self.is_attached
         )
 
+    def attached(self) -> At:
+        """The message that is the body of the entity here."""
+        return At(self.leaf_place, self.depth + 1, "text/plain", True, self.is_strict, (), True)
+
     @property
     def leaf_place(self) -> str:
         return (f"{self.place}.1" if self.place else "1") if self.is_message else self.place
@@ -65,3 +72,31 @@ class At(Struct, frozen=True):
     def child(self, number: int, default_type: str) -> At:
         place = f"{self.place}.{number}" if self.place else str(number)
         return At(place, self.depth + 1, default_type, False, self.is_strict, self.enclosing, self.is_attached)
+
+
+def found_at(
+    at: At,
+    data: bytes,
+    origin: tuple[int, int],
+    content_type: str,
+    meaning: Meaning | None,
+    encoding: str,
+    name: str,
+) -> Part:
+    """The part with this content; `name` counts where no header fields say what it means."""
+    names = meaning.names if meaning else ((name,) if name else ())
+    return Part(
+        place=at.place,
+        name=names[0] if names else "",
+        names=names,
+        declared_type=content_type,
+        encoding=encoding,
+        data=data,
+        is_attachment=meaning.is_attachment if meaning else bool(name),
+        span=origin,
+        is_strict=at.is_strict,
+        places=(at.place,),
+        is_own=not at.is_attached,
+        is_forwarded=at.is_attached,
+        enclosing=at.enclosing,
+    )

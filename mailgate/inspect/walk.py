@@ -23,8 +23,8 @@ from mailgate.inspect.multipart import (
     is_usual_preamble,
 )
 from mailgate.inspect.parameters import Structured
-from mailgate.inspect.parts import ParseLimits, Part, Union
-from mailgate.inspect.places import At, Text
+from mailgate.inspect.parts import ParseLimits, Union
+from mailgate.inspect.places import At, Text, found_at
 from mailgate.inspect.textfiles import files_in_text
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
@@ -111,15 +111,7 @@ class Walk:
             self._leaf(text, body_start, end, meaning.types[0][0], meaning, at)
 
     def _message(self, text: Text, start: int, end: int, meaning: Meaning, at: At) -> None:
-        inner = replace(
-            at,
-            place=at.leaf_place,
-            depth=at.depth + 1,
-            default_type="text/plain",
-            is_message=True,
-            enclosing=(),
-            is_attached=True,
-        )
+        inner = at.attached()
         self.entity(text, start, end, inner)
         for name, inner_text in self._decoded(text, start, end, meaning, at):
             self.entity(inner_text, 0, len(inner_text.data), inner.loosely(name))
@@ -251,22 +243,7 @@ class Walk:
         name: str = "",
     ) -> None:
         """Add one content to the union and look inside it."""
-        names = meaning.names if meaning else ((name,) if name else ())
-        part = Part(
-            place=at.place,
-            name=names[0] if names else "",
-            names=names,
-            declared_type=content_type,
-            encoding=encoding,
-            data=data,
-            is_attachment=meaning.is_attachment if meaning else bool(name),
-            span=origin,
-            is_strict=at.is_strict,
-            places=(at.place,),
-            is_own=not at.is_attached,
-            is_forwarded=at.is_attached,
-            enclosing=at.enclosing,
-        )
+        part = found_at(at, data, origin, content_type, meaning, encoding, name)
         if self.union.add(part):
             self._inside(data, origin, at.deeper(), content_type, meaning)
 

@@ -7,7 +7,10 @@ import html
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mailgate.inspect import embedded, references
 from mailgate.inspect.mime import Views, views
 from tests.inspect_mime.messages_of_parts import PAYLOAD, TEXT, base64_lines, message, multipart, part
 
@@ -124,3 +127,24 @@ JAPANESE = "\u65e5\u672c\u8a9e\u306e\u30e1\u30fc\u30eb"
 )
 def test_ordinary_references_yield_no_file(page: bytes) -> None:
     assert contents(views(message(part(b"text/html", b"", page)))) == {page}
+
+
+PIECES = st.sampled_from(
+    [b"&#", b"x", b"0", b"65", b"41", b";", b"&#65;", b"&#x41", b"data:", b"a/b;base64,", b"QUJD", b"<"]
+)
+
+
+@given(st.lists(PIECES | st.binary(max_size=3)).map(b"".join))
+def test_any_text_is_searched(text: bytes) -> None:
+    plain = references.resolved(text)
+    assert len(plain) <= len(text)
+    assert all(len(found) <= len(text) for found in references.spelled(text))
+    list(embedded.hidden(text))
+    list(embedded.in_plain_charset(text, ("utf-16", "utf-7", "no such")))
+
+
+@given(st.text(st.characters(max_codepoint=126, min_codepoint=32), min_size=1))
+def test_references_stand_for_what_browsers_show(text: str) -> None:
+    for write in (decimal, hexadecimal):
+        assert references.resolved(write(text.encode())) == text.encode()
+        assert html.unescape(write(text.encode()).decode()) == text
