@@ -65,9 +65,32 @@ def member_with_names(content: bytes, name: bytes, *names: bytes) -> bytes:
     """A zip with one member and a directory that gives it other `names`, which are as long."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     body = compressor.compress(content) + compressor.flush()
-    fields = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, zlib.crc32(content), len(body), len(content), len(name), 0)
+    fields = _zip_fields(name, zlib.crc32(content), len(content), len(body))
     central = b"".join(b"PK\1\2" + struct.pack("<H", 20) + fields + bytes(14) + each for each in names)
     return _with_end(b"PK\3\4" + fields + name + body, central, len(names))
+
+
+def directory_of_itself(count: int) -> bytes:
+    """A zip without members, whose entries lead to each other and to themselves."""
+    size = 47
+    fields = [
+        _zip_fields(b"a", 0, size, size) + bytes(10) + struct.pack("<I", number * size) for number in range(count)
+    ]
+    central = b"".join(b"PK\1\2" + struct.pack("<H", 20) + each + b"a" for each in fields)
+    return central + _end(count, len(central), 0)
+
+
+def members_to_the_end(count: int) -> bytes:
+    """A zip whose every member is stored and consists of all that follows, other members and directory included."""
+    starts = [number * 31 for number in range(count)]
+    total = count * (31 + 47) + 22
+    fields = [_zip_fields(b"a", 0, total - start - 31, total - start - 31, method=0) for start in starts]
+    local = b"".join(b"PK\3\4" + each + b"a" for each in fields)
+    places = [bytes(10) + struct.pack("<I", start) + b"a" for start in starts]
+    central = b"".join(
+        b"PK\1\2" + struct.pack("<H", 20) + each + place for each, place in zip(fields, places, strict=True)
+    )
+    return _with_end(local, central, count)
 
 
 def nested(depth: int) -> bytes:
@@ -109,8 +132,8 @@ def zip_quine() -> bytes:
     return _quine(_zip_head, _zip_trailer)
 
 
-def _zip_fields(name: bytes, checksum: int, size: int, packed: int) -> bytes:
-    return struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, checksum, packed, size, len(name), 0)
+def _zip_fields(name: bytes, checksum: int, size: int, packed: int, method: int = 8) -> bytes:
+    return struct.pack("<HHHHHIIIHH", 20, 0, method, 0, 33, checksum, packed, size, len(name), 0)
 
 
 def _zip_head(name: bytes, checksum: int, size: int, packed: int) -> bytes:

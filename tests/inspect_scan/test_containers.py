@@ -366,6 +366,12 @@ def test_the_program_in_clamavs_containers_is_seen(name: str) -> None:
     assert PartClass.EXECUTABLE in classes((TESTFILES / name).read_bytes())
 
 
+def test_a_zip_directory_that_leads_to_itself_has_no_members() -> None:
+    found = listing(bombs.directory_of_itself(60_000), Budget())
+    assert found.members == ()
+    assert found.unreadable
+
+
 @pytest.mark.parametrize(
     "bomb",
     [
@@ -379,9 +385,23 @@ def test_the_program_in_clamavs_containers_is_seen(name: str) -> None:
         bombs.gzip_quine,
         bombs.zip_quine,
         lambda: bombs.member_with_names(bytes(10 << 20), *(b"%05d" % number for number in range(60_000))),
+        lambda: bombs.members_to_the_end(30_000),
         lambda: zipped(*((f"{n}.zip", bombs.deflate_bomb(90 << 20)) for n in range(5))),
     ],
-    ids=["deflate", "xz", "million", "overlap", "pdf", "nested", "tree", "gzip-quine", "zip-quine", "same", "several"],
+    ids=[
+        "deflate",
+        "xz",
+        "million",
+        "overlap",
+        "pdf",
+        "nested",
+        "tree",
+        "gzip-quine",
+        "zip-quine",
+        "same",
+        "rest",
+        "several",
+    ],
 )
 def test_bombs_end_as_a_limit_within_time_and_memory(bomb: Callable[[], bytes]) -> None:
     made = bomb()
