@@ -125,7 +125,7 @@ def regular_base64(data: bytes, start: int, end: int) -> bytes | None:
     except binascii.Error:
         return None
     pads = 4 - len(data[max(start, end - 4) : end].rstrip(b"="))
-    return content if letters % 4 == 0 and len(content) == letters // 4 * 3 - pads else None
+    return content if letters % 4 == 0 and pads <= 2 and len(content) == letters // 4 * 3 - pads else None
 
 
 def _base64(data: bytes) -> tuple[list[Reading], set[str]]:
