@@ -27,7 +27,7 @@ def test_what_programs_write_is_taken(size: int, width: int, end: bytes) -> None
         assert regular_base64(encoded, 0, len(encoded)) == data
 
 
-@pytest.mark.parametrize("encoded", [b"AAAA\r\nAAA=====", b"AAAA\r\n====", b"AAAA\r\nA===", b"AAAA\r\nAA=A"])
+@pytest.mark.parametrize("encoded", [b"AAAAAAAA\r\nAAA=====", b"AAAAAAAA\r\nAA======"])
 def test_more_padding_than_there_can_be_is_not(encoded: bytes) -> None:
     assert regular_base64(encoded, 0, len(encoded)) is None
 
