@@ -20,6 +20,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """No binary data in the names of tests: archives hold the time, so that workers would not agree on a name."""
+    text = val.translate(None, b"\r\n\t") if isinstance(val, bytes) else b""
+    return None if text.isascii() and text.decode("ascii").isprintable() else argname
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """`component(name, ...)`: skip where one is missing, fail where MAILGATE_REQUIRE_COMPONENTS=1 asks for all that the
     set-up can install."""
