@@ -63,15 +63,16 @@ def day_of(moment: float) -> str:
 
 def ask(context: ssl.SSLContext, is_wanted: bool) -> None:
     """Makes new connections of `context` ask, or not ask any more; NotPossibleError."""
-    if is_wanted and context.verify_mode is ssl.CERT_NONE:
+    if not is_wanted:
+        context.verify_mode = ssl.CERT_NONE
+    elif context.verify_mode is ssl.CERT_NONE:
         _take_any(context)
-    context.verify_mode = ssl.CERT_OPTIONAL if is_wanted else ssl.CERT_NONE
 
 
 def _take_any(context: ssl.SSLContext) -> None:
     """The ssl module has no hook for the verdict on a certificate, OpenSSL does (SSL_CTX_set_verify(3)); setting
-    `verify_mode` later leaves it in place. The SSL_CTX is the first member of CPython's SSLContext: whether that is so
-    is tried out before anything is written."""
+    `verify_mode` again takes it away (from Python 3.13 on). The SSL_CTX is the first member of CPython's SSLContext:
+    whether that is so is tried out before anything is written."""
     if sys.implementation.name != "cpython":
         raise NotPossibleError("client certificates need CPython")
     try:
@@ -86,8 +87,9 @@ def _take_any(context: ssl.SSLContext) -> None:
     pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
     mode_of.argtypes, mode_of.restype = [ctypes.c_void_p], ctypes.c_int
     set_verify.argtypes, set_verify.restype = [ctypes.c_void_p, ctypes.c_int, _Verdict], None
-    for mode, expected in ((ssl.CERT_OPTIONAL, _SSL_VERIFY_PEER), (ssl.CERT_NONE, 0)):
+    for mode, expected in ((ssl.CERT_NONE, 0), (ssl.CERT_OPTIONAL, _SSL_VERIFY_PEER)):
         context.verify_mode = mode
         if mode_of(pointer) != expected:
+            context.verify_mode = ssl.CERT_NONE
             raise NotPossibleError("client certificates can't be asked for with this version of Python")
     set_verify(pointer, _SSL_VERIFY_PEER, _TAKE_ANY)
