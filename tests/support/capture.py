@@ -34,6 +34,8 @@ class Capture:
             "lo",
             "-U",
             "--immediate-mode",
+            # room for hundreds of the longest packets on loopback: by default it is eight, and the rest is dropped
+            *("-s", "66000", "-B", "65536"),
             "-w",
             str(self._file),
             "-Z",
@@ -48,6 +50,8 @@ class Capture:
         self._knock()
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
+        log = self._log.read_text()
+        assert "\n0 packets dropped by kernel" in log, log
         self.content = self._file.read_bytes()
 
     def _knock(self) -> None:
