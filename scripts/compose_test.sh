@@ -1,7 +1,7 @@
 #!/bin/sh
 # The local stack, built and tried for real: an engine and base images are made where none can be had. Everything that
 # was started is stopped again; images stay for a week, so that the next time is quick. Ends with 75 where no engine can
-# run.
+# run, or no base image be had.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,6 @@ fi
 export DOCKER_BUILDKIT=0
 docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || scripts/setup.sh packages docker-compose
 
-scripts/base_images.sh
+scripts/base_images.sh || exit 75
 [ -z "$found" ] || docker image prune --force --filter until=168h >/dev/null
 .venv/bin/python -m pytest compose -q "$@"
