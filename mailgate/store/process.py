@@ -18,7 +18,7 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.records.metrics import DAMAGED_TENANTS
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
-from mailgate.store.assembly import Base, answering, assemble, background
+from mailgate.store.assembly import Base, Parts, answering, assemble, background
 from mailgate.store.delivery import maildir
 from mailgate.store.delivery.lmtp import LmtpMailboxes
 from mailgate.store.delivery.local import Deliver, Delivery
@@ -110,11 +110,23 @@ class StoreProcess:
             directory.close()
 
     async def _serve(self, base: Base, ready: Callable[[], None], stop: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
         parts = assemble(base)
-        service = Service(answering(base, parts))
         self._base = base
         tasks = [asyncio.create_task(each) for each in background(base, parts)]
+        try:
+            await self._answer(base, parts, ready, stop)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await parts.flush()
+            parts.close()
+            base.admin_thread.shutdown(wait=True, cancel_futures=True)
+            base.directory.close()
+
+    async def _answer(self, base: Base, parts: Parts, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        service = Service(answering(base, parts))
         servers = [
             await loop.create_unix_server(partial(Peer, handle, base.peers.connected), sock=sock)
             for sock, handle in zip(self._sockets, (service.handle, service.handle_command), strict=True)
@@ -130,13 +142,6 @@ class StoreProcess:
             server.close()
         logins.close()
         await service.drain()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await parts.flush()
-        parts.close()
-        base.admin_thread.shutdown(wait=True, cancel_futures=True)
-        base.directory.close()
 
     def _policies(self, writer: Writer, peers: Peers) -> Policies:
         loop = asyncio.get_running_loop()

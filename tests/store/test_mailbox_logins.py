@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from mailgate.model.errors import UserError
 from mailgate.settings import Settings
+from mailgate.spool.listing import Listing
 from tests.store.running import PASSWORD, Store, add_people, running
 from tests.support.clock import ManualClock
 
@@ -146,7 +148,16 @@ def test_only_the_own_account_may_connect_and_an_old_socket_is_replaced(with_log
     asyncio.run(scenario())
 
 
-def test_a_socket_that_cannot_be_had_is_explained(with_logins: Settings) -> None:
+def test_a_socket_that_cannot_be_had_is_explained(with_logins: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody reads the spool any longer when it is closed."""
+    readers: list[str] = []
+    close = Listing.close
+
+    def closed(listing: Listing) -> None:
+        readers.extend(thread.name for thread in threading.enumerate() if thread.name.startswith("admin"))
+        close(listing)
+
+    monkeypatch.setattr(Listing, "close", closed)
     wrong = with_logins.model_copy(update={"login_socket": with_logins.data_dir / "missing" / "logins.sock"})
 
     async def scenario() -> None:
@@ -155,3 +166,4 @@ def test_a_socket_that_cannot_be_had_is_explained(with_logins: Settings) -> None
 
     with pytest.raises(UserError, match=r"MAILGATE_LOGIN_SOCKET .*logins.sock: No such file"):
         asyncio.run(scenario())
+    assert not readers
