@@ -91,6 +91,10 @@ async def deliver(parts: Parts, job: Job) -> tuple[Result, Outcome]:
     except UnavailableError as error:
         _logger.warning("not tried, the store does not answer", queue_id=job.mail.envelope.queue_id, reason=str(error))
         tries = [Try(job.destination, fault=Fault(FaultKind.LOCAL, "delivery", "the store does not answer"))]
+    except FileNotFoundError as error:
+        # after a store's restart another attempt may have ended it meanwhile
+        _logger.error("not tried, the content is gone", queue_id=job.mail.envelope.queue_id, reason=str(error))
+        tries = [Try(job.destination, fault=Fault(FaultKind.LOCAL, "delivery", "the content is gone"))]
     except Exception:
         _logger.exception("an attempt failed inside the relay", queue_id=job.mail.envelope.queue_id)
         fault = Fault(FaultKind.LOCAL, "delivery", "an error inside the relay; see its log")

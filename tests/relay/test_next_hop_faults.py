@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mailgate.ipc.calls import Ended
 from mailgate.model.envelope import Recipient
@@ -245,3 +246,17 @@ def test_a_refused_message_does_not_spoil_the_session(tmp_path: Path) -> None:
         assert "RSET" in hop.commands
 
     run(scenario())
+
+
+def test_a_content_that_is_gone_is_no_error_inside(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """After a restart of the store another attempt may have ended it; where not, the queue hands it out again."""
+
+    async def scenario() -> None:
+        async with await ScriptedHop().listen() as hop, relay(tmp_path, hop.port, names=names()) as running:
+            [key] = running.store.add("someone@hop.example")
+            running.store.works = [replace(work, inline=None, file="/gone") for work in running.store.works]
+            ended = await running.store.outcome(key)
+            assert (ended.outcome.state, ended.outcome.text) == (State.QUEUED, "hop.example: the content is gone")
+
+    run(scenario())
+    assert "Traceback" not in capfd.readouterr().err
