@@ -1,6 +1,7 @@
 #!/bin/sh
 # The two images that the local stack builds from: there already, or pulled, or made here from this machine's own
 # package sources and its Python 3.13 where no registry can be reached. Nothing of the latter leaves this machine.
+# Ends with 75 where neither can be; any other failure is one of ours.
 set -eu
 cd "$(dirname "$0")/.."
 debian=debian:bookworm-slim
@@ -18,7 +19,7 @@ make_debian() {
     files=$(grep -lsw bookworm /etc/apt/sources.list /etc/apt/sources.list.d/debian* || true)
     [ -n "$files" ] || {
         echo "base images: $debian can't be pulled, and this machine has no package source for it" >&2
-        return 1
+        return 75
     }
     # shellcheck disable=SC2086 # a list of files without spaces in their names
     cat $files >"$work/sources"
@@ -36,7 +37,7 @@ python_home() {
         "$found" -c 'import sys; print(sys.base_prefix)' 2>/dev/null && return
     done
     echo "base images: $python can't be pulled, and there is no python3.13 here to make it from" >&2
-    return 1
+    return 75
 }
 
 make_python() {

@@ -19,6 +19,6 @@ fi
 export DOCKER_BUILDKIT=0
 docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || scripts/setup.sh packages docker-compose
 
-scripts/base_images.sh || exit 75
+scripts/base_images.sh
 [ -z "$found" ] || docker image prune --force --filter until=168h >/dev/null
 .venv/bin/python -m pytest compose -q "$@"
