@@ -208,7 +208,15 @@ class SpoolStore(Protocol):
     def begin(self, durable: bool = True) -> None:
         """`durable` False leaves the sync to the next durable commit (for what may be done again after a crash)."""
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """After a durable one everything that was committed before is on stable storage, too."""
+
+    def sync(self) -> None:
+        """Outside of a transaction: what was committed is on stable storage, whatever readers are doing."""
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything that was committed is on stable storage."""
 
     def rollback(self) -> None: ...
 
@@ -282,8 +290,9 @@ class SpoolStore(Protocol):
 
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None: ...
 
-    def checkpoint(self) -> None:
-        """Outside of a transaction: syncs what was committed without it, and bounds the log."""
+    def checkpoint(self) -> bool:
+        """Outside of a transaction: works the log into the database, and so bounds it. False where readers of an older
+        state keep a part of it; that a sync was made is not said."""
 
     @property
     def log_is_long(self) -> bool: ...

@@ -40,7 +40,7 @@ from mailgate.spool.queue import (
 from mailgate.spool.recording import Recording
 from mailgate.spool.rows import is_proven, summary_of
 from mailgate.spool.schedule import Schedule
-from mailgate.spool.schema import open_database
+from mailgate.spool.schema import VERSION, open_database
 from mailgate.spool.telling import Telling
 from mailgate.spool.timeline import Timeline
 
@@ -91,9 +91,10 @@ class SqliteSpool:
         self._telling = Telling(self._connection, timeline)
         self._moving = Moving(self._connection, timeline, self._schedule)
         self._synchronous = "full"
+        self._is_synced = True
         self._log_pages = 0
         self._free_pages = 0
-        self._connection.set_wal_hook(self._note_log_pages)
+        self._connection.set_wal_hook(self._note_written)
         self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
 
     @_translated
@@ -108,6 +109,22 @@ class SqliteSpool:
     @_translated
     def commit(self) -> None:
         self._connection.execute("COMMIT")
+        if self._synchronous == "full" and not self._is_synced:
+            # nothing was changed, so SQLite wrote and synced nothing: what was committed before is not safe by this
+            self.sync()
+
+    def sync(self) -> None:
+        if self._is_synced:
+            return
+        self.begin()
+        # writes its page even where the number is the same; a commit syncs the log whatever readers hold, a checkpoint
+        # does not: with an older snapshot in use it may do nothing at all
+        self._connection.pragma("user_version", VERSION)
+        self.commit()
+
+    @property
+    def is_synced(self) -> bool:
+        return self._is_synced
 
     def rollback(self) -> None:
         if self._connection.in_transaction:
@@ -333,12 +350,15 @@ class SqliteSpool:
         return (self._log_pages - self._free_pages) * PAGE_BYTES
 
     @_translated
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         pages, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._log_pages = pages - done
+        return pages <= done
 
-    def _note_log_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
+    def _note_written(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        """Called by SQLite after each commit that wrote to the log, and synced it where that was asked for."""
         self._log_pages = pages
+        self._is_synced = self._synchronous == "full"
         return apsw.SQLITE_OK
 
     def close(self) -> None:

@@ -15,7 +15,8 @@ from mailgate.store.keeping.writer import Job, Writer
 
 
 class FakeSpool:
-    """Counts transactions. While `gate` is closed a commit waits, so that a group gathers behind it."""
+    """Counts transactions. While `gate` is closed a commit waits, so that a group gathers behind it. While a reader
+    `holds_log` checkpoints come to no end."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -24,8 +25,11 @@ class FakeSpool:
         self.committed: list[tuple[bool, list[str]]] = []
         self.open: list[str] = []
         self.is_durable = True
+        self.is_synced = True
         self.full = False
+        self.syncs = 0
         self.checkpoints = 0
+        self.holds_log = False
         self.log_is_long = False
 
     def begin(self, durable: bool = True) -> None:
@@ -37,12 +41,20 @@ class FakeSpool:
         if self.full:
             raise StorageFullError("no room")
         self.committed.append((self.is_durable, self.open))
+        self.is_synced = self.is_durable
+
+    def sync(self) -> None:
+        if self.full:
+            raise StorageFullError("no room")
+        self.syncs += not self.is_synced
+        self.is_synced = True
 
     def rollback(self) -> None:
         self.open = []
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         self.checkpoints += 1
+        return not self.holds_log
 
 
 def add(name: str) -> Callable[[Any], str]:
@@ -135,12 +147,11 @@ def test_outcomes_alone_are_not_synced_at_once_but_soon(spool: FakeSpool, groupi
     grouping.submit(Job(add("outcome"), durable=False, synced=lambda result: synced.set()))
     assert synced.wait(30)
     assert spool.committed == [(False, ["outcome"])]
-    assert spool.checkpoints == 1
+    assert spool.syncs == 1
 
 
 def test_what_hangs_on_a_sync_waits_for_it(spool: FakeSpool, grouping: Writer) -> None:
     order: list[str] = []
-    spool.checkpoint = lambda: order.append("checkpoint")  # type: ignore[method-assign]
     settled = threading.Event()
     synced = threading.Event()
     grouping.submit(
@@ -148,11 +159,58 @@ def test_what_hangs_on_a_sync_waits_for_it(spool: FakeSpool, grouping: Writer) -
             add("outcome"),
             durable=False,
             then=lambda result, error: (order.append("then"), settled.set()),  # type: ignore[func-returns-value, arg-type, return-value]
-            synced=lambda result: (order.append("synced"), synced.set()),  # type: ignore[func-returns-value, arg-type, return-value]
+            synced=lambda result: (order.append(f"synced {spool.is_synced}"), synced.set()),  # type: ignore[func-returns-value, arg-type, return-value]
         )
     )
     assert synced.wait(30)
-    assert order == ["then", "checkpoint", "synced"]
+    assert order == ["then", "synced True"]
+
+
+def test_nothing_is_called_synced_while_the_sync_fails(spool: FakeSpool, grouping: Writer) -> None:
+    synced, settled, tried = threading.Event(), threading.Event(), threading.Event()
+    real = spool.sync
+
+    def sync() -> None:
+        tried.set()
+        real()
+
+    spool.sync = sync  # type: ignore[method-assign]
+
+    def fill(held: FakeSpool) -> str:
+        return "outcome"
+
+    grouping.submit(
+        Job(
+            fill,
+            durable=False,
+            then=lambda result, error: (setattr(spool, "full", True), settled.set()),  # type: ignore[func-returns-value, arg-type, return-value]
+            synced=lambda result: synced.set(),
+        )
+    )
+    assert settled.wait(30) and tried.wait(30)
+    assert not synced.is_set()
+    spool.full = False
+    assert synced.wait(30), "what failed in one pause is made up for in the next one"
+
+
+def test_a_log_that_a_reader_keeps_is_worked_off_once_it_has_gone(spool: FakeSpool, grouping: Writer) -> None:
+    spool.holds_log = True
+    twice, ended = threading.Event(), threading.Event()
+    real = spool.checkpoint
+
+    def checkpoint() -> bool:
+        done = real()
+        if spool.checkpoints >= 2:
+            twice.set()
+        if done:
+            ended.set()
+        return done
+
+    spool.checkpoint = checkpoint  # type: ignore[method-assign]
+    grouping.do_blocking(add("x"))
+    assert twice.wait(30), "nothing more comes, and it is tried again"
+    spool.holds_log = False
+    assert ended.wait(30)
 
 
 def test_blocking_callers_get_result_or_error(spool: FakeSpool, grouping: Writer) -> None:

@@ -97,10 +97,9 @@ class Writer:
                 self._commit(group)
                 _settle(group)
                 self._is_idle_work_left = True
-            if not group or self._spool.log_is_long:
-                self._checkpoint()
+            if not group or is_last or self._spool.log_is_long:
+                self._rest()
             if is_last:
-                self._checkpoint()
                 return
 
     def _gather(self) -> tuple[list[Job], bool]:
@@ -136,8 +135,7 @@ class Writer:
             group[0].result, group[0].error = None, error
 
     def _transact(self, group: list[Job]) -> None:
-        is_durable = any(job.durable for job in group)
-        self._spool.begin(is_durable)
+        self._spool.begin(any(job.durable for job in group))
         try:
             for job in group:
                 job.result = job.apply(self._spool)
@@ -146,10 +144,12 @@ class Writer:
             self._spool.rollback()
             raise
         self._awaiting_sync += [job for job in group if job.synced is not None]
-        if is_durable:
-            self._tell_synced()
+        self._tell_synced()
 
     def _tell_synced(self) -> None:
+        """Only what the spool itself calls synced: contents are deleted on the strength of it."""
+        if not self._spool.is_synced:
+            return
         jobs, self._awaiting_sync = self._awaiting_sync, []
         for job in jobs:
             assert job.synced is not None
@@ -158,14 +158,15 @@ class Writer:
             except Exception:
                 _log.exception("clearing up after a commit failed")
 
-    def _checkpoint(self) -> None:
+    def _rest(self) -> None:
+        """In a pause: what went without a sync gets one, and the log goes into the database. What a full disk or a
+        reader hinders is tried again in the next pause."""
         try:
-            self._spool.checkpoint()
+            self._spool.sync()
+            self._tell_synced()
+            self._is_idle_work_left = not self._spool.checkpoint()
         except StorageFullError as error:
             _log.error("%s; make room on this file system", error)
-            return
-        self._is_idle_work_left = False
-        self._tell_synced()
 
 
 def _settle(group: list[Job]) -> None:
