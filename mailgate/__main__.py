@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Each imports its own only: an inspector must not carry the databases, nor start as slowly as they load."""
+    os.umask(0o077)  # whatever is made from here on is for our own account alone
     if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
         from mailgate.ops import roles
 

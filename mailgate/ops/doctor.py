@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import dns.message
 import dns.query
 
 from mailgate.model.errors import UserError
-from mailgate.ops import checks, layout, tenant_check
+from mailgate.ops import checks, layout, privacy, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
@@ -24,6 +25,7 @@ from mailgate.settings import Listen, Settings
 
 SAFE_SQLITE = (3, 51, 3)
 RESOLVER_SECONDS = 3.0
+MOST_NAMED = 20
 
 
 def examine(settings: Settings) -> list[Check]:
@@ -89,21 +91,29 @@ def resolver(address: str) -> Check:
 
 def permissions(settings: Settings) -> Check:
     """The data is for the gateway's account alone; nobody else may change what it does."""
-    wrong: list[str] = []
+    found = list(privacy.exposed(settings.data_dir))
+    wrong = [str(each) for each in found]
+    advice = [each.command for each in found]
     for path, forbidden in (
-        (settings.data_dir, stat.S_IWGRP | stat.S_IWOTH),
-        (settings.run_dir, stat.S_IRWXG | stat.S_IRWXO),
         (settings.policy_dir, stat.S_IWOTH),
         (settings.tls_key, stat.S_IRWXO),
-        (settings.master_key_file, stat.S_IRWXG | stat.S_IRWXO),
+        (settings.master_key_file, privacy.OTHERS),
     ):
         if path is not None and path.exists() and path.stat().st_mode & forbidden:
-            wrong.append(f"{path} is {stat.filemode(path.stat().st_mode)}")
+            mode = path.stat().st_mode
+            wrong.append(f"{path} is {stat.filemode(mode)}")
+            advice.append(f"chmod {stat.S_IMODE(mode) & ~forbidden:04o} {shlex.quote(str(path))}")
     if settings.data_dir.exists() and not os.access(settings.data_dir, os.W_OK | os.X_OK):
         wrong.append(f"{settings.data_dir} can't be written by this account")
+        advice.append(f"run this as {privacy.account(settings.data_dir.stat().st_uid)}, or chown the folder")
     if wrong:
-        return fail("permissions", "; ".join(wrong), "chmod or chown them: only the gateway's account may have access")
-    return ok("permissions", f"{settings.data_dir} is as it should be")
+        return fail("permissions", _first(wrong, "; "), _first(advice, "\n"))
+    return ok("permissions", f"{settings.data_dir} is for the gateway's account alone")
+
+
+def _first(texts: list[str], between: str) -> str:
+    more = len(texts) - MOST_NAMED
+    return between.join([*texts[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def gateway(settings: Settings) -> Check:

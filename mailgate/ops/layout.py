@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from mailgate.model.errors import UserError
+from mailgate.ops import privacy
 from mailgate.settings import Settings
 
 LOCK_NAME = "lock"
@@ -22,7 +23,8 @@ def metrics_dir(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the folders that the processes share. UserError says which one can't be made, and what to do."""
+    """Make the folders that the processes share, and close to others what is open to them. UserError says which one
+    can't be made or closed, and what to do."""
     try:
         for folder in (
             settings.data_dir,
@@ -31,7 +33,8 @@ def prepare(settings: Settings) -> None:
             metrics_dir(settings),
             settings.staging_dir,
         ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            privacy.make_folder(folder)
+        privacy.close(settings.data_dir)
         probe = settings.data_dir / ".writable"
         probe.write_bytes(b"")
         probe.unlink()

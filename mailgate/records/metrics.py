@@ -54,7 +54,7 @@ def exposition(folder: Path | None) -> bytes:
 
 def clean(folder: Path) -> None:
     """Empty the folder at start: counters begin at 0, as Prometheus expects of a restart."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in folder.glob("*.db"):
         file.unlink()
 

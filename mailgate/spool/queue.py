@@ -311,4 +311,8 @@ class SpoolStore(Protocol):
     def forget_tenant(self, tenant: TenantName, now: float, after: int, limit: int) -> Forgotten:
         """A step of the tenant's end: `limit` messages from number `after` on, waiting or not, and the figures."""
 
+    def scrub(self) -> bool:
+        """One step of overwriting what was deleted: called, in transactions of its own, while it returns True. The next
+        checkpoint then empties the log, which holds old pages too."""
+
     def close(self) -> None: ...

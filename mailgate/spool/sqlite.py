@@ -40,7 +40,8 @@ from mailgate.spool.queue import (
 from mailgate.spool.recording import Recording
 from mailgate.spool.rows import is_proven, summary_of
 from mailgate.spool.schedule import Schedule
-from mailgate.spool.schema import VERSION, open_database
+from mailgate.spool.schema import BUSY_MILLISECONDS, VERSION, open_database
+from mailgate.spool.scrubbing import Scrubbing
 from mailgate.spool.telling import Telling
 from mailgate.spool.timeline import Timeline
 
@@ -94,6 +95,8 @@ class SqliteSpool:
         self._is_synced = True
         self._log_pages = 0
         self._free_pages = 0
+        self._scrubbing = Scrubbing(self._connection)
+        self._is_log_to_be_emptied = False
         self._connection.set_wal_hook(self._note_written)
         self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
 
@@ -350,10 +353,28 @@ class SqliteSpool:
         return (self._log_pages - self._free_pages) * PAGE_BYTES
 
     @_translated
+    def scrub(self) -> bool:
+        self._is_log_to_be_emptied = True
+        return self._scrubbing.step()
+
+    @_translated
     def checkpoint(self) -> bool:
+        if self._is_log_to_be_emptied:
+            self._empty_log()
         pages, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._log_pages = pages - done
-        return pages <= done
+        return pages <= done and not self._is_log_to_be_emptied
+
+    def _empty_log(self) -> None:
+        """Cuts the log to nothing; where somebody reads from it now, the next checkpoint does."""
+        self._connection.set_busy_timeout(0)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._is_log_to_be_emptied = False
+        except apsw.BusyError:
+            pass
+        finally:
+            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
 
     def _note_written(self, connection: apsw.Connection, name: str, pages: int) -> int:
         """Called by SQLite after each commit that wrote to the log, and synced it where that was asked for."""

@@ -18,7 +18,7 @@ from mailgate.spool.coverage import KEPT_DAYS, day_of
 from mailgate.spool.listing import Filter, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.schedule import DAY
-from mailgate.store.commands.on_spool.desk import Desk, clear
+from mailgate.store.commands.on_spool.desk import Desk, clear, scrub
 from mailgate.store.directory_thread import DirectoryThread
 from mailgate.tenancy.directory import Directory
 
@@ -87,7 +87,9 @@ def sweep(desk: Desk) -> tuple[int, int]:
     desk.write(lambda spool: spool.forget_coverage(day_of(now) - KEPT_DAYS))
     desk.write(lambda spool: spool.forget_reports(day_of(now) - dmarc_counts.KEPT_DAYS))
     desk.write(lambda spool: spool.forget_received_reports(day_of(now) - dmarc_received.KEPT_DAYS))
-    return _expire_quarantine(desk, policy, now), _forget_timelines(desk, policy, now)
+    done = _expire_quarantine(desk, policy, now), _forget_timelines(desk, policy, now)
+    scrub(desk)
+    return done
 
 
 def _expire_quarantine(desk: Desk, policy: Snapshot, now: float) -> int:

@@ -180,6 +180,12 @@ def rows_of(desk: Desk, kept: Kept) -> list[Row]:
     return _visible(desk, desk.listing.rows_of(kept.envelope.queue_id))
 
 
+def scrub(desk: Desk) -> None:
+    """After something was erased: its bytes go from the spool's database and its log. The store goes on meanwhile."""
+    while desk.write(lambda spool: spool.scrub()):
+        pass
+
+
 def clear(desk: Desk, moved: Moved) -> None:
     """Once the change is durable: the content files that nobody needs any more."""
     for queue_id, content in moved.freed:

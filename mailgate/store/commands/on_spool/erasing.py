@@ -12,7 +12,7 @@ from typing import Any
 
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, UnavailableError
-from mailgate.store.commands.on_spool.desk import Desk, Json
+from mailgate.store.commands.on_spool.desk import Desk, Json, scrub
 from mailgate.store.delivery.usage import Usage
 from mailgate.tenancy.databases.folders import sync_folder
 from mailgate.tenancy.databases.models import MailboxState
@@ -35,6 +35,7 @@ def _erase(desk: Desk, mailbox: str) -> Json:
     facts = {"messages": _messages(folder), "bytes": Usage().of(folder)}
     desk.note(tenant, "mailbox.erase", address, {"id": mailbox_id, **facts})
     _empty(folder)
+    scrub(desk)
     desk.ask(partial(_remove, tenant, address))
     return {"address": address, **facts}
 

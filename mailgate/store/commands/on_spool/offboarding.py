@@ -12,7 +12,7 @@ from typing import Any
 
 from mailgate.model.errors import ConflictError, UnavailableError
 from mailgate.spool.queue import Forgotten, SpoolStore
-from mailgate.store.commands.on_spool.desk import Desk, Json
+from mailgate.store.commands.on_spool.desk import Desk, Json, scrub
 from mailgate.tenancy.databases.folders import sync_folder
 from mailgate.tenancy.registry import Tenant
 
@@ -26,6 +26,7 @@ def _remove(desk: Desk, name: str) -> Json:
     _remove_folder(folder)
     desk.ask(lambda directory: directory.life.remove(name, {"messages": messages}))
     messages += _forget_mail(desk, tenant)  # what was committed while the tenant was being switched off
+    scrub(desk)
     return {"name": tenant.name, "domains": list(tenant.domains), "messages": messages}
 
 

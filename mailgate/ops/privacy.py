@@ -1,0 +1,137 @@
+"""Who can read the data directory: the gateway's account, and nobody else on the machine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailgate.model.errors import UserError
+from mailgate.records import log
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MOST_LOOKED_AT = 200_000
+
+_FOLDERS = ("spool", "tenants", "policy", "tls", "transport", "run")
+_FILES = ("registry.db", "registry.db-wal", "registry.db-shm", "master.key", "lock")
+_NOT_ENTERED = ("mail", "acl", "content", "staging")
+"""What lies in these is made with a mode of its own, one by one; and there may be millions."""
+
+_logger = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """A folder or file of the data directory that others than `owner` (a uid) may use. `mode` as of lstat(2)."""
+
+    path: Path
+    mode: int
+    owner: int
+
+    @property
+    def is_ours(self) -> bool:
+        return os.geteuid() in (0, self.owner)
+
+    @property
+    def closed_mode(self) -> int:
+        return stat.S_IMODE(self.mode) & ~OTHERS
+
+    @property
+    def command(self) -> str:
+        """What sets it right."""
+        return f"chmod {self.closed_mode:04o} {shlex.quote(str(self.path))}"
+
+    def __str__(self) -> str:
+        return f"{self.path} is {stat.filemode(self.mode)}"
+
+    def close(self) -> None:
+        """OSError where that can't be done."""
+        self.path.chmod(self.closed_mode)
+
+
+def make_folder(path: Path) -> None:
+    """With the folders above it, each made with mode 0700 (`Path.mkdir` gives its mode to the last one only)."""
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def exposed(data_dir: Path) -> Iterator[Exposed]:
+    """What of the gateway's own others may read, write or enter; the folder itself first."""
+    left = MOST_LOOKED_AT
+    for path, found in _walk(data_dir):
+        left -= 1
+        if left < 0:
+            return
+        is_shared_on_purpose = stat.S_ISDIR(found.st_mode) and _has_acl(path)
+        if found.st_mode & (stat.S_IRWXO if is_shared_on_purpose else OTHERS):
+            yield Exposed(path, found.st_mode, found.st_uid)
+
+
+def close(data_dir: Path) -> None:
+    """Corrects what is ours. UserError where DATA_DIR, its spool or its tenants stay open, since they belong to another
+    account."""
+    for each in exposed(data_dir):
+        if each.is_ours:
+            try:
+                each.close()
+            except OSError as error:
+                raise UserError(f"{each}, and can't be closed to others: {error.strerror}. {each.command}") from None
+            _logger.warning("others could read it: mode corrected", path=str(each.path), was=stat.filemode(each.mode))
+        elif each.path in (data_dir, data_dir / "spool", data_dir / "tenants"):
+            raise UserError(
+                f"MAILGATE_DATA_DIR: {each} and belongs to {account(each.owner)}: others on this machine could read "
+                f"mail. As root: chown {account(os.geteuid())} {shlex.quote(str(each.path))} && {each.command}; "
+                "or name a folder in it, which mailgate makes for itself alone"
+            )
+        else:
+            _logger.warning("others may read it", path=str(each.path), mode=stat.filemode(each.mode), do=each.command)
+
+
+def account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _walk(data_dir: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Folders and regular files of the gateway's, no symbolic links and no sockets."""
+    known = [data_dir, *(data_dir / name for name in (*_FILES, *_FOLDERS))]
+    for path in known:
+        try:
+            found = path.stat() if path == data_dir else path.lstat()
+        except OSError:
+            continue
+        yield path, found
+        if path.name in _FOLDERS and path != data_dir and stat.S_ISDIR(found.st_mode):
+            yield from _inside(path)
+
+
+def _inside(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+            continue
+        yield Path(entry.path), found
+        if stat.S_ISDIR(found.st_mode) and entry.name not in _NOT_ENTERED:
+            yield from _inside(Path(entry.path))
+
+
+def _has_acl(path: Path) -> bool:
+    """With an access control list the group's bits are its mask (acl(5)): somebody was let in by name."""
+    try:
+        return "system.posix_acl_access" in os.listxattr(path)
+    except OSError:
+        return False
