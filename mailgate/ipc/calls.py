@@ -130,7 +130,8 @@ class Lease(Struct, tag=True, frozen=True):
 
 class Work(Struct, frozen=True):
     """One recipient to relay, attempt `number` (1 for the first) recorded already. `message` and `n` name its row;
-    `position` is its recipient's index in the envelope. The stored bytes are `inline`, or in `file` (absolute path)."""
+    `position` is its recipient's index in the envelope. The stored bytes are `inline`, or in `file` (absolute path);
+    `digest` is theirs (see model.digest)."""
 
     message: int
     n: int
@@ -142,6 +143,7 @@ class Work(Struct, frozen=True):
     size: int
     inline: bytes | None = None
     file: str = ""
+    digest: bytes = b""
 
 
 class Leased(Struct, tag=True, frozen=True):

@@ -25,6 +25,10 @@ class UnavailableError(MailgateError):
     """A process or component can't be reached now. Command line exit code 3; on the edge 451."""
 
 
+class DamagedError(UnavailableError):
+    """A kept content is not what was accepted, or can't be read any more: until it is restored it goes nowhere."""
+
+
 class Refusal(MailgateError):
     """An SMTP step refuses: `reply` is what the peer reads, `cause` what the log says."""
 

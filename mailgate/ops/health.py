@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mailgate.ipc.calls import Admin, Result
@@ -14,6 +14,8 @@ from mailgate.ops.checks import Check, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.settings import Settings
 
+MOST_NAMED = 5
+RESTORE_CONTENT = "restore the content from a backup, then `mailgate queue release` (docs/operations.md, Damage)"
 OLD_ENTRY_SECONDS = 4 * 3600.0
 
 States = Callable[[], Mapping[str, bool]]
@@ -45,13 +47,22 @@ class Health:
         return spool(answer.value if isinstance(answer, Result) else {}, self._clock())
 
 
+def damaged_words(queue_ids: Sequence[str]) -> str:
+    more = len(queue_ids) - MOST_NAMED
+    named = [*queue_ids[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])]
+    return f"messages whose content is damaged, held back: {', '.join(named)}"
+
+
 def spool(summary: Mapping[str, Any], now: float) -> Check:
-    """`summary`: recipients by state, and `oldest_queued`, seconds since 1970 or None."""
+    """`summary`: recipients by state, and `oldest_queued`, seconds since 1970 or None, `damaged`, queue ids."""
     states = summary.get("states", {})
     waiting = int(states.get("queued", 0))
     oldest = summary.get("oldest_queued")
     age = max(0.0, now - oldest) if oldest is not None else 0.0
-    facts = {"states": states, "oldest_seconds": age}
+    damaged = list(summary.get("damaged", ()))
+    facts = {"states": states, "oldest_seconds": age, "damaged": len(damaged)}
+    if damaged:
+        return warn("spool", damaged_words(damaged), RESTORE_CONTENT, **facts)
     if age > OLD_ENTRY_SECONDS:
         text = f"{waiting} recipients queued, the oldest for {age / 3600:.1f} hours"
         return warn("spool", text, "`mailgate queue list` shows why", **facts)

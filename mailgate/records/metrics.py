@@ -40,6 +40,7 @@ RELAYED_BY_LEVEL = Counter("mailgate_relayed", "Messages taken by a next hop, by
 DAMAGED_TENANTS = Gauge(
     "mailgate_damaged_tenants", "Tenants whose database could not be read.", multiprocess_mode="livesum"
 )
+DAMAGED_MESSAGES = Counter("mailgate_damaged_messages", "Messages whose kept content was found to be damaged.")
 POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from mailgate.ipc.calls import Ended, Lease, Leased
 from mailgate.ipc.line import StoreLine
 from mailgate.model.envelope import TenantName
-from mailgate.model.errors import UnavailableError
+from mailgate.model.errors import DamagedError, UnavailableError
 from mailgate.model.outcome import Outcome, State
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log, metrics
@@ -88,6 +88,8 @@ async def deliver(parts: Parts, job: Job) -> tuple[Result, Outcome]:
     except TimeoutError:
         fault = Fault(FaultKind.TIMEOUT, "delivery", "the whole attempt took too long")
         tries = [Try(job.destination, fault=fault)]
+    except DamagedError as error:
+        tries = [Try(job.destination, obstacle=Outcome(State.HELD, str(error), 0, "4.3.0"))]
     except UnavailableError as error:
         _logger.warning("not tried, the store does not answer", queue_id=job.mail.envelope.queue_id, reason=str(error))
         tries = [Try(job.destination, fault=Fault(FaultKind.LOCAL, "delivery", "the store does not answer"))]

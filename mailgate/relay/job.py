@@ -63,7 +63,7 @@ def jobs_of(
             part = tuple(works[at : at + MOST_RECIPIENTS])
             first = part[0]
             recipients = tuple(first.envelope.recipients[work.position] for work in part)
-            mail = Mail(first.envelope, recipients, first.size, first.inline, first.file)
+            mail = Mail(first.envelope, recipients, first.size, first.inline, first.file, first.digest)
             way, inbound = ways(first.envelope.tenant, first.destination)
             jobs.append(Job(part, mail, way, until, inbound))
     return jobs

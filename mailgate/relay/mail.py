@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from mailgate.model import digest
 from mailgate.model.envelope import Envelope, Recipient
+from mailgate.model.errors import DamagedError
 
 CHUNK = 256 << 10
 LONGEST_HEAD = 16 << 20
@@ -21,14 +23,16 @@ _TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
 
 @dataclass(frozen=True)
 class Mail:
-    """`recipients` share one transaction. `inline` is None where the bytes are in `file`; `size` in bytes of what goes
-    out: `prefix` (signatures), then the stored bytes. `facts` of what was done to it here, for the timeline."""
+    """`recipients` share one transaction. The stored bytes are `inline`, or where that is None in `file`; `digest` is
+    theirs. `size` in bytes of what goes out: `prefix` (signatures), then the stored bytes. `facts` of what was done to
+    it here, for the timeline."""
 
     envelope: Envelope
     recipients: tuple[Recipient, ...]
     size: int
     inline: bytes | None = None
     file: str = ""
+    digest: bytes = b""
     prefix: bytes = b""
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,18 +41,24 @@ class Mail:
         return replace(self, prefix=prefix + self.prefix, size=self.size + len(prefix))
 
     def chunks(self) -> Iterator[bytes]:
-        """What goes out, in order; OSError where the file can't be read or is shorter than it should be."""
+        """What goes out, in order. OSError where the file can't be read; DamagedError, before the last piece, where it
+        is not what was accepted."""
         if self.inline is not None:
+            digest.check(digest.digest_of(self.inline), self.digest, "the content")
             yield self.prefix + self.inline
             return
         prefix, left = self.prefix, self.size - len(self.prefix)
         with Path(self.file).open("rb", buffering=0) as source:
             os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            found = digest.start()
             while left:
                 data = source.read(min(CHUNK, left))
                 if not data:
-                    raise OSError(f"{self.file} is shorter than {self.size} bytes")
+                    raise DamagedError(f"{self.file} is {left} bytes shorter than what was accepted")
                 left -= len(data)
+                found.update(data)
+                if not left:
+                    digest.check(found.digest(), self.digest, self.file)
                 yield prefix + data
                 prefix = b""
 

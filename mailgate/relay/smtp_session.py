@@ -13,6 +13,7 @@ from aiosmtplib.response import SMTPResponse
 
 from mailgate.dsn.parameters import ascii_orcpt
 from mailgate.model.envelope import Recipient
+from mailgate.model.errors import DamagedError
 from mailgate.model.level import TransportLevel
 from mailgate.model.reply import Reply
 from mailgate.relay.mail import Mail
@@ -89,7 +90,7 @@ class SmtpSession:
         except asyncio.CancelledError:
             self.close()
             raise
-        except (SMTPException, OSError, TimeoutError, _ProtocolError) as error:
+        except (SMTPException, OSError, TimeoutError, _ProtocolError, DamagedError) as error:
             transfer.fault = fault_of(error, dialogue.step)
             self.close()
         if any(reply.code == 421 for reply in transfer.replies):

@@ -4,18 +4,23 @@ the database, large ones are written once, under their final name, and synced be
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailgate.ipc.calls import NewEntry
 from mailgate.ipc.frames import StorageFullError
+from mailgate.model import digest
+from mailgate.model.digest import digest_of
 from mailgate.model.envelope import QueueId
+from mailgate.model.errors import DamagedError
 from mailgate.spool import durable
 from mailgate.spool.queue import PLAIN_FORMAT, Content
 
+PIECE = 256 << 10
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -36,7 +41,7 @@ def kept_ranges(size: int, cuts: Iterable[tuple[int, int]]) -> list[tuple[int, i
 def inline_content(prefix: bytes, body: bytes, cuts: Sequence[tuple[int, int]]) -> Content:
     kept = body if not cuts else b"".join(body[start:end] for start, end in kept_ranges(len(body), cuts))
     joined = prefix + kept
-    return Content(len(joined), joined)
+    return Content(len(joined), joined, digest=digest_of(joined))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,28 @@ class ContentFolder:
         self._make_folder(path.parent)
         source = os.open(entry.staged, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _write_new(path, entry.prefix, source, ranges)
+            written = _write_new(path, entry.prefix, source, ranges)
         finally:
             os.close(source)
         durable.sync_folder(path.parent)
-        return content
+        return replace(content, digest=written)
+
+    def check(self, queue_id: QueueId, content: Content) -> None:
+        """Reads the whole content (blocking). DamagedError where it is not what was accepted, is gone, or can't be
+        read."""
+        if content.inline is not None:
+            digest.check(digest_of(content.inline), content.digest, f"the content of {queue_id}")
+            return
+        path = self.path(queue_id, content)
+        try:
+            with path.open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != content.size:
+                    raise DamagedError(f"{path} has {size} bytes instead of {content.size}")
+                if content.digest:
+                    digest.check(hashlib.file_digest(file, digest.start).digest(), content.digest, str(path))
+        except OSError as error:
+            raise DamagedError(f"content file {path}: {error.strerror}") from error
 
     def remove(self, queue_id: QueueId, content: Content) -> None:
         """Not synced: a file that comes back after a crash is an orphan, swept at the next start."""
@@ -85,12 +107,15 @@ class ContentFolder:
                 self._synced.add(folder.name)
 
 
-def _write_new(path: Path, prefix: bytes, source: int, ranges: Iterable[tuple[int, int]]) -> None:
+def _write_new(path: Path, prefix: bytes, source: int, ranges: Sequence[tuple[int, int]]) -> bytes:
+    """The digest of what was written, taken from the source, so that a copy that went wrong does not agree."""
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         _write_all(target, prefix)
         for start, end in ranges:
             _copy(source, target, start, end)
+        durable.start_writeback(target)  # the disk works while we count
+        found = _digest(prefix, source, ranges)
         durable.sync_data(target, path)
     except OSError as error:
         path.unlink()
@@ -99,6 +124,21 @@ def _write_new(path: Path, prefix: bytes, source: int, ranges: Iterable[tuple[in
         raise
     finally:
         os.close(target)
+    return found
+
+
+def _digest(prefix: bytes, source: int, ranges: Iterable[tuple[int, int]]) -> bytes:
+    growing = digest.start(prefix)
+    buffer = memoryview(bytearray(PIECE))
+    for start, end in ranges:
+        left = end - start
+        while left:
+            count = os.preadv(source, [buffer[:left]], end - left)
+            if count == 0:
+                raise OSError(errno.EIO, "the staged file became shorter")
+            growing.update(buffer[:count])
+            left -= count
+    return growing.digest()
 
 
 def _write_all(target: int, data: bytes) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import apsw
 
-from mailgate.spool.queue import Attempt, Content, Route
+from mailgate.spool.queue import CONTENT_COLUMNS, Attempt, Content, Route
 
 _DUE = {
     Route.LOCAL: "listed = 1 AND state = 'queued' AND mailbox <> ''",
@@ -18,13 +19,12 @@ _DUE = {
 # named, since without statistics the planner takes an index by state and looks at a whole queue
 _BY_LANE = {Route.LOCAL: "local_due", Route.RELAY: "relay_due"}
 _BY_TIME = {Route.LOCAL: "local_due_at", Route.RELAY: "relay_due_at"}
-_COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.forward_path, r.mailbox, r.destination, r.position,
-    r.attempts, r.received_at, r.expires_at, r.notice_at, r.notify, r.is_proven, m.content_size, m.content_format,
-    m.content_key_id"""
+_COLUMNS = f"""r.message, r.n, m.queue_id, r.tenant, r.forward_path, r.mailbox, r.destination, r.position,
+    r.attempts, r.received_at, r.expires_at, r.notice_at, r.notify, r.is_proven, {CONTENT_COLUMNS}"""
 _TAKE = f"""SELECT {_COLUMNS}, c.bytes
     FROM recipient r INDEXED BY {{index}} JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = r.message
     WHERE {{lane}} AND r.next_attempt_at <= ? AND {{due}} ORDER BY r.next_attempt_at LIMIT ?"""  # noqa: S608
-_FIND = f"""SELECT {_COLUMNS}, m.content_in_file, r.lease_holder
+_FIND = f"""SELECT {_COLUMNS}, r.lease_holder
     FROM recipient r JOIN message m ON m.id = r.message WHERE r.message = ? AND r.n = ?"""  # noqa: S608
 _MARK = """UPDATE recipient SET attempts = attempts + 1, lease_holder = ?, lease_until = ?2, next_attempt_at = ?2
     WHERE message = ? AND n = ?"""
@@ -121,16 +121,15 @@ class Leasing:
 
     def _take(self, row: tuple[Any, ...], holder: str, until: float) -> Attempt:
         self._connection.execute(_MARK, (holder, until, row[0], row[1]))
-        size, content_format, key_id, inline = row[14:]
+        content = replace(Content.of_row(*row[14:19]), inline=row[19])
         counted = (*row[:8], row[8] + 1, *row[9:])
-        return _attempt(counted, holder, Content(size, inline, content_format, key_id))
+        return _attempt(counted, holder, content)
 
     def find(self, message: int, n: int) -> Attempt | None:
         row = self._connection.execute(_FIND, (message, n)).fetchone()
         if row is None:
             return None
-        size, content_format, key_id, in_file, holder = row[14:]
-        return _attempt(row, holder, Content(size, None if in_file else b"", content_format, key_id))
+        return _attempt(row, row[19], Content.of_row(*row[14:19]))
 
 
 def _smallest(column: str, route: Route, among: str) -> str:

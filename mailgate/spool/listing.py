@@ -16,9 +16,10 @@ from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool import dmarc_counts, dmarc_received, telling
+from mailgate.spool import damage, dmarc_counts, dmarc_received, telling
+from mailgate.spool.damage import DamagedMessage
 from mailgate.spool.dmarc_counts import ReportKey
-from mailgate.spool.queue import Content, Debt, Owed, Unscanned, UntoldRow
+from mailgate.spool.queue import CONTENT_COLUMNS, Content, Debt, Owed, Unscanned, UntoldRow
 from mailgate.spool.schema import open_reader
 
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_path, r.mailbox, r.destination, r.state,
@@ -26,14 +27,14 @@ _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_pa
     r.reply_enhanced, m.content_size"""
 
 _KEPT = """id, envelope, accepted, decision, inspection, events, content_size, content_format, content_key_id,
-    content_in_file"""
-_DEBTS = """SELECT m.id, m.envelope, m.inspection, m.content_size, m.content_format, m.content_key_id, m.content_in_file
+    content_in_file, content_digest"""
+_DEBTS = f"""SELECT m.id, m.envelope, m.inspection, {CONTENT_COLUMNS}
     FROM (
         SELECT n.message FROM notice n WHERE n.message > ? GROUP BY n.message HAVING min(n.at) <= ? OR NOT EXISTS (
             SELECT 1 FROM recipient r
             WHERE r.message = n.message AND r.state = 'queued' AND (r.lease_holder <> '' OR r.attempts = 0)
         )
-    ) due JOIN message m ON m.id = due.message ORDER BY m.id LIMIT ?"""
+    ) due JOIN message m ON m.id = due.message ORDER BY m.id LIMIT ?"""  # noqa: S608
 
 LONGEST_WAIT = 30 * 86_400.0
 """Seconds that a recipient is tried at most, whatever the schedule."""
@@ -92,6 +93,7 @@ class Waiting:
     """A message that waits, and where its content is. `inline_size` is what the database holds of it; `is_queued`: some
     recipient would be attempted."""
 
+    message: int
     queue_id: QueueId
     content: Content
     inline_size: int | None
@@ -201,7 +203,7 @@ class Listing:
         return [self._kept(*row) for row in rows]
 
     def _kept(self, message: int, envelope: bytes, accepted: int, *rest: Any) -> Kept:
-        decision, inspection, events, size, content_format, key_id, in_file = rest
+        decision, inspection, events, *content = rest
         later = self._connection.execute(
             "SELECT at, kind, facts, recipient FROM timeline WHERE message = ? ORDER BY seq", (message,)
         )
@@ -215,21 +217,19 @@ class Listing:
                 *_events(events),
                 *(Event(at, kind, msgspec.json.decode(facts), recipient) for at, kind, facts, recipient in later),
             ),
-            content=Content(size, None if in_file else b"", content_format, key_id) if accepted else None,
+            content=Content.of_row(*content) if accepted else None,
         )
 
     def waiting_contents(self) -> Iterator[Waiting]:
         rows = self._connection.execute(
-            "SELECT m.queue_id, m.content_size, m.content_format, m.content_key_id, m.content_in_file, "
-            "length(c.bytes), r.is_queued "
+            f"SELECT m.id, m.queue_id, length(c.bytes), r.is_queued, {CONTENT_COLUMNS} "  # noqa: S608
             "FROM (SELECT message, max(state = 'queued') AS is_queued FROM recipient GROUP BY message UNION ALL "
             "SELECT DISTINCT message, 0 FROM notice n "
             "WHERE NOT EXISTS (SELECT 1 FROM recipient WHERE message = n.message)) r "
             "JOIN message m ON m.id = r.message LEFT JOIN content c ON c.id = m.id"
         )
-        for name, size, content_format, key_id, in_file, inline_size, is_queued in rows:
-            content = Content(size, None if in_file else b"", content_format, key_id)
-            yield Waiting(name, content, inline_size, bool(is_queued))
+        for message, name, inline_size, is_queued, *content in rows:
+            yield Waiting(message, name, Content.of_row(*content), inline_size, bool(is_queued))
 
     def debts(self, after: int, owed_before: float, limit: int) -> list[Debt]:
         """Messages whose sender is to be told something, from number `after` on. While other recipients of a message
@@ -239,14 +239,13 @@ class Listing:
         return [self._debt(*row) for row in rows]
 
     def _debt(self, message: int, envelope: bytes, inspection: bytes | None, *content: Any) -> Debt:
-        size, content_format, key_id, in_file = content
         owed: Iterable[Any] = self._connection.execute(
             "SELECT id, position, at, outcome, retry_until FROM notice WHERE message = ? ORDER BY id", (message,)
         )
         return Debt(
             message=message,
             envelope=_envelope(envelope),
-            content=Content(size, None if in_file else b"", content_format, key_id),
+            content=Content.of_row(*content),
             is_clean=inspection is not None and _inspection(inspection).verdict is Verdict.CLEAN,
             owed=tuple(Owed(id, position, at, _outcome(told), until) for id, position, at, told, until in owed),
         )
@@ -262,13 +261,13 @@ class Listing:
     def _unscanned(self, message: Any) -> Iterator[Unscanned]:
         """None where its recipients have gone in the meantime."""
         rows: list[Any] = self._connection.execute(
-            "SELECT m.envelope, m.content_size, m.content_format, m.content_key_id, m.content_in_file, r.forward_path "
+            f"SELECT m.envelope, r.forward_path, {CONTENT_COLUMNS} "  # noqa: S608
             "FROM message m JOIN recipient r ON r.message = m.id WHERE m.id = ? AND r.unscanned = 1 ORDER BY r.n",
             (message,),
         ).fetchall()
-        for envelope, size, content_format, key_id, in_file, _ in rows[:1]:
-            content = Content(size, None if in_file else b"", content_format, key_id)
-            yield Unscanned(message, _envelope(envelope), content, tuple(dict.fromkeys(row[5] for row in rows)))
+        for envelope, _, *content in rows[:1]:
+            paths = tuple(dict.fromkeys(row[1] for row in rows))
+            yield Unscanned(message, _envelope(envelope), Content.of_row(*content), paths)
 
     def inline_content(self, message: int) -> bytes:
         """The bytes of a small message; NotFoundError where they are gone."""
@@ -276,6 +275,13 @@ class Listing:
         if found is None:
             raise NotFoundError(f"message {message} has no content any more")
         return found
+
+    def damaged(self) -> list[DamagedMessage]:
+        """See spool.damage, as for the next one."""
+        return damage.damaged(self._connection)
+
+    def untold_damage(self, limit: int) -> list[DamagedMessage]:
+        return damage.untold_damage(self._connection, limit)
 
     def untold_alone(self, limit: int) -> list[UntoldRow]:
         """See spool.telling, as for the next two."""

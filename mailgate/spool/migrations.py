@@ -170,7 +170,20 @@ CREATE TABLE remembered (
 ) WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = """
+-- SHA-256 of the stored bytes; NULL where an earlier version kept them: then only their number can be checked
+ALTER TABLE message ADD COLUMN content_digest BLOB;
+
+-- messages whose content was found to be damaged while they waited
+CREATE TABLE damaged (
+    message INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    what TEXT NOT NULL,
+    told INTEGER NOT NULL            -- 1: the administrators of its tenant know
+);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -10,13 +10,12 @@ from mailgate.model.envelope import QueueId
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.model.outcome import State
 from mailgate.spool.dropping import drop_contents
-from mailgate.spool.queue import Content, Moved, Selection
+from mailgate.spool.queue import CONTENT_COLUMNS, Content, Moved, Selection
 from mailgate.spool.schedule import Schedule
 from mailgate.spool.timeline import Timeline
 
-_WAITING = """SELECT r.message, r.n, r.forward_path, r.state, r.lease_until, m.content_size, m.content_format,
-    m.content_key_id, m.content_in_file, m.tenant, r.unscanned
-    FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? ORDER BY r.n"""
+_WAITING = f"""SELECT r.message, r.n, r.forward_path, r.state, r.lease_until, m.tenant, r.unscanned, {CONTENT_COLUMNS}
+    FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? ORDER BY r.n"""  # noqa: S608
 _RETRY = "UPDATE recipient SET next_attempt_at = ?, listed = 1 WHERE message = ? AND n = ?"
 _RELEASE = """UPDATE recipient SET state = 'queued', next_attempt_at = ?1, attempts = 0, reason = '', expires_at = ?2,
     notice_at = ?3, lease_holder = '', listed = 1 WHERE message = ?4 AND n = ?5"""
@@ -34,14 +33,14 @@ class Moving:
     def move(self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool) -> Moved:
         """NotFoundError where none of the selected recipients waits, ConflictError where they wait for the scanner."""
         found = self._connection.execute(_WAITING, (selection.queue_id,))
-        rows = [row for row in found if selection.holds(row[9], row[1], row[2], row[3])]
+        rows = [row for row in found if selection.holds(row[5], row[1], row[2], row[3])]
         if not rows:
             states = " or ".join(sorted(selection.states))
             raise NotFoundError(
                 f"{selection.queue_id} has no such recipient that is {states}; `mailgate trace {selection.queue_id}` "
                 "tells what became of it"
             )
-        if state is State.QUEUED and not is_scanned and any(row[10] for row in rows):
+        if state is State.QUEUED and not is_scanned and any(row[6] for row in rows):
             raise ConflictError(
                 f"{selection.queue_id} has not been scanned yet; it goes on by itself once a scanner has answered"
             )
@@ -52,7 +51,7 @@ class Moving:
             self._change(row, state, now, by, reason)
         freed: tuple[tuple[QueueId, Content], ...] = ()
         if state.is_final and free:
-            freed = drop_contents(self._connection, [(rows[0][0], selection.queue_id, _content(rows[0]))])
+            freed = drop_contents(self._connection, [(rows[0][0], selection.queue_id, Content.of_row(*rows[0][7:]))])
         return Moved(_paths(free), _paths([row for row in rows if row[4] > now]), freed)
 
     def _change(self, row: tuple[Any, ...], state: State, now: float, by: str, reason: str) -> None:
@@ -75,8 +74,3 @@ class Moving:
 
 def _paths(rows: list[tuple[Any, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(row[2] for row in rows))
-
-
-def _content(row: tuple[Any, ...]) -> Content:
-    size, content_format, key_id, in_file = row[5:9]
-    return Content(size, None if in_file else b"", content_format, key_id)

@@ -11,13 +11,13 @@ import msgspec
 
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool.dropping import drop_contents
-from mailgate.spool.queue import Attempt, Content, Owed, Recorded
+from mailgate.spool.queue import CONTENT_COLUMNS, Attempt, Content, Owed, Recorded
 from mailgate.spool.retry import Deferral
 from mailgate.spool.timeline import Timeline
 
 _OWE = "INSERT INTO notice (message, position, at, outcome, retry_until) VALUES (?,?,?,?,?)"
 _SETTLE = "DELETE FROM notice WHERE id = ? AND message = ?"
-_CONTENT = "SELECT queue_id, content_size, content_format, content_key_id, content_in_file FROM message WHERE id = ?"
+_CONTENT = f"SELECT m.queue_id, {CONTENT_COLUMNS} FROM message m WHERE m.id = ?"  # noqa: S608
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,10 +48,7 @@ class Owing:
         self._connection.executemany(_SETTLE, [(each.id, message) for each in owed])
         self._timeline.add(message, now, "notified", "", facts)
         kept = self._connection.execute(_CONTENT, (message,))
-        contents = [
-            (message, queue_id, Content(size, None if in_file else b"", content_format, key_id))
-            for queue_id, size, content_format, key_id, in_file in kept
-        ]
+        contents = [(message, queue_id, Content.of_row(*content)) for queue_id, *content in kept]
         return Recorded(drop_contents(self._connection, contents))
 
 

@@ -16,6 +16,7 @@ from mailgate.model.outcome import Outcome, State
 from mailgate.spool.dmarc_counts import ReportKey
 
 PLAIN_FORMAT = 1
+CONTENT_COLUMNS = "m.content_size, m.content_format, m.content_key_id, m.content_in_file, m.content_digest"
 
 Untold = Literal[0, 1, 2]
 """What a recipient is to be told of mail in quarantine: nothing, in the next digest, by a notice of its own."""
@@ -31,12 +32,19 @@ class Route(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Content:
     """The bytes of a message and how they are kept: `format` 1 is plain; `key_id` is empty for plain ones. `inline`
-    holds the bytes of a small message; where it is None they are in a file. `size` in stored bytes."""
+    holds the bytes of a small message; where it is None they are in a file. `size` in stored bytes; `digest` of these
+    (see model.digest), empty where the version that kept them wrote down none."""
 
     size: int
     inline: bytes | None
     format: int = PLAIN_FORMAT
     key_id: str = ""
+    digest: bytes = b""
+
+    @classmethod
+    def of_row(cls, size: int, format: int, key_id: str, in_file: int, digest: bytes | None) -> Content:
+        """From the columns of CONTENT_COLUMNS; without the bytes of a small one."""
+        return cls(size, None if in_file else b"", format, key_id, digest or b"")
 
     @property
     def in_file(self) -> bool:
@@ -260,6 +268,13 @@ class SpoolStore(Protocol):
         """QUEUED: tried now; HELD, QUARANTINED: waits; DELETED: final. NotFoundError where no such row waits. What is
         held until it has been scanned leaves that state only with `is_scanned`, or to be deleted; else
         ConflictError."""
+
+    def mark_damaged(self, message: int, now: float, what: str) -> bool:
+        """Its content is not what was accepted; False where that was known. To be held is the caller's business. Who
+        makes it QUEUED again has put it right."""
+
+    def damage_told(self, messages: Sequence[int]) -> None:
+        """The administrators of their tenants know of these damaged messages."""
 
     def release_leases(self, now: float) -> int:
         """All leases are void (at start: their holders are gone). Returns how many there were."""

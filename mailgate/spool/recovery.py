@@ -4,12 +4,14 @@ that are needed but missing or cut short: these are reported and held for a pers
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailgate.model.envelope import QueueId
 from mailgate.model.outcome import State
 from mailgate.spool.content import ContentFolder
+from mailgate.spool.damage import DAMAGED
 from mailgate.spool.listing import Listing, Waiting
 from mailgate.spool.queue import Selection, SpoolStore
 
@@ -42,7 +44,7 @@ def recover(spool: SpoolStore, listing: Listing, contents: ContentFolder, stagin
     _hold(spool, damaged, contents, now)
     orphans = _sweep([path for path in contents.files() if path not in needed])
     limit = now - STAGING_PATIENCE
-    staged = _sweep([path for path in _files(staging) if path.stat().st_mtime < limit])
+    staged = _sweep([path for path in _files(staging) if _changed_at(path) < limit])
     recovered = Recovered(leases, orphans, staged, tuple(item.queue_id for item in damaged))
     _log.info("spool recovered: %s", recovered)
     return recovered
@@ -66,8 +68,10 @@ def _hold(spool: SpoolStore, damaged: tuple[Waiting, ...], contents: ContentFold
         return
     spool.begin()
     for item in damaged:
-        reason = f"damaged: {_damage(item, contents)}"
+        what = _damage(item, contents)
+        reason = f"{DAMAGED}{what}"
         _log.error("%s waits for a person: %s; restore it, then release it", item.queue_id, reason)
+        spool.mark_damaged(item.message, now, what)
         if item.is_queued:
             spool.move(Selection(item.queue_id, frozenset({State.QUEUED})), State.HELD, now, "recovery", reason)
     spool.commit()
@@ -75,6 +79,14 @@ def _hold(spool: SpoolStore, damaged: tuple[Waiting, ...], contents: ContentFold
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+
+
+def _changed_at(path: Path) -> float:
+    """Never where it has gone: an edge goes on with its files while the store starts."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _sweep(paths: list[Path]) -> int:

@@ -9,6 +9,7 @@ import apsw
 
 from mailgate.model.errors import UserError
 from mailgate.spool.migrations import STEPS, migrate
+from mailgate.spool.trouble import RESTORE, WatchfulCursor
 
 VERSION = len(STEPS)
 LOG_BYTES = 16 << 20  # what stays of a write-ahead log that was longer for a while
@@ -40,6 +41,8 @@ def open_database(path: Path) -> apsw.Connection:
         found = connection.pragma("user_version")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise UserError(f"{path} is damaged ({error}): {RESTORE}") from error
     except apsw.Error as error:
         raise UserError(f"{path}: not a usable spool database: {error}") from error
     if found > VERSION:
@@ -59,4 +62,5 @@ def open_reader(path: Path) -> apsw.Connection:
     """A connection that only reads, for lists and reports beside the writer; it sees what is committed."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
+    connection.cursor_factory = WatchfulCursor
     return connection

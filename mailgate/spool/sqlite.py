@@ -6,19 +6,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import apsw
 import msgspec
 
-from mailgate.ipc.frames import StorageFullError
 from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
-from mailgate.spool import durable as syncs
 from mailgate.spool import offboarding
 from mailgate.spool.coverage import Coverage
+from mailgate.spool.damage import Damage
 from mailgate.spool.dmarc_counts import DmarcCounts, ReportKey
 from mailgate.spool.dmarc_received import DmarcReceived
 from mailgate.spool.leasing import Leasing
@@ -44,6 +43,7 @@ from mailgate.spool.schema import BUSY_MILLISECONDS, VERSION, open_database
 from mailgate.spool.scrubbing import Scrubbing
 from mailgate.spool.telling import Telling
 from mailgate.spool.timeline import Timeline
+from mailgate.spool.trouble import translated
 
 LONG_LOG_PAGES = 4_000
 PAGE_BYTES = 4_096  # SQLite's default
@@ -51,25 +51,8 @@ PAGE_BYTES = 4_096  # SQLite's default
 _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
-_INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 14)})"  # noqa: S608
+_INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 15)})"  # noqa: S608
 _INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 24)})"  # noqa: S608
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _translated(method: Callable[Concatenate[SqliteSpool, P], T]) -> Callable[Concatenate[SqliteSpool, P], T]:
-    """No room becomes StorageFullError; after any other trouble of the disk nothing can be promised any more."""
-
-    def run(self: SqliteSpool, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(self, *args, **kwargs)
-        except apsw.FullError as error:
-            raise StorageFullError(f"no room for the spool database: {error}") from error
-        except apsw.IOError as error:
-            syncs.die(f"{self.path}: {error}")
-
-    return run
 
 
 class SqliteSpool:
@@ -90,6 +73,7 @@ class SqliteSpool:
         self._owing = Owing(self._connection, timeline)
         self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
         self._telling = Telling(self._connection, timeline)
+        self._damage = Damage(self._connection)
         self._moving = Moving(self._connection, timeline, self._schedule)
         self._synchronous = "full"
         self._is_synced = True
@@ -100,7 +84,7 @@ class SqliteSpool:
         self._connection.set_wal_hook(self._note_written)
         self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
 
-    @_translated
+    @translated
     def begin(self, durable: bool = True) -> None:
         wanted = "full" if durable else "normal"
         if wanted != self._synchronous:
@@ -109,7 +93,7 @@ class SqliteSpool:
         self._connection.execute("BEGIN IMMEDIATE")
         self._free_pages = self._connection.pragma("freelist_count")
 
-    @_translated
+    @translated
     def commit(self) -> None:
         self._connection.execute("COMMIT")
         if self._synchronous == "full" and not self._is_synced:
@@ -133,7 +117,7 @@ class SqliteSpool:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    @_translated
+    @translated
     def keep(self, accepted: Accepted, now: float, holder: str, seconds: float) -> list[Attempt]:
         entry, content = accepted.entry, accepted.content
         message = self._insert_message(
@@ -146,6 +130,7 @@ class SqliteSpool:
                 content.format,
                 content.key_id,
                 content.in_file,
+                content.digest or None,
             ),
         )
         self._coverage.count(entry.envelope.tenant, now, entry.inspection)
@@ -232,18 +217,18 @@ class SqliteSpool:
         )
         return attempt
 
-    @_translated
+    @translated
     def note(self, envelope: Envelope, events: Sequence[Event], seen: Sequence[Seen] = ()) -> None:
         known = self._connection.execute("SELECT id FROM message WHERE queue_id = ?", (envelope.queue_id,)).get
         if known is None:
-            self._insert_message(envelope, (None, None, _encode(events), None, None, None, None), accepted=False)
+            self._insert_message(envelope, (None, None, _encode(events), *[None] * 5), accepted=False)
             self._coverage.count(envelope.tenant, envelope.received_at, None, events)
             self._dmarc.count(envelope.tenant, envelope.received_at, seen)
             return
         for event in events:
             self._timeline.add(known, event.at, event.kind, event.recipient, event.facts)
 
-    @_translated
+    @translated
     def lease(
         self,
         route: Route,
@@ -255,77 +240,90 @@ class SqliteSpool:
     ) -> list[Attempt]:
         return self._leasing.lease(route, holder, limit, now, seconds, excluded_destinations)
 
+    @translated
     def next_due(self, route: Route) -> float | None:
         return self._leasing.next_due(route)
 
+    @translated
     def leased(self, message: int, n: int) -> Attempt | None:
         return self._leasing.find(message, n)
 
+    @translated
     def envelope(self, message: int) -> Envelope:
         encoded = self._connection.execute("SELECT envelope FROM message WHERE id = ?", (message,)).get
         return _decode_envelope(encoded)
 
-    @_translated
+    @translated
     def release_leases(self, now: float) -> int:
         return self._leasing.release_all(now)
 
-    @_translated
+    @translated
     def release_relay_leases(self, holder: str, now: float) -> int:
         return self._leasing.release_relay(holder, now)
 
-    @_translated
+    @translated
     def record(self, finished: Sequence[Finished], now: float) -> Recorded:
         return self._recording.record(finished, now)
 
-    @_translated
+    @translated
     def owe(self, message: int, position: int, outcome: Outcome, now: float) -> None:
         self._owing.owe(message, position, outcome, now, now)
 
-    @_translated
+    @translated
     def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:
         return self._owing.settle(message, owed, now, facts)
 
-    @_translated
+    @translated
     def move(
         self, selection: Selection, state: State, now: float, by: str, reason: str, is_scanned: bool = False
     ) -> Moved:
+        if state is State.QUEUED:
+            self._damage.forget(selection.queue_id)
         return self._moving.move(selection, state, now, by, reason, is_scanned)
 
-    @_translated
+    @translated
+    def mark_damaged(self, message: int, now: float, what: str) -> bool:
+        return self._damage.mark(message, now, what)
+
+    @translated
+    def damage_told(self, messages: Sequence[int]) -> None:
+        self._damage.told(messages)
+
+    @translated
     def told(self, rows: Sequence[UntoldRow], now: float, notice: QueueId) -> None:
         self._telling.told(rows, now, notice)
 
-    @_translated
+    @translated
     def tell_later(self, rows: Sequence[UntoldRow]) -> None:
         self._telling.tell_later(rows)
 
-    @_translated
+    @translated
     def had_digest(self, mailbox: MailboxId, day: int) -> None:
         self._telling.had_digest(mailbox, day)
 
-    @_translated
+    @translated
     def reported(self, key: ReportKey) -> bool:
         return self._dmarc.reported(key)
 
-    @_translated
+    @translated
     def tls_reported(self, day: int, domain: str) -> bool:
         self._connection.execute("INSERT OR IGNORE INTO tls_report VALUES (?,?)", (day, domain))
         return self._connection.changes() > 0
 
-    @_translated
+    @translated
     def forget_received_reports(self, before: int) -> None:
         self._received.forget(before)
 
-    @_translated
+    @translated
     def forget_reports(self, before: int) -> None:
         self._dmarc.forget(before)
         self._connection.execute("DELETE FROM tls_report WHERE day < ?", (before,))
 
-    @_translated
+    @translated
     def publish_policy(self, version: str, now: float, snapshot: bytes) -> None:
         self._connection.execute("INSERT OR IGNORE INTO policy_version VALUES (?,?,?)", (version, now, snapshot))
 
-    @_translated
+    @translated
     def forget(self, messages: Sequence[int]) -> None:
         waiting = (
             "SELECT 1 FROM recipient WHERE recipient.message = ?1 "
@@ -335,12 +333,13 @@ class SqliteSpool:
         # the timeline first: once the message's row is gone nothing would tell that it does not wait
         self._connection.executemany(f"DELETE FROM timeline WHERE message = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
         self._connection.executemany(f"DELETE FROM message WHERE id = ?1 AND NOT EXISTS ({waiting})", ids)  # noqa: S608
+        self._connection.execute("DELETE FROM damaged WHERE message NOT IN (SELECT id FROM message)")
 
-    @_translated
+    @translated
     def forget_tenant(self, tenant: TenantName, now: float, after: int, limit: int) -> Forgotten:
         return offboarding.forget_tenant(self._connection, tenant, now, after, limit)
 
-    @_translated
+    @translated
     def forget_coverage(self, before: int) -> None:
         self._coverage.forget(before)
 
@@ -352,12 +351,12 @@ class SqliteSpool:
     def growth(self) -> int:
         return (self._log_pages - self._free_pages) * PAGE_BYTES
 
-    @_translated
+    @translated
     def scrub(self) -> bool:
         self._is_log_to_be_emptied = True
         return self._scrubbing.step()
 
-    @_translated
+    @translated
     def checkpoint(self) -> bool:
         if self._is_log_to_be_emptied:
             self._empty_log()

@@ -26,6 +26,7 @@ from mailgate.store.holding.retention import Retention
 from mailgate.store.holding.sending_brake import SendingBrake
 from mailgate.store.holding.unscanned import HeldMail
 from mailgate.store.keeping.opening import OpenSpool
+from mailgate.store.keeping.reading import Reading
 from mailgate.store.keeping.room import Room
 from mailgate.store.keeping.writer import Writer
 from mailgate.store.logins.checking import Logins
@@ -33,6 +34,7 @@ from mailgate.store.logins.doveadm import kick
 from mailgate.store.logins.mail_sessions import MailSessions
 from mailgate.store.logins.records import LoginRecords
 from mailgate.store.notices.access import tell_of_access
+from mailgate.store.notices.damage import DamageAlerts
 from mailgate.store.notices.owed import Notices
 from mailgate.store.notices.waiting_mail import WaitingMail
 from mailgate.store.outbound.reports import Reports
@@ -144,6 +146,7 @@ def background(base: Base, parts: Parts) -> tuple[Coroutine[None, None, None], .
         Retries(base.writer, base.delivery, base.holder, base.clock, base.changed).run(),
         Notices(parts.around, base.owed).run(),
         WaitingMail(parts.around, base.directory.ask).run(),
+        DamageAlerts(parts.around, base.directory.ask).run(),
         parts.login_records.run(),
         parts.brake.run(),
         Retention(parts.desk, base.admin_thread, base.directory, parts.login_records.forget).run(),
@@ -157,6 +160,7 @@ def _surroundings(base: Base, recipients: Recipients) -> Surroundings:
         writer=base.writer,
         listing=base.spool.listing,
         contents=base.spool.contents,
+        reading=Reading(base.spool.listing, base.spool.contents, base.writer.do_blocking, base.clock),
         resolve=recipients.find,
         thread=base.admin_thread,
         policy=lambda: base.policies.current,
@@ -178,6 +182,7 @@ def _desk(base: Base, around: Surroundings, rescan: Rescan) -> Desk:
         write=base.writer.do_blocking,
         listing=around.listing,
         contents=around.contents,
+        reading=around.reading,
         clock=base.clock,
         wake=base.wake,
         policy=around.policy,

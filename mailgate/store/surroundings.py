@@ -11,6 +11,7 @@ from mailgate.policy.snapshot import Snapshot
 from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Listing
 from mailgate.spool.queue import Recorded
+from mailgate.store.keeping.reading import Reading
 from mailgate.store.keeping.writer import Writer
 
 
@@ -23,6 +24,7 @@ class Surroundings:
     writer: Writer
     listing: Listing
     contents: ContentFolder
+    reading: Reading
     resolve: Callable[[str, str], Awaitable[Resolved]]
     thread: Executor
     policy: Callable[[], Snapshot]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import threading
@@ -62,7 +63,7 @@ def test_a_large_content_is_written_under_its_final_name(tmp_path: Path) -> None
     made = folder.write(entry)
     path = folder.path(entry.envelope.queue_id, made)
     assert path.read_bytes() == entry.prefix + body[10:1000] + body[5000:299_999]
-    assert made == Content(path.stat().st_size, None)
+    assert made == Content(path.stat().st_size, None, digest=hashlib.sha256(path.read_bytes()).digest())
     assert made.in_file
     assert list(folder.files()) == [path]
     assert path.stat().st_mode & 0o077 == 0

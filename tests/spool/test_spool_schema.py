@@ -34,7 +34,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "spool.db").write_bytes(b"this is not a database" * 100)
-    with pytest.raises(UserError, match="not a usable spool database"):
+    with pytest.raises(UserError, match=r"spool.db is damaged .file is not a database.: .* from a backup"):
         open_database(tmp_path / "spool.db")
 
 

@@ -17,6 +17,7 @@ from mailgate.store.commands.callers import by_account
 from mailgate.store.commands.on_spool.desk import Desk
 from mailgate.store.commands.running import run
 from mailgate.store.keeping.opening import open_directory, open_spool
+from mailgate.store.keeping.reading import Reading
 from mailgate.store.policies import Policies
 from mailgate.tenancy.acting import Caller
 from mailgate.tenancy.directory import Directory
@@ -67,6 +68,7 @@ def _run_on_spool(
             write=spool.write,
             listing=spool.listing,
             contents=spool.contents,
+            reading=Reading(spool.listing, spool.contents, spool.write, time.time),
             clock=time.time,
             wake=lambda: None,
             policy=lambda: policies().current,

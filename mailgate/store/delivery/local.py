@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailgate.model.envelope import MailboxId
-from mailgate.model.errors import MailgateError
+from mailgate.model.errors import DamagedError, MailgateError
 from mailgate.model.outcome import Outcome, State
 from mailgate.records.metrics import OUTCOMES
 from mailgate.spool.content import NO_SPACE, ContentFolder
+from mailgate.spool.damage import DAMAGED
 from mailgate.spool.queue import Attempt, Finished, Recorded, SpoolStore
 from mailgate.store.delivery import maildir
+from mailgate.store.keeping.reading import note_damage
 from mailgate.store.keeping.writer import Job, Writer
 
 GROUP = 256
@@ -98,10 +100,13 @@ class Delivery:
         while not is_last:
             group, is_last = self._gather()
             for start in range(0, len(group), GROUP):
+                attempts = group[start : start + GROUP]
                 try:
-                    self._deliver(group[start : start + GROUP])
+                    self._deliver(attempts)
                 except Exception:
                     _log.exception("a group of deliveries was given up; its leases run out")
+                finally:
+                    self._count(-sum(_held_bytes(attempt) for attempt in attempts))
 
     def _gather(self) -> tuple[list[Attempt], bool]:
         """What comes within LINGER_SECONDS of the first: nobody waits for these syncs, and each spares many others."""
@@ -120,9 +125,8 @@ class Delivery:
 
     def _deliver(self, attempts: Sequence[Attempt]) -> None:
         tasks = [Task(attempt) for attempt in attempts]
-        for step in (self.route, self.attempt, self.classify, self.record):
+        for step in (self.route, self.verify, self.attempt, self.classify, self.record):
             step(tasks)
-        self._count(-sum(_held_bytes(attempt) for attempt in attempts))
 
     def route(self, tasks: Sequence[Task]) -> None:
         """The folder of each mailbox."""
@@ -136,13 +140,29 @@ class Delivery:
     def _folder(self, mailbox: MailboxId) -> str:
         return self._folders.setdefault(mailbox, str(self._maildir_of(mailbox)))
 
+    def verify(self, tasks: Sequence[Task]) -> None:
+        """The content of each message is what was accepted: nothing else is delivered."""
+        found: dict[int, DamagedError | None] = {}
+        for task in tasks:
+            attempt = task.attempt
+            if attempt.message not in found:
+                found[attempt.message] = self._damage(attempt)
+            task.trouble = found[attempt.message] or task.trouble
+
+    def _damage(self, attempt: Attempt) -> DamagedError | None:
+        try:
+            self._contents.check(attempt.queue_id, attempt.content)
+        except DamagedError as error:
+            return error
+        return None
+
     def attempt(self, tasks: Sequence[Task]) -> None:
         """The files, synced. Two recipients of one message with one mailbox share one file."""
+        tasks = [task for task in tasks if task.trouble is None]
         letters: dict[tuple[str, str], maildir.Letter] = {}
         for task in tasks:
-            if task.folder:
-                letter = self._letter(task.attempt, task.folder)
-                letters[letter.folder, letter.name] = letter
+            letter = self._letter(task.attempt, task.folder)
+            letters[letter.folder, letter.name] = letter
         results: dict[tuple[str, str], Exception | None]
         try:
             results = dict(zip(letters, self._deliver_letters(list(letters.values())), strict=True))
@@ -150,8 +170,7 @@ class Delivery:
             _log.exception("a group of deliveries failed")
             results = dict.fromkeys(letters, error)
         for task in tasks:
-            if task.folder:
-                task.trouble = results[task.folder, _name(task.attempt)]
+            task.trouble = results[task.folder, _name(task.attempt)]
 
     def _letter(self, attempt: Attempt, folder: str) -> maildir.Letter:
         inline = attempt.content.inline
@@ -162,6 +181,9 @@ class Delivery:
         """All that hinders a local delivery may pass: it is tried again until the time is up."""
         for task in tasks:
             if task.trouble is None:
+                continue
+            if isinstance(task.trouble, DamagedError):
+                task.outcome = Outcome(State.HELD, f"{DAMAGED}{task.trouble}", 0, "4.3.0")
                 continue
             _log.warning("%s not delivered to %s: %s", task.attempt.queue_id, task.attempt.mailbox, task.trouble)
             self._folders.pop(task.attempt.mailbox, None)
@@ -176,7 +198,15 @@ class Delivery:
         finished = [Finished(task.attempt, task.outcome) for task in tasks]
         now = self._clock()
 
+        damage = {
+            (task.attempt.queue_id, task.attempt.message): str(task.trouble)
+            for task in tasks
+            if isinstance(task.trouble, DamagedError)
+        }
+
         def apply(spool: SpoolStore) -> Recorded:
+            for (queue_id, message), what in damage.items():
+                note_damage(spool, queue_id, message, now, what)
             return spool.record(finished, now)
 
         self._writer.submit(Job(apply, durable=False, then=self._recorded, synced=self.clear))

@@ -24,7 +24,6 @@ from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.store.commands.on_spool.desk import Desk, accepted
 from mailgate.store.directory_thread import DirectoryThread
-from mailgate.store.keeping.reading import read_content
 from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
 from mailgate.tenancy.directory import Directory
 
@@ -73,7 +72,7 @@ def release_own(desk: Desk, standing: Standing, local: str) -> None:
     if "encrypted" not in policy.quarantine.recipients_release:
         raise ConflictError("only your administrator can release this message")
     assert kept.content is not None, "an accepted message has a content"
-    content = read_content(desk.listing, desk.contents, kept.message, kept.envelope, kept.content)
+    content = desk.reading.content(kept.message, kept.envelope.queue_id, kept.content)
     inspection = desk.inspect(content, kept.envelope)
     if inspection.is_transient:
         raise UnavailableError("the scanner gave no verdict, so nothing was released")

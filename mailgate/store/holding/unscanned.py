@@ -19,7 +19,6 @@ from mailgate.records.timeline import decision_facts, inspection_facts
 from mailgate.spool.queue import Selection, SpoolStore, Unscanned
 from mailgate.spool.rows import notify_of
 from mailgate.store.holding.rescan import Rescan
-from mailgate.store.keeping.reading import read_content
 from mailgate.store.surroundings import Surroundings
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds between tries while the scanner does not answer
@@ -63,9 +62,7 @@ class HeldMail:
     async def _go_on(self, held: Unscanned) -> bool:
         """False where the scanner gave no verdict."""
         policy = self._around.policy().for_tenant(held.envelope.tenant)
-        read = partial(
-            read_content, self._around.listing, self._around.contents, held.message, held.envelope, held.content
-        )
+        read = partial(self._around.reading.content, held.message, held.envelope.queue_id, held.content)
         content = await asyncio.get_running_loop().run_in_executor(self._around.thread, read)
         inspection = await self._rescan.inspect(content, held.envelope, policy)
         if inspection.is_transient:

@@ -144,16 +144,12 @@ class Notices:
         is_whole = wants_whole and debt.is_clean and size <= WHOLE_LIMIT
         limit = size if is_whole else HEADER_LIMIT + 2
         try:
-            return Returned(self._read_content(debt, limit), is_whole)
+            reading = self._around.reading
+            content = reading.beginning(debt.message, debt.envelope.queue_id, debt.content, limit)
+            return Returned(content, is_whole)
         except (MailgateError, OSError) as error:
             _log.error("%s: its content can't be returned: %s", debt.envelope.queue_id, error)
             return Returned(b"")
-
-    def _read_content(self, debt: Debt, limit: int) -> bytes:
-        if not debt.content.in_file:
-            return self._around.listing.inline_content(debt.message)[:limit]
-        with self._around.contents.path(debt.envelope.queue_id, debt.content).open("rb") as file:
-            return file.read(limit)
 
 
 def _groups(owed: Iterable[Owed]) -> dict[Action, list[Owed]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mailgate.ipc.calls import Done, Lease, Leased, Record, Work
+from mailgate.model.outcome import State
 from mailgate.spool.content import ContentFolder
+from mailgate.spool.damage import DAMAGED
 from mailgate.spool.queue import Attempt, Finished, Recorded, Route, SpoolStore
+from mailgate.store.keeping.reading import note_damage
 from mailgate.store.keeping.writer import Writer
 
 
@@ -55,6 +59,7 @@ class RelayWork:
             envelope=spool.envelope(attempt.message),
             size=content.size,
             inline=content.inline,
+            digest=content.digest,
             file=str(self._contents.path(attempt.queue_id, content).absolute()) if content.in_file else "",
         )
 
@@ -66,8 +71,13 @@ class RelayWork:
             finished = []
             for ended in request.ended:
                 attempt = spool.leased(ended.message, ended.n)
-                if attempt is not None:
-                    finished.append(Finished(attempt, ended.outcome, ended.facts))
+                if attempt is None:
+                    continue
+                outcome = ended.outcome
+                if outcome.state is State.HELD:  # by the relay only what is damaged
+                    note_damage(spool, attempt.queue_id, attempt.message, now, outcome.text)
+                    outcome = replace(outcome, text=f"{DAMAGED}{outcome.text}")
+                finished.append(Finished(attempt, outcome, ended.facts))
             return spool.record(finished, now)
 
         await self._writer.do(apply, synced=self._recorded)

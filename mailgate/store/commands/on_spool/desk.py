@@ -22,6 +22,7 @@ from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
 from mailgate.spool.queue import Moved, SpoolStore
 from mailgate.spool.search import Step, Wanted, search
 from mailgate.store.commands.on_spool.view import View, paths
+from mailgate.store.keeping.reading import Reading
 from mailgate.tenancy.acting import Role, current
 from mailgate.tenancy.directory import Directory
 
@@ -65,6 +66,7 @@ class Desk:
     write: Write
     listing: Listing
     contents: ContentFolder
+    reading: Reading
     clock: Callable[[], float]
     wake: Callable[[], None]
     policy: Callable[[], Snapshot]

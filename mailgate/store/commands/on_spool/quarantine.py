@@ -17,7 +17,6 @@ from mailgate.spool.listing import Filter, Kept
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Wanted
 from mailgate.store.commands.on_spool.desk import Desk, Json, accepted, clear, page, rows_of, shown
-from mailgate.store.keeping.reading import read_content
 
 _IN_QUARANTINE = frozenset({State.QUARANTINED})
 
@@ -66,7 +65,7 @@ def _quarantined(desk: Desk, id: str, tenant: str) -> Kept:
 
 def _content(desk: Desk, kept: Kept) -> bytes | Path:
     assert kept.content is not None, "an accepted message has a content"
-    return read_content(desk.listing, desk.contents, kept.message, kept.envelope, kept.content)
+    return desk.reading.content(kept.message, kept.envelope.queue_id, kept.content)
 
 
 def _header(content: bytes | Path) -> list[list[str]]:

@@ -67,9 +67,12 @@ def _show(desk: Desk, id: str) -> Json:
 
 
 def _summary(desk: Desk, tenant: str = "", by_destination: bool = False) -> Json:
-    """{"states": recipients by state, "oldest_queued": seconds since 1970 | None, "rows": by destination, state and
+    """{"states": recipients by state, "oldest_queued": seconds since 1970 | None, "damaged": queue ids of
+    messages whose content is (of all tenants together only), "rows": by destination, state and
     reason if asked}."""
     summary: Json = {"states": desk.listing.counts(tenant), "oldest_queued": desk.listing.oldest_queued()}
+    if not tenant:
+        summary["damaged"] = [each.queue_id for each in desk.listing.damaged()]
     if by_destination:
         names = ("destination", "state", "reason", "recipients", "oldest")
         summary["rows"] = [dict(zip(names, row, strict=True)) for row in desk.listing.summary(tenant)]
