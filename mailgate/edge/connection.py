@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Any, cast
 
 from aiosmtpd.proxy_protocol import get_proxy
@@ -15,10 +16,12 @@ from aiosmtpd.smtp import SMTP
 
 from mailgate.edge import replies
 from mailgate.edge.client_certificate import ClientCertificate
-from mailgate.edge.data import ByteCheck, Receiver
-from mailgate.edge.limits import SessionLimits, network_of
+from mailgate.edge.connections import Seat
+from mailgate.edge.data import ByteCheck, Pace, Receiver
+from mailgate.edge.limits import SessionLimits, neighbourhood_of, network_of
 from mailgate.edge.lines import COMMAND_LINE_LIMIT, BadLine, LineBuffer
 from mailgate.edge.listener import Edge, Listener
+from mailgate.edge.shedding import Reason
 from mailgate.edge.transaction import Transaction
 from mailgate.model.envelope import Client, TenantName
 from mailgate.model.reply import Reply
@@ -27,7 +30,9 @@ from mailgate.records import metrics
 READ_AHEAD = 64 << 10  # bytes of pipelined commands that are held before reading pauses
 WATCH_SECONDS = 5.0
 PROXY_SECONDS = 10.0
-DATA_GRACE_SECONDS = 30.0  # before the minimum rate of DATA counts
+HANDSHAKE_SECONDS = 30.0
+CLOSE_SECONDS = 5.0  # for the last reply to be read; then the connection is cut
+DRAIN_PATIENCE = 10.0  # while shutting down, that a client may keep its transaction waiting
 
 
 class SessionEnd(Exception):
@@ -65,10 +70,13 @@ class Connection(SMTP):
         self._writable = asyncio.Event()
         self._writable.set()
         self._chunks: ByteCheck | None = None
-        self._network = ""
+        self._seat: Seat | None = None
+        self._is_gone = False
+        self._waits_since: float | None = None  # in a handshake, or while the client does not read
         self._task: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._started = self._active = self._data_started = loop.time()
+        self._started = self._active = loop.time()
+        self._pace: Pace | None = None  # while a message arrives
         self._proxy_reader: asyncio.StreamReader | None = None
         self._counts = {"errors": 0, "idle": 0, "messages": 0, "auth": 0, "commands": 0}
 
@@ -121,47 +129,105 @@ class Connection(SMTP):
         self.eof_received()
         self.resume_writing()
         self.transport = None
+        self._leave()
+
+    def _leave(self) -> None:
+        """Once, however the connection ended: of one lost in the handshake nobody calls connection_lost."""
+        if self._is_gone:
+            return
+        self._is_gone = True
         self.edge.sessions.discard(self)
         metrics.OPEN_CONNECTIONS.labels(self.listener.name).dec()
         if self._watch is not None:
             self._watch.cancel()
-        if self._network:
-            self.edge.connections.leave(self._network)
-            self._network = ""
+        if self._seat is not None:
+            self.edge.connections.leave(self._seat)
 
     def pause_writing(self) -> None:
+        self._waits_since = self.loop.time()
         self._writable.clear()
 
     def resume_writing(self) -> None:
+        self._waits_since = None
         self._writable.set()
 
     def _wake(self) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
+    def _waited(self, now: float) -> float:
+        """For how many seconds we have waited for the client. A message that trickles in counts from its start."""
+        if self._waits_since is not None:
+            return now - self._waits_since
+        if self._arrived is None:
+            return 0.0
+        is_slow = self._pace is not None and self._is_slow(self._pace, now)
+        return self._pace.waited(now) if self._pace is not None and is_slow else now - self._active
+
+    def _waits_for_a_stranger(self) -> float:
+        address = self.client.address
+        if self.client.account or (address and self.edge.around.policy().senders_at(address)):
+            return 0.0
+        return self._waited(self.loop.time())
+
+    def _is_slow(self, pace: Pace, now: float) -> bool:
+        return pace.is_slow(now, self._received, self.limits.data_bytes_per_second)
+
+    @property
+    def _received(self) -> int:
+        """Bytes of the message under way, be they kept or thrown away."""
+        if self.tx is not None:
+            return self.tx.staging.size
+        return self._receiver.received if self._receiver is not None else 0
+
     def _look(self) -> None:
-        """Every few seconds: idle, slow and endless sessions are ended."""
+        """Every few seconds: idle, slow and endless sessions are ended, and those that do not read."""
         now = self.loop.time()
         self._watch = self.loop.call_later(WATCH_SECONDS, self._look)
-        receiver = self._receiver
-        if receiver is not None:
-            seconds = now - self._data_started
-            if seconds > 30 and receiver.received < seconds * self.limits.data_bytes_per_second:
+        if self._pace is not None and self._arrived is not None:
+            self._pace.mark(now, self._received)
+            if self._is_slow(self._pace, now):
+                self.edge.shedding.tell(Reason.SLOW_DATA, self._network)
                 self._cut(replies.TOO_SLOW)
-        if self._arrived is not None and now - self._active > self.limits.idle_seconds:
+        waited = self._waited(now)
+        is_not_reading = self._waits_since is not None
+        if waited > self.limits.idle_seconds:
+            if is_not_reading:
+                self.edge.shedding.tell(Reason.NOT_READING, self._network)
             self._cut(replies.IDLE)
-        if now - self._started > self.limits.session_seconds and self._arrived is not None:
+        elif now - self._started > self.limits.session_seconds and (self._arrived is not None or is_not_reading):
             self._cut(replies.SESSION_TOO_LONG)
+        elif self.edge.is_draining and waited > DRAIN_PATIENCE:
+            self._cut(replies.SHUTTING_DOWN)
+
+    @property
+    def _network(self) -> str:
+        return neighbourhood_of(self.client.address)
 
     def _cut(self, reply: Reply) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        """A client that does not read hears nothing any more, nor does one in a handshake."""
+        if self.transport is not None and not self.transport.is_closing() and self._waits_since is None:
             self.transport.write(bytes(reply))
+        self._close()
+
+    def _close(self) -> None:
+        if self.transport is None:
+            return
+        if self._waits_since is not None:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            if self.client.tls_version or self.transport.get_write_buffer_size():
+                self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
             self.transport.close()
 
     def drain_out(self) -> None:
         """Shutting down: an idle session ends now, one with a transaction after it."""
-        if self.tx is None and self._arrived is not None:
+        if self.tx is None and (self._arrived is not None or self._waits_since is not None):
             self._cut(replies.SHUTTING_DOWN)
+
+    def _make_room(self) -> None:
+        """Others need the seat more."""
+        self._cut(replies.MADE_ROOM)
 
     async def say(self, reply: Reply) -> None:
         if reply.code >= 400:
@@ -193,7 +259,8 @@ class Connection(SMTP):
 
     async def _receive(self, receiver: Receiver) -> None:
         """Feeds what is buffered, then what arrives, until the receiver has its end; SessionEnd if the client goes."""
-        self._data_started = self.loop.time()
+        if self._pace is None:  # the chunks of BDAT are one message
+            self._pace = Pace(self.loop.time())
         rest = receiver.feed(self._lines.take_all())
         if rest is not None:
             self._lines.feed(rest)
@@ -207,8 +274,11 @@ class Connection(SMTP):
     async def _read_proxy(self) -> None:
         """The PROXY header of a listed peer (v1 and v2); without a valid one the session ends."""
         if self._proxy_reader is not None:
-            async with asyncio.timeout(10):
-                proxied = await get_proxy(self._proxy_reader)
+            try:
+                async with asyncio.timeout(PROXY_SECONDS):
+                    proxied = await get_proxy(self._proxy_reader)
+            except TimeoutError:
+                raise SessionEnd from None
             reader, self._proxy_reader = self._proxy_reader, None
             if not proxied.valid:
                 raise SessionEnd
@@ -216,23 +286,40 @@ class Connection(SMTP):
             self._lines.feed(await reader.read())
             if proxied.src_addr is not None:
                 self.client = self._client_at(str(proxied.src_addr), int(proxied.src_port or 0))
-        network = network_of(self.client.address)
-        if not self.edge.connections.enter(network, self.limits):
-            raise SessionEnd(replies.TOO_MANY_CONNECTIONS)
-        self._network = network
+
+    def _take_seat(self) -> None:
+        address = self.client.address
+        is_submission = self.listener.offers_auth
+        seat = Seat(
+            is_submission, network_of(address), neighbourhood_of(address), self._waits_for_a_stranger, self._make_room
+        )
+        if not self.edge.connections.enter(seat, self.limits):
+            raise SessionEnd(None if self.listener.is_implicit_tls else replies.TOO_MANY_CONNECTIONS)
+        self._seat = seat
+
+    @contextlib.contextmanager
+    def _handshaking(self) -> Iterator[None]:
+        self._waits_since = self.loop.time()
+        try:
+            yield
+        finally:
+            self._waits_since = None
 
     def _drop_transaction(self) -> None:
         if self.tx is not None:
             self.tx.close()
             self.tx = None
-        self._chunks = None
+        self._chunks = self._pace = None
 
 
 async def close_all(sessions: set[Connection], seconds: float) -> None:
-    """Waits until running transactions are done, `seconds` at most."""
+    """Waits until running transactions are done, `seconds` at most; what is left then is cut."""
     for session in list(sessions):
         session.drain_out()
     tasks = [session._task for session in sessions if session._task is not None]
     if tasks:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait(tasks, timeout=seconds)
+    for session in list(sessions):
+        if session.transport is not None:
+            session.transport.abort()

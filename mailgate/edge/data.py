@@ -4,8 +4,12 @@ count (RFC 3030). Both work on whole reads, never line by line."""
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
+
+GRACE_SECONDS = 30.0  # before the minimum rate counts
+WINDOW_SECONDS = 60.0  # over which it counts, beside the whole
 
 _END = b"\r\n.\r\n"
 _BARE_CR = re.compile(rb"\r[^\n]")  # with as many LF as CR no LF is bare either: half the time of counting pairs
@@ -106,3 +110,29 @@ class ChunkReceiver:
             self._check.check(taken)
             self._sink(taken)
         return data[len(taken) :] if self._left == 0 else None
+
+
+class Pace:
+    """How fast a message comes. `least` in bytes a second must be reached as a whole and in the last minute, so that
+    what came quickly at first earns no hours of silence."""
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._marks: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def mark(self, now: float, received: int) -> None:
+        """Every few seconds: how many bytes have come so far."""
+        self._marks.append((now, received))
+        while len(self._marks) > 1 and self._marks[1][0] <= now - WINDOW_SECONDS:
+            self._marks.popleft()
+
+    def is_slow(self, now: float, received: int, least: int) -> bool:
+        seconds = now - self._began
+        since, before = self._marks[0]
+        is_window_full = now - since >= WINDOW_SECONDS
+        slow_lately = is_window_full and received - before < (now - since) * least
+        return seconds > GRACE_SECONDS and (received < seconds * least or slow_lately)
+
+    def waited(self, now: float) -> float:
+        """Seconds since it began."""
+        return now - self._began

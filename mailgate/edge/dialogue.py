@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from mailgate.edge import client_certificate, replies, sasl
-from mailgate.edge.connection import Connection, SessionEnd
+from mailgate.edge.connection import HANDSHAKE_SECONDS, Connection, SessionEnd
 from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
 from mailgate.model.address import AddressError, parse_helo
 from mailgate.model.errors import Refusal, UnavailableError
@@ -28,7 +29,7 @@ class Dialogue(Connection):
 
     async def _handle_client(self) -> None:
         try:
-            await self._read_proxy()
+            await self._open()
             await self._greet()
             while True:
                 await self._serve(await self._line())
@@ -42,8 +43,15 @@ class Dialogue(Connection):
             self._cut(replies.LOCAL_ERROR)
         finally:
             self._drop_transaction()
-            if self.transport is not None:
-                self.transport.close()
+            self._close()
+            self._leave()
+
+    async def _open(self) -> None:
+        """Whom a proxy speaks for comes first, also before TLS (PROXY protocol, section 2); who is counted is the client."""
+        await self._read_proxy()
+        self._take_seat()
+        if self.listener.is_implicit_tls and self.listener.tls is not None:
+            await self._start_tls(self.listener.tls, self._lines.take_all())
 
     async def handle_exception(self, error: Exception) -> str:
         """The cause is for the log; the peer hears 451."""
@@ -130,21 +138,32 @@ class Dialogue(Connection):
         if len(self._lines):  # came while the reply waited for its way out
             raise SessionEnd
         self._drop_transaction()
+        await self._start_tls(context)
+        self.session = self._create_session()
+        self.session.peer = (self.client.address, self.client.port)
         assert self.transport is not None
+        self.session.ssl = self.transport.get_extra_info("ssl_object")
+        self.certificate = client_certificate.shown(self.session.ssl)
+
+    async def _start_tls(self, context: ssl.SSLContext, early: bytes = b"") -> None:
+        """`early`: what has come of the handshake already."""
+        assert self.transport is not None
+        begun = self.loop.start_tls(
+            self.transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+        )
         try:
-            transport = await self.loop.start_tls(
-                self.transport, self, context, server_side=True, ssl_handshake_timeout=30
-            )
+            with self._handshaking():
+                handshake = self.loop.create_task(begun)
+                if early:
+                    await asyncio.sleep(0)  # now TLS has the transport, and will be told so before what we call soon
+                    self.loop.call_soon(_hand_over, self.transport, early)
+                transport = await handshake
         except (OSError, TimeoutError) as error:
             raise SessionEnd from error
         if transport is None:
             raise SessionEnd
         self.transport = transport
-        self.session = self._create_session()
-        self.session.peer = (self.client.address, self.client.port)
-        self.session.ssl = transport.get_extra_info("ssl_object")
         self.client = self._client_at(self.client.address, self.client.port)
-        self.certificate = client_certificate.shown(self.session.ssl)
 
     async def smtp_AUTH(self, argument: bytes) -> None:
         """RFC 4954. Every failure gets the same reply; the store takes care of equal time and back-off."""
@@ -205,6 +224,8 @@ class Dialogue(Connection):
             await self.say(replies.AUTH_FAILED)
             self._count("auth", self.limits.auth_failures - 1, replies.AUTH_TOO_MANY)
             return
+        if self._seat is not None and not self.edge.connections.log_in(self._seat, answer.tenant, self.limits):
+            raise SessionEnd(replies.TOO_MANY_CONNECTIONS)
         self.session.authenticated = True
         self.tenant, self.send_as = answer.tenant, answer.send_as
         self.ticket, self.login_seen = answer.ticket, seen
@@ -236,3 +257,14 @@ class Dialogue(Connection):
         if argument:
             raise Refusal(replies.NO_PARAMETERS)
         raise SessionEnd(replies.BYE)
+
+
+def _hand_over(transport: asyncio.Transport, data: bytes) -> None:
+    """As if it had just been received."""
+    protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
+    while data and not transport.is_closing():
+        room = memoryview(protocol.get_buffer(len(data)))
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        protocol.buffer_updated(size)
+        data = data[size:]

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailgate.edge.limits import Connections, SessionLimits
+from mailgate.edge.connections import Connections
+from mailgate.edge.limits import SessionLimits
+from mailgate.edge.shedding import Shedding
 from mailgate.edge.staging import Budget, Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
@@ -40,6 +42,11 @@ class Listener:
         that hands us mail without the extension tells its sender itself (RFC 3461 section 5.2.2)."""
         return self.offers_auth
 
+    @property
+    def is_implicit_tls(self) -> bool:
+        """TLS comes first (RFC 8314 section 3.3). The session begins the handshake, once it has a seat."""
+        return self.name == "submissions" and self.tls is not None
+
     def is_proxied(self, address: str) -> bool:
         if not self.proxies:
             return False
@@ -58,10 +65,14 @@ class Edge:
     staging_dir: Path
     verifier: Verifier
     sessions: set[Connection] = field(default_factory=set)
-    connections: Connections = field(default_factory=Connections)
+    shedding: Shedding = field(default_factory=Shedding)
+    connections: Connections = field(init=False)
     is_draining: bool = False
     _budget: Budget = field(default_factory=lambda: Budget(STAGING_BUDGET))
     _free: tuple[float, int] = (0.0, 0)
+
+    def __post_init__(self) -> None:
+        self.connections = Connections(self.shedding)
 
     @property
     def hostname(self) -> str:

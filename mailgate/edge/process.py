@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
+import resource
 import signal
 import socket
 import ssl
@@ -39,7 +41,10 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
     limits = snapshot.for_gateway.limits
     return SessionLimits(
         connections=limits.connections,
+        submission_reserve=limits.submission_reserve,
         connections_per_address=limits.connections_per_address,
+        connections_per_network=limits.connections_per_network,
+        connections_per_tenant=limits.connections_per_tenant,
         messages=limits.messages_per_connection,
         commands=limits.commands,
         idle_seconds=limits.idle_seconds,
@@ -112,6 +117,7 @@ class EdgeProcess:
         await self._has_policy.wait()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._resolver.is_probed.wait(), FIRST_PROBE_SECONDS)
+        _raise_descriptor_limit()
         servers = await self._listen()
         ready()
         await stop.wait()
@@ -134,15 +140,12 @@ class EdgeProcess:
                 servers += [await self._serve_policies(site, sock) for sock in bound]
                 continue
             listener = Listener(name, name != "mx", self._contexts.get(name), proxies)
-            is_implicit = name == "submissions"
             for sock in bound:
                 servers.append(
                     await loop.create_server(
-                        lambda listener=listener: Session(self._edge, listener),
+                        functools.partial(Session, self._edge, listener),
                         sock=sock,
                         backlog=2048,
-                        ssl=listener.tls if is_implicit else None,
-                        ssl_handshake_timeout=30 if is_implicit else None,
                     )
                 )
         return servers
@@ -152,6 +155,12 @@ class EdgeProcess:
         return await asyncio.start_server(
             site.serve, sock=sock, limit=REQUEST_LIMIT, ssl=context, ssl_handshake_timeout=10 if context else None
         )
+
+
+def _raise_descriptor_limit() -> None:
+    """As far as the system lets us: the limit that a shell gives is below what the policy allows of connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def serve(

@@ -6,6 +6,7 @@ from mailgate.model.reply import Reply
 
 # The session
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
+MADE_ROOM = Reply(421, "4.7.0", "Idle while others wait for a connection, closing")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Shutting down, try again later")
 IDLE = Reply(421, "4.4.2", "Idle for too long, closing")
 TOO_SLOW = Reply(421, "4.4.2", "Data arrives too slowly, closing")

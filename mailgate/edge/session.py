@@ -183,6 +183,7 @@ class Session(Dialogue):
         tx = self.tx
         if tx is None or not tx.recipients:
             await self._receive(ChunkReceiver(size, lambda data: None, ByteCheck()))
+            self._pace = None
             raise Refusal(replies.RCPT_FIRST)
         self._chunks = self._chunks or ByteCheck()
         if size:

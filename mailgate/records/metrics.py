@@ -26,6 +26,7 @@ CONNECTIONS = Counter("mailgate_connections", "SMTP connections accepted.", ["li
 OPEN_CONNECTIONS = Gauge(
     "mailgate_open_connections", "SMTP connections open now.", ["listener"], multiprocess_mode="livesum"
 )
+SHED = Counter("mailgate_shed", "Refused or ended because a share was used up, by reason.", ["reason"])
 AUTH_FAILURES = Counter("mailgate_auth_failures", "Logins refused.")
 INSPECTION_SECONDS = Histogram("mailgate_inspection_seconds", "From hand-over to verdicts, one message.", buckets=_FAST)
 SCANNER_SECONDS = Histogram("mailgate_scanner_seconds", "Time the scanner took for one message.", buckets=_FAST)

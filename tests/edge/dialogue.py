@@ -171,6 +171,9 @@ class Client:
     async def start_tls(self, shown: Issued | None = None) -> None:
         """`shown`: the client's own certificate."""
         await self.ask("STARTTLS", 220)
+        await self.handshake(shown)
+
+    async def handshake(self, shown: Issued | None = None) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if shown is not None:
@@ -228,8 +231,8 @@ async def stage(
     port = server.sockets[0].getsockname()[1]
     clients: list[Client] = []
 
-    async def connect() -> Client:
-        clients.append(Client(*await asyncio.open_connection("127.0.0.1", port)))
+    async def connect(source: str = "127.0.0.1") -> Client:
+        clients.append(Client(*await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))))
         return clients[-1]
 
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailgate.edge import replies, sasl
-from mailgate.edge.limits import Connections, SessionLimits, network_of
+from mailgate.edge.limits import neighbourhood_of, network_of
 from mailgate.edge.staging import INLINE_LIMIT, Budget, Staging
 from mailgate.model.errors import Refusal
 from mailgate.model.reply import Reply
@@ -75,13 +75,18 @@ def test_what_counts_as_one_client(address: str, network: str) -> None:
     assert network_of(address) == network
 
 
-def test_connections_are_limited_by_client_and_in_all() -> None:
-    limits = SessionLimits(connections=3, connections_per_address=2)
-    connections = Connections()
-    assert [connections.enter(name, limits) for name in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
-    connections.leave("a")
-    assert connections.enter("c", limits)
-    assert connections.total == 3
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
+        ("::ffff:192.0.2.1", "192.0.2.0/24"),
+        ("fe80::1%eth0", "fe80::/48"),
+        ("", ""),
+    ],
+)
+def test_what_shares_as_one_network(address: str, network: str) -> None:
+    assert neighbourhood_of(address) == network
 
 
 def encoded(text: bytes) -> bytes:

@@ -40,8 +40,23 @@ class GatewayLimits(Limits):
         default=1_000, description="Fields of a message's header."
     )
     connections: Count = Field(default=1_000, description="Connections at the same time, of all clients.")
+    submission_reserve: Annotated[int, Field(strict=True, ge=0, le=90)] = Field(
+        default=25,
+        description="Percent of `connections` that MX leaves to submission. When MX has used up the rest, whoever "
+        "keeps us waiting makes room for newcomers, those of the network with the most connections first.",
+    )
     connections_per_address: Count = Field(
-        default=50, description="Connections at the same time from one IPv4 address or one IPv6 /64 network."
+        default=50,
+        description="Connections at the same time from one IPv4 address or one IPv6 /64 network. MX and submission are "
+        "counted apart, here and in the next one.",
+    )
+    connections_per_network: Count = Field(
+        default=200,
+        description="The same for all addresses of an IPv4 /24 or an IPv6 /48 network; at least "
+        "`connections_per_address`.",
+    )
+    connections_per_tenant: Count = Field(
+        default=500, description="Connections at the same time on which users of one tenant have logged in."
     )
     messages_per_connection: Count = Field(
         default=1_000, description="Messages over one connection; then 421, come again."
@@ -53,7 +68,8 @@ class GatewayLimits(Limits):
     session_seconds: Seconds = Field(default=7_200, description="Longest life of a connection.")
     data_rate: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = Field(
         default=100,
-        description="Bytes a second that a client must reach on average while it sends a message; 0 switches it off.",
+        description="Bytes a second that a client must reach while it sends a message, on average and in the last "
+        "minute; 0 switches it off.",
     )
     auth_failures: Annotated[Count, Field(le=20)] = Field(
         default=5, description="Wrong passwords over one connection before it is closed."
