@@ -47,7 +47,7 @@ class Dialogue(Connection):
             self._leave()
 
     async def _open(self) -> None:
-        """Whom a proxy speaks for comes first, also before TLS (PROXY protocol, section 2); who is counted is the client."""
+        """A proxy names the client that counts, in a header before TLS (PROXY protocol, section 2)."""
         await self._read_proxy()
         self._take_seat()
         if self.listener.is_implicit_tls and self.listener.tls is not None:
