@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 
 from mailgate.ipc.calls import Ended, Record
 from mailgate.ipc.line import StoreLine
-from mailgate.model.errors import MailgateError, UnavailableError
+from mailgate.model.errors import MailgateError, UserError
 from mailgate.records import log
 
-RETRY_SECONDS = 0.2
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries while the store does not take them
 MOST_AT_ONCE = 512
 
 _logger = log.get(__name__)
 
 
 class Outcomes:
-    """While the store is away they are kept and told later: the next hop has the message, whoever holds the lease."""
+    """Kept until the store has taken them, whatever hinders it: the next hop has the message, and without its outcome
+    it would be sent once more. While it takes none nothing new is begun (`is_stuck`), so what is kept here is bounded
+    by what was under way. `resumed` is called when it takes them again."""
 
-    def __init__(self, store: StoreLine, holder: str) -> None:
+    def __init__(
+        self,
+        store: StoreLine,
+        holder: str,
+        resumed: Callable[[], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._store = store
         self._holder = holder
-        self._waiting: list[Ended] = []
+        self._resumed = resumed
+        self._sleep = sleep
+        self._waiting: deque[Ended] = deque()
+        self._at_once = MOST_AT_ONCE
         self._task: asyncio.Task[None] | None = None
+        self.is_stuck = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def add(self, ended: Sequence[Ended]) -> None:
         self._waiting += ended
@@ -36,13 +52,43 @@ class Outcomes:
             await self._task
 
     async def _tell(self) -> None:
+        wait = FIRST_WAIT
         while self._waiting:
-            group = tuple(self._waiting[:MOST_AT_ONCE])
+            group = tuple(self._waiting[at] for at in range(min(self._at_once, len(self._waiting))))
             try:
                 await self._store.call(Record(self._holder, group))
-            except UnavailableError:
-                await asyncio.sleep(RETRY_SECONDS)
+            except UserError as error:
+                self._refused(group, error)
                 continue
             except MailgateError as error:
-                _logger.error("outcomes could not be recorded; their leases run out", reason=str(error))
-            del self._waiting[: len(group)]
+                self._not_taken(group, error)
+                await self._sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+                continue
+            self._drop(group)
+            self._at_once, wait = min(2 * self._at_once, MOST_AT_ONCE), FIRST_WAIT
+            if self.is_stuck:
+                self.is_stuck = False
+                _logger.info("outcomes are recorded again", waiting=len(self._waiting))
+                self._resumed()
+
+    def _refused(self, group: tuple[Ended, ...], error: UserError) -> None:
+        """For good. Of several it is found out which one it is."""
+        if len(group) > 1:
+            self._at_once = len(group) // 2
+            return
+        _logger.error("an outcome was refused", message=group[0].message, n=group[0].n, reason=str(error))
+        self._drop(group)
+
+    def _not_taken(self, group: tuple[Ended, ...], error: MailgateError) -> None:
+        """For now. Ever smaller groups, and each alone in its turn, so that one that fails does not keep the others."""
+        if not self.is_stuck:
+            _logger.error("outcomes can't be recorded; nothing new is sent meanwhile", reason=str(error))
+        self.is_stuck = True
+        self._at_once = max(1, len(group) // 2)
+        if len(group) == 1:
+            self._waiting.rotate(-1)
+
+    def _drop(self, group: tuple[Ended, ...]) -> None:
+        for _ in group:
+            self._waiting.popleft()

@@ -92,7 +92,7 @@ class RelayProcess:
             forwarding=Forwarding(self._store, self._signer, settings.hostname, clock),
             opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
             pool=SessionPool(time.monotonic),
-            outcomes=Outcomes(self._store, holder),
+            outcomes=Outcomes(self._store, holder, self._changed.set),
             reporting=Reporting(self._reports),
             timeouts=limits,
             clock=clock,
@@ -144,7 +144,7 @@ class RelayProcess:
             room = min(self._dispatcher.room, LEASED_AT_ONCE)
             self._waits_for_room = not room
             self._is_short_of_room = room < WORTH_A_LEASE
-            if room:
+            if room and not self._parts.outcomes.is_stuck:
                 pause = await self._lease(room)
             self._start()
             with contextlib.suppress(TimeoutError):
@@ -172,7 +172,8 @@ class RelayProcess:
         return STUCK_SECONDS
 
     def _start(self) -> None:
-        while (job := self._dispatcher.next()) is not None:
+        """What may start now: nothing whose outcome could not be put on record."""
+        while not self._parts.outcomes.is_stuck and (job := self._dispatcher.next()) is not None:
             task = asyncio.create_task(self._deliver(job))
             self._running.add(task)
             task.add_done_callback(self._running.discard)

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,11 @@ from mailgate.ipc.frames import StorageFullError, connect
 from mailgate.model.decision import Action
 from mailgate.model.errors import MailgateError, UnavailableError
 from mailgate.settings import Settings
+from mailgate.spool.queue import Finished, Recorded
+from mailgate.spool.sqlite import SqliteSpool
+from mailgate.store.delivery import local as local_delivery
+from mailgate.store.delivery import maildir
+from mailgate.store.process import StoreProcess
 from tests.spool.making import entry, local, staged
 from tests.store.running import Store, add_people, listen, running, until
 
@@ -219,3 +224,40 @@ print("answered", flush=True)
     assert done.returncode == 74, done.stderr
     assert done.stdout == ""
     assert "disk I/O error" in done.stderr
+
+
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_a_delivery_that_can_t_be_recorded_is_not_made_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """The disk is full just when the outcome is to be written down."""
+    add_people(settings)
+    refused: list[int] = []
+    real = SqliteSpool.record
+
+    def record(spool: SqliteSpool, finished: Sequence[Finished], now: float) -> Recorded:
+        if finished and len(refused) < refusals:
+            refused.append(len(finished))
+            raise StorageFullError("no room")
+        return real(spool, finished, now)
+
+    handed: list[str] = []
+
+    def deliver(letters: Sequence[maildir.Letter]) -> Sequence[Exception | None]:
+        handed.extend(letter.name for letter in letters)
+        return maildir.deliver(letters)
+
+    monkeypatch.setattr(SqliteSpool, "record", record)
+    monkeypatch.setattr(local_delivery, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(StoreProcess, "_into_mailboxes", lambda *rest: deliver)
+
+    async def run() -> None:
+        async with running(settings) as store:
+            await store.commit(entry(local("bob@acme.example", store.mailbox)))
+            await until(lambda: len(refused) == refusals)
+            await until(lambda: _is_empty(store))
+            await store.commit(entry(local("bob@acme.example", store.mailbox)))
+            await until(lambda: _is_empty(store))
+            assert len(store.delivered()) == len(handed) == len(set(handed)) == 2
+
+    asyncio.run(run())

@@ -9,9 +9,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mailgate.ipc.frames import StorageFullError
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import DamagedError, MailgateError
 from mailgate.model.outcome import Outcome, State
@@ -26,6 +27,7 @@ from mailgate.store.keeping.writer import Job, Writer
 GROUP = 256
 LINGER_SECONDS = 0.01
 MOST_BYTES = 64 << 20
+FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0  # seconds between tries to record outcomes
 DELIVERED = Outcome(State.DELIVERED, "delivered to the mailbox")
 
 Deliver = Callable[[Sequence[maildir.Letter]], Sequence[Exception | None]]
@@ -70,6 +72,7 @@ class Delivery:
         self._deliver_letters = deliver
         self._folders: dict[MailboxId, str] = {}
         self._waiting: queue.SimpleQueue[list[Attempt] | None] = queue.SimpleQueue()
+        self._unrecorded: set[Callable[[SpoolStore], Recorded]] = set()
         self._bytes = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
@@ -88,8 +91,9 @@ class Delivery:
 
     @property
     def has_room(self) -> bool:
-        """False where so much waits in memory that more had better wait in the spool."""
-        return self._bytes < MOST_BYTES
+        """False where so much waits in memory that more had better wait in the spool, or where outcomes wait for room
+        on the disk."""
+        return self._bytes < MOST_BYTES and not self._unrecorded
 
     def _count(self, size: int) -> None:
         with self._lock:
@@ -195,7 +199,7 @@ class Delivery:
     def record(self, tasks: Sequence[Task]) -> None:
         """The outcomes go with the next commit. No sync of their own: after a crash the delivery is made again, and
         meets its file."""
-        finished = [Finished(task.attempt, task.outcome) for task in tasks]
+        finished = [Finished(_without_bytes(task.attempt), task.outcome) for task in tasks]
         now = self._clock()
 
         damage = {
@@ -209,15 +213,28 @@ class Delivery:
                 note_damage(spool, queue_id, message, now, what)
             return spool.record(finished, now)
 
-        self._writer.submit(Job(apply, durable=False, then=self._recorded, synced=self.clear))
+        self._write_down(apply, FIRST_WAIT)
         for state, number in Counter(task.outcome.state for task in tasks).items():
             OUTCOMES.labels(state).inc(number)
 
-    def _recorded(self, recorded: Recorded | None, error: Exception | None) -> None:
-        if recorded is None:
-            _log.error("outcomes could not be recorded, their leases run out: %s", error)
-        elif recorded.next_due is not None:
-            self._on_deferred(recorded.next_due)
+    def _write_down(self, apply: Callable[[SpoolStore], Recorded], wait: float) -> None:
+        """Tried again every `wait` seconds, and less and less often, while the disk is full. Nothing new is begun then:
+        what is delivered and not on record would be delivered a second time."""
+
+        def then(recorded: Recorded | None, error: Exception | None) -> None:
+            self._unrecorded.discard(apply)
+            if recorded is None and isinstance(error, StorageFullError):
+                _log.error("outcomes of deliveries can't be recorded, nothing new is delivered meanwhile: %s", error)
+                self._unrecorded.add(apply)
+                again = threading.Timer(wait, self._write_down, (apply, min(2 * wait, LONGEST_WAIT)))
+                again.daemon = True
+                again.start()
+            elif recorded is None:
+                _log.error("outcomes could not be recorded, their leases run out: %s", error)
+            elif recorded.next_due is not None:
+                self._on_deferred(recorded.next_due)
+
+        self._writer.submit(Job(apply, durable=False, then=then, synced=self.clear))
 
     def clear(self, recorded: Recorded) -> None:
         """Content files go only once it is on stable storage that nobody needs them; and only then senders are told."""
@@ -229,6 +246,11 @@ class Delivery:
 
 def _name(attempt: Attempt) -> str:
     return maildir.file_name(attempt.queue_id, attempt.content.size)
+
+
+def _without_bytes(attempt: Attempt) -> Attempt:
+    """For the record, which may have to wait."""
+    return attempt if attempt.content.in_file else replace(attempt, content=replace(attempt.content, inline=b""))
 
 
 def _held_bytes(attempt: Attempt) -> int:
