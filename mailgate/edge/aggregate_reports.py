@@ -10,9 +10,10 @@ from dataclasses import replace
 from mailgate.edge.inspectors import Inspectors
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
+from mailgate.edge.turns import Share
 from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.address import POSTMASTER, Address, AddressError, parse_address
-from mailgate.model.envelope import Recipient, TenantName
+from mailgate.model.envelope import Recipient
 from mailgate.model.received_report import ReceivedReport, ReportReading
 from mailgate.senderauth.findings import Findings
 from mailgate.senderauth.outcome import Outcome
@@ -49,20 +50,20 @@ def proven_author(findings: Findings) -> str:
 
 
 async def read(
-    inspectors: Inspectors, store: StoreClient, staging: Staging, tenant: TenantName, findings: Findings | None
+    inspectors: Inspectors, store: StoreClient, staging: Staging, share: Share, findings: Findings | None
 ) -> ReportReading:
-    """What the message tells of the tenant's own domains; its reporter is who sent it. Where the tenant has switched
-    the checks of senders off (`findings` None) it is who it says. Never raises but CancelledError."""
+    """What the message tells of the domains of the tenant in `share`; its reporter is who sent it. Where the tenant has
+    switched the checks of senders off (`findings` None) it is who it says. Never raises but CancelledError."""
     author = proven_author(findings) if findings is not None else ""
     if findings is not None and not author:
         return ReportReading(problem="nothing proves who sent it")
     try:
         async with asyncio.timeout(READ_SECONDS):
-            reading = await inspectors.read_reports(staging, LIMITS)
+            reading = await inspectors.read_reports(staging, LIMITS, share)
             own = [
                 replace(report, reporter=author or report.reporter)
                 for report in reading.reports
-                if await _is_own(store, report, tenant)
+                if await _is_own(store, report, share.tenant)
             ]
     except TimeoutError:
         return ReportReading(problem="it took too long")
@@ -73,7 +74,7 @@ async def read(
     return replace(reading, reports=tuple(own))
 
 
-async def _is_own(store: StoreClient, report: ReceivedReport, tenant: TenantName) -> bool:
+async def _is_own(store: StoreClient, report: ReceivedReport, tenant: str) -> bool:
     """The domain, or one above it, is hosted here for the tenant."""
     labels = report.domain.split(".")
     for start in range(max(0, len(labels) - 5), len(labels) - 1):

@@ -115,6 +115,7 @@ async def inspect(tx: Transaction) -> None:
             tx.staging,
             InspectLimits(depth=wanted.depth, parts=wanted.parts, wall_seconds=max(1.0, limits.reply_seconds - 8)),
             tx.direction is Direction.INBOUND,
+            tx.share,
         )
     except BusyError as error:
         raise Refusal(replies.BUSY, str(error)) from None
@@ -193,8 +194,8 @@ async def read_reports(tx: Transaction) -> None:
         return
     if tx.entries[0].decision.action is not Action.ACCEPT:
         return
-    around, tenant = tx.around, tx.recipients[0][0]
-    reading = await aggregate_reports.read(around.inspectors, around.store, tx.staging, tenant, tx.findings)
+    around = tx.around
+    reading = await aggregate_reports.read(around.inspectors, around.store, tx.staging, tx.share, tx.findings)
     tx.reports = reading.reports
     tx.record(
         "reported",

@@ -20,6 +20,7 @@ from mailgate.edge.limits import SessionLimits
 from mailgate.edge.listener import Edge, Listener
 from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.session import Session
+from mailgate.edge.shedding import Shedding
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.sts_site import REQUEST_LIMIT, StsSite
 from mailgate.edge.transaction import Surroundings
@@ -75,17 +76,18 @@ class EdgeProcess:
         self._has_policy = asyncio.Event()
         names = DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
         self._resolver = WatchedResolver(names)
+        shedding = Shedding()
         store = StoreClient(settings.store_path, self._on_policy)
         around = Surroundings(
             hostname=settings.hostname,
             store=store,
-            inspectors=Inspectors([settings.inspector_path(number) for number in range(settings.inspectors)]),
+            inspectors=Inspectors([settings.inspector_path(number) for number in range(settings.inspectors)], shedding),
             policy=self._policy,
             limits=lambda: self._limits,
             resolver=self._resolver,
         )
         verifier = Verifier(names, settings.hostname, time.monotonic)
-        self._edge = Edge(around, self._size_limit, settings.staging_dir, verifier)
+        self._edge = Edge(around, self._size_limit, settings.staging_dir, verifier, shedding=shedding)
 
     def _on_policy(self, encoded: bytes) -> None:
         self._snapshot = Snapshot.decode(encoded)

@@ -10,11 +10,12 @@ from typing import Literal
 
 from mailgate.edge import header, sender
 from mailgate.edge.inspectors import Inspectors
-from mailgate.edge.limits import SessionLimits
+from mailgate.edge.limits import SessionLimits, neighbourhood_of, network_of
 from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.send_as import NOBODY, SendAs
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
+from mailgate.edge.turns import Share
 from mailgate.ipc.calls import NewEntry, Note
 from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
@@ -78,6 +79,13 @@ class Transaction:
     inspection: Inspection | None = None
     entries: list[NewEntry] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def share(self) -> Share:
+        """From whose share is taken what the message needs."""
+        if self.direction is Direction.OUTBOUND:
+            return Share(self.tenant, network_of(self.client.address), is_own=True)
+        return Share(self.recipients[0][0] if self.recipients else "", neighbourhood_of(self.client.address))
 
     def check_sender(self, is_wanted: bool) -> None:
         """Begins with the envelope, while the message is still to come."""

@@ -20,6 +20,7 @@ from mailgate.edge.session import Session
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
+from mailgate.edge.turns import Share
 from mailgate.edge.verify import Verifier
 from mailgate.inspect.reports import read_reports
 from mailgate.ipc.calls import Authenticated, NewEntry, Note, Resolved
@@ -116,7 +117,7 @@ class FakeInspectors:
     fault: Exception | None = None
     gate: asyncio.Event | None = None
 
-    async def inspect(self, staging: Staging, limits: InspectLimits, is_inbound: bool) -> Inspection:
+    async def inspect(self, staging: Staging, limits: InspectLimits, is_inbound: bool, share: Share) -> Inspection:
         if self.gate is not None:
             await self.gate.wait()
         if self.fault:
@@ -125,7 +126,7 @@ class FakeInspectors:
         part = PartReport("raw", "", "message/rfc822", "message/rfc822", staging.size, "", verdict, "Test.Virus")
         return self.answer or Inspection(parts=(part,))
 
-    async def read_reports(self, staging: Staging, limits: InspectLimits) -> ReportReading:
+    async def read_reports(self, staging: Staging, limits: InspectLimits, share: Share) -> ReportReading:
         """With the true reader."""
         if self.fault:
             raise self.fault
