@@ -27,7 +27,9 @@ OPEN_CONNECTIONS = Gauge(
     "mailgate_open_connections", "SMTP connections open now.", ["listener"], multiprocess_mode="livesum"
 )
 SHED = Counter("mailgate_shed", "Refused or ended because a share was used up, by reason.", ["reason"])
-AUTH_FAILURES = Counter("mailgate_auth_failures", "Logins refused.")
+AUTH_FAILURES = Counter("mailgate_auth_failures", "Logins refused, by reason.", ["reason"])
+AUTH_HELD_BACK = Counter("mailgate_auth_held_back", "Logins refused unseen, by the limit that they met.", ["limit"])
+AUTH_ALERTS = Counter("mailgate_auth_alerts", "Accounts closed to strangers because many networks guessed.")
 INSPECTION_SECONDS = Histogram("mailgate_inspection_seconds", "From hand-over to verdicts, one message.", buckets=_FAST)
 SCANNER_SECONDS = Histogram("mailgate_scanner_seconds", "Time the scanner took for one message.", buckets=_FAST)
 VERDICT_SOURCES = Counter(

@@ -31,6 +31,7 @@ from mailgate.store.keeping.room import Room
 from mailgate.store.keeping.writer import Writer
 from mailgate.store.logins.checking import Logins
 from mailgate.store.logins.doveadm import kick
+from mailgate.store.logins.guessing_alerts import GuessingAlerts
 from mailgate.store.logins.mail_sessions import MailSessions
 from mailgate.store.logins.records import LoginRecords
 from mailgate.store.notices.access import tell_of_access
@@ -115,7 +116,7 @@ def assemble(base: Base) -> Parts:
         brake=brake,
         login_records=records,
         hashing=hashing,
-        logins=_logins(base, records, hashing),
+        logins=_logins(base, around, records, hashing),
         sessions=MailSessions(base.directory.mail_access, partial(kick, doveadm) if doveadm else None, base.clock),
     )
     _listen(base, parts)
@@ -194,7 +195,7 @@ def _desk(base: Base, around: Surroundings, rescan: Rescan) -> Desk:
     )
 
 
-def _logins(base: Base, records: LoginRecords, hashing: ThreadPoolExecutor) -> Logins:
+def _logins(base: Base, around: Surroundings, records: LoginRecords, hashing: ThreadPoolExecutor) -> Logins:
     return Logins(
         AccountBook(base.directory.directory),
         records,
@@ -202,6 +203,7 @@ def _logins(base: Base, records: LoginRecords, hashing: ThreadPoolExecutor) -> L
         hashing,
         base.clock,
         lambda tenant: base.policies.current.for_tenant(tenant).passwords,
+        GuessingAlerts(around, base.directory.ask).tell,
     )
 
 

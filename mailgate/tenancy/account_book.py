@@ -17,7 +17,7 @@ from mailgate.tenancy.access import assignments
 from mailgate.tenancy.addresses import canonical_local
 from mailgate.tenancy.databases.models import User, UserState
 from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.logins import app_passwords, failed_logins
+from mailgate.tenancy.logins import app_passwords, failed_logins, known_networks
 from mailgate.tenancy.logins import history as login_history
 from mailgate.tenancy.logins.accounts import NO_ACCOUNT, REFUSED, Account
 from mailgate.tenancy.logins.failed_logins import Failures
@@ -64,9 +64,10 @@ class AccountBook:
         return owner, [address]
 
     def renew(self, login: str, app_password: str, since: float, protocol: Protocol, now: float) -> Authenticated:
-        """What a login at `since`, with this app password or (where empty) the own one, is worth now."""
+        """What a login at `since`, with this app password or (where empty) the own one, is worth now. A lock keeps out
+        new logins, not those that were right: else whoever guesses could end the owner's sessions."""
         account = self.account(login)
-        if account.closed(now) is not None:
+        if not account.granted.ok:
             return REFUSED
         if app_password:
             keys = [key for key in account.keys if key.id == app_password]
@@ -76,13 +77,15 @@ class AccountBook:
         return account.granted if holds else REFUSED
 
     def lock(self, account: Account, until: float | None) -> None:
-        """After too many failed logins. Nothing happens to a user who was disabled meanwhile."""
+        """After too many failed logins, until then (None: for good). Nothing happens to a user who was disabled
+        meanwhile, or who is locked already."""
         with self._directory.changing(account.granted.tenant) as work:
             user = work.session.get(User, account.user)
-            if user is not None and user.state is UserState.ACTIVE:
-                user.state, user.locked_until = UserState.LOCKED, until
-                changed = {"state": UserState.LOCKED, "locked_until": until}
-                work.audit("user.lock", user.login, {"state": UserState.ACTIVE}, changed)
+            if user is None or user.state is UserState.DISABLED or _account(work, user).is_locked(work.now):
+                return
+            before = {"state": user.state}
+            user.state, user.locked_until = UserState.LOCKED, until
+            work.audit("user.lock", user.login, before, {"state": UserState.LOCKED, "locked_until": until})
 
     def record(self, tries: Sequence[LoginTry]) -> None:
         """Into the history of each tenant; one whose database can't be read goes without."""
@@ -124,4 +127,5 @@ def _account(work: Work, user: User) -> Account:
         locked_until=user.locked_until,
         password_changed_at=user.password_changed_at,
         keys=app_passwords.keys_of(work, user.id),
+        networks=known_networks.known_to(work, user.id),
     )

@@ -127,7 +127,7 @@ class Directory:
         self._damage_listeners.append(listener)
 
     def forgive(self, login: str) -> None:
-        failed_logins.forgive(self._storage.registry_database, failed_logins.account_key(login))
+        failed_logins.forgive(self._storage.registry_database, login)
         for listener in self._forgiven_listeners:
             listener(login)
 
@@ -162,7 +162,7 @@ class Directory:
         tenant = self.tenant(self.tenant_of(login))
         with self.reading(tenant.name) as work:
             user = people.find_user(work, login)
-            if not tenant.is_active or user.state is not UserState.ACTIVE:
+            if not tenant.is_active or user.state is UserState.DISABLED:
                 raise people.no_user(login, tenant.name)
             return Caller(user.login, Role(user.role), tenant.name, user.login)
 

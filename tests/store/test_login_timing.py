@@ -16,12 +16,15 @@ import pytest
 from mailgate.ipc.calls import Authenticate
 from mailgate.policy.schema import Passwords
 from mailgate.store.logins.checking import Logins
+from mailgate.store.logins.guessing import Guessing
 from mailgate.store.logins.records import LoginRecords
-from mailgate.store.logins.throttle import Limits, Throttle
+from mailgate.store.logins.throttle import Limits
 from mailgate.tenancy.account_book import AccountBook
 from mailgate.tenancy.databases.models import TenantState, UserState
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.logins.accounts import Account
+from mailgate.tenancy.logins.failed_logins import Kind
 from mailgate.tenancy.people import people
 
 PASSWORD = "correct horse battery staple"
@@ -40,6 +43,7 @@ KINDS = {
     "disabled": ("carl@acme.example", PASSWORD),
     "locked": ("lena@acme.example", PASSWORD),
     "disabled tenant": ("eve@bcme.example", PASSWORD),
+    "password expired": ("olga@ccme.example", PASSWORD),
     "app password for something else": ("bob@acme.example", ""),
     "not a name at all": ("\0", PASSWORD),
 }
@@ -50,6 +54,7 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
     made = Directory(tmp_path)
     made.life.add("acme", ["acme.example"])
     made.life.add("bcme", ["bcme.example"])
+    made.life.add("ccme", ["ccme.example"])
     with made.changing("acme") as work:
         for name in ("bob", "carl", "lena"):
             people.add_user(work, f"{name}@acme.example", PASSWORD)
@@ -58,8 +63,18 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
     with made.changing("bcme") as work:
         people.add_user(work, "eve@bcme.example", PASSWORD)
     made.life.set_state("bcme", TenantState.DISABLED)
+    with made.changing("ccme") as work:
+        people.add_user(work, "olga@ccme.example", PASSWORD).password_changed_at = 0.0
     yield made
     made.close()
+
+
+def rules_of(tenant: str) -> Passwords:
+    return Passwords(lock_after=0, largest_age_days=30 if tenant == "ccme" else 0)
+
+
+async def tell(account: Account, failures: int) -> None:
+    """Nobody."""
 
 
 def differs(one: list[float], other: list[float], chance: random.Random) -> float:
@@ -81,8 +96,8 @@ def times_of(directory: Directory, kinds: Collection[str], text: str, chance: ra
         with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(2) as hashing:
             book = AccountBook(directory)
             records = LoginRecords(book, thread, time.time)
-            records.by_account = records.by_address = records.by_repeat = Throttle(UNLIMITED)
-            logins = Logins(book, records, thread, hashing, time.time, lambda tenant: Passwords(lock_after=0), TICK)
+            records.guessing = Guessing(dict.fromkeys(Kind, UNLIMITED) | {Kind.SHARE: Limits(free=0)})
+            logins = Logins(book, records, thread, hashing, time.time, rules_of, tell, TICK)
             for _ in range(TRIES):
                 for kind in chance.sample(list(times), len(times)):
                     begun = time.perf_counter()

@@ -76,6 +76,16 @@ def with_next_revision(schema: Schema, folder: Path, more: str = "") -> Schema:
     return replace(schema, head=head, versions=folder)
 
 
+def version_before(revision: str, tmp_path: Path) -> Schema:
+    """The tenant's schema of the release before this revision."""
+    first = next(TENANT.versions.glob(f"*_{revision}.py")).stem[1:5]
+    (tmp_path / "versions").mkdir()
+    for script in TENANT.versions.glob("*.py"):
+        if script.stem[1:5] < first:
+            (tmp_path / "versions" / script.name).write_text(script.read_text())
+    return replace(TENANT, versions=tmp_path / "versions")
+
+
 @BOTH
 def test_migrated_from_the_beginning_and_made_fresh_are_the_same(tmp_path: Path, schema: Schema) -> None:
     Database(tmp_path / "fresh", schema).close()
@@ -152,14 +162,9 @@ def test_a_folder_with_odd_characters_works(tmp_path: Path) -> None:
 
 
 def test_assignments_from_before_rights_keep_what_they_meant(tmp_path: Path) -> None:
-    rights = next(TENANT.versions.glob("*_rights.py")).stem[1:5]
-    (tmp_path / "versions").mkdir()
-    for script in TENANT.versions.glob("*.py"):
-        if script.stem[1:5] < rights:
-            (tmp_path / "versions" / script.name).write_text(script.read_text())
     engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
     with engine.begin() as connection:
-        replace(TENANT, versions=tmp_path / "versions").migrate(connection)
+        version_before("rights", tmp_path).migrate(connection)
         for row in (
             "addresses (address, skeleton, created_at) VALUES ('b@a', 'b@a', 1), ('t@a', 't@a', 1)",
             "mailboxes (id, address, kind, state, created_at) VALUES "

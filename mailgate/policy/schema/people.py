@@ -26,8 +26,10 @@ class Passwords(Section):
     )
     lock_after: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(
         default=100,
-        description="Failed logins in a row after which the account is locked, whoever tries; 0 switches it off. Long "
-        "before, each further try has to wait. The same wrong password again from the same address counts once.",
+        description="Failed logins in a row, from networks that the account has not logged in from, after which it is "
+        "locked to such networks; 0 switches it off. Networks that it has logged in from, and app passwords, go on. "
+        "Each /24 (/48 for IPv6) counts for five at first. Long before, each further try has to wait. The same wrong "
+        "password again from the same address counts once.",
     )
     lock_minutes: Annotated[int, Field(strict=True, ge=0, le=525_600)] = Field(
         default=60, description="How long it stays locked; 0: until `mailgate user unlock`."

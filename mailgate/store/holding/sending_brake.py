@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from mailgate.dsn.brake_alert import BrakeAlert, compose_alert
+from mailgate.dsn.account_alert import About
 from mailgate.ipc.calls import NewEntry
-from mailgate.model.address import parse_address
-from mailgate.model.envelope import QueueId, Recipient, TenantName, queue_id
+from mailgate.model.envelope import QueueId, TenantName
 from mailgate.model.errors import MailgateError, NotFoundError
-from mailgate.model.event import Event
 from mailgate.model.outcome import State
 from mailgate.spool.listing import FIRST, Filter
 from mailgate.spool.queue import Selection, SpoolStore
 from mailgate.store.directory_thread import Ask
 from mailgate.store.holding.sending_volume import HOUR, KEPT_HOURS, Sent, Volume, unusual
-from mailgate.store.notices.own_mail import allowed, own_mail
+from mailgate.store.notices.account_alerts import tell
 from mailgate.store.surroundings import Surroundings
 from mailgate.tenancy.acting import GATEWAY
 from mailgate.tenancy.directory import Directory
@@ -167,25 +164,11 @@ class SendingBrake:
         account.is_being_held = True
         try:
             for administrator in await self._ask(partial(_hold, account.tenant, login, found)):
-                await self._tell(account.tenant, administrator, login, found)
+                await tell(self._around, account.tenant, administrator, About.VOLUME, login, found)
         except Exception:
             _log.exception("that the mail of an account is held could not be written down or told")
         finally:
             account.is_being_held = False
-
-    async def _tell(self, tenant: TenantName, administrator: str, login: str, found: str) -> None:
-        around, now = self._around, self._around.clock()
-        policy = around.policy().for_tenant(tenant)
-        address = parse_address(administrator)
-        resolved = await around.resolve(address.local, address.domain)
-        name = queue_id(now, secrets.randbits(35))
-        alert = BrakeAlert(name, administrator, login, found, around.hostname, policy.language, now)
-        decision = allowed("an alert to an administrator", policy.version)
-        recipient = Recipient(administrator, resolved.mailboxes)
-        event = Event(now, "composed", {"about": "unusual volume", "account": login})
-        kept = own_mail(compose_alert(alert), name, tenant, recipient, around.hostname, decision, event)
-        await around.writer.do(lambda spool: spool.keep(kept, now, "", 0.0))
-        around.wake()
 
 
 def _plain(sent: Sent) -> tuple[int, int]:

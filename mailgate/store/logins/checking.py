@@ -1,14 +1,14 @@
-"""Answers logins: back-off first, then a short memory of good ones, then the hash (in a small pool)."""
+"""Answers logins: first a short memory of good ones, then app passwords, then what guessing has cost, then the hash (in
+a small pool, in fair turns)."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
-import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,21 +18,21 @@ from msgspec.structs import replace
 from mailgate.ipc.calls import Authenticate, Authenticated, Renew
 from mailgate.model.envelope import TenantName
 from mailgate.policy.schema import Passwords
-from mailgate.records.metrics import AUTH_FAILURES
+from mailgate.store.logins.guessing import Limit, Try
 from mailgate.store.logins.records import LoginRecords
-from mailgate.store.logins.throttle import network_of
+from mailgate.store.logins.turns import CrowdedError, Turns
 from mailgate.tenancy.account_book import AccountBook
-from mailgate.tenancy.logins.accounts import REFUSED, Account, Checked, Result
+from mailgate.tenancy.logins.accounts import NO_ACCOUNT, REFUSED, Account, Checked, Result
 from mailgate.tenancy.logins.app_passwords import AppKey
-from mailgate.tenancy.logins.failed_logins import account_key, network_key
-from mailgate.tenancy.logins.history import LoginTry
+from mailgate.tenancy.logins.networks import network_of
 
 GOOD_SECONDS = 60.0
 MOST_GOOD = 10_000
 FAILURE_TICK = 0.25  # seconds
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+Tell = Callable[[Account, int], Coroutine[None, None, None]]
+"""Many networks guess at this account, which has failed so often: tells those who can act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,18 @@ class _Good:
     app: AppKey | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """`delay`: seconds that it is to be held back."""
+
+    answer: Authenticated
+    delay: float = 0.0
+
+
 class Logins:
     """`thread` is the directory's, `hashing` the pool for the costly part. `policy` gives a tenant's rules. Whoever is
-    refused hears it at a multiple of `tick` seconds after the question, so that the time tells no reason."""
+    refused hears it at a multiple of `tick` seconds after the question, so that the time tells no reason. `pause` waits
+    for so many seconds."""
 
     def __init__(
         self,
@@ -57,7 +66,9 @@ class Logins:
         hashing: Executor,
         clock: Callable[[], float],
         policy: Callable[[TenantName], Passwords],
+        tell: Tell,
         tick: float = FAILURE_TICK,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._book = book
         self._records = records
@@ -65,55 +76,74 @@ class Logins:
         self._hashing = hashing
         self._clock = clock
         self._policy = policy
+        self._tell = tell
         self._tick = tick
+        self._pause = pause
+        self._turns = Turns()
         self._key = secrets.token_bytes(32)
         self._good: dict[bytes, _Good] = {}
         self._generation = 0
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: Authenticate) -> Authenticated:
         """UnavailableError where the directory can't be read."""
         begun = time.monotonic()
-        answer = await self._answer(request)
-        if not answer.ok:
-            AUTH_FAILURES.inc()
-            if self._tick:
-                await asyncio.sleep(self._tick - (time.monotonic() - begun) % self._tick)
-        return answer
+        found = await self._answer(request)
+        pause = found.delay
+        if not found.answer.ok and self._tick:
+            pause += self._tick - (time.monotonic() - begun) % self._tick
+        if pause:
+            await self._pause(pause)
+        return found.answer
 
-    async def _answer(self, request: Authenticate) -> Authenticated:
-        now = self._clock()
-        network = network_key(network_of(request.peer))
-        if (wait := self._records.by_address.wait(network, now)) > 0:
-            return Authenticated(ok=False, retry_after=wait)
+    async def _answer(self, request: Authenticate) -> _Answer:
         digest = self._digest(request)
-        if (wait := self._records.by_repeat.wait(network + digest, now)) > 0:
-            return Authenticated(ok=False, retry_after=wait)
         known = self._good.get(digest)
-        if known is not None and known.until > now:
-            self._note(request, known.account, Checked(Result.OK, known.answer, known.app), now)
-            return known.answer
-        generation = self._generation
+        if known is not None and known.until > self._clock():
+            self._records.note(request, known.account, Checked(Result.OK, known.answer, known.app))
+            return _Answer(known.answer)
+        try:
+            async with self._turns.take(request.peer, len(request.login) + len(request.password)):
+                return await self._look(request, digest)
+        except CrowdedError:
+            self._records.note(request, NO_ACCOUNT, Checked(Result.WAITING), Limit.QUEUE)
+            return _Answer(REFUSED)
+
+    async def _look(self, request: Authenticate, digest: bytes) -> _Answer:
+        """In a turn: looks the account up, and where nothing speaks against it, checks the password."""
+        generation, now = self._generation, self._clock()
         account = await self._in_thread(self._book.account, request.login)
-        # whoever knew the password a moment ago is not kept out by others who guess: this stands after the memory
-        key = account_key(account.login or request.login.casefold())
-        if (wait := self._records.by_account.wait(key, now)) > 0:
-            self._note(request, account, Checked(Result.WAITING), now)
-            return Authenticated(ok=False, retry_after=wait)
-        checked = await asyncio.get_running_loop().run_in_executor(
-            self._hashing, account.check, request.password, request.protocol, now, self._largest_age(account)
-        )
-        self._note(request, account, checked, now)
-        if checked.result is not Result.OK:
-            # the very same again is a program with an old password, no guess: it must not keep out the others there
-            if self._records.by_repeat.failed(network + digest, now) == 1:
-                self._failed(network, key, account, now)
-            return REFUSED
-        if checked.app is None:  # a program that asks every minute must not give guessers new tries
-            self._records.by_account.succeeded(key)
-        answer = replace(checked.granted, ticket=_ticket(now, checked.app))
-        if generation == self._generation:
-            self._remember(digest, _Good(_good_until(now, checked.app), answer, account, checked.app))
-        return answer
+        if (opened := account.check_app_password(request.password, request.protocol, now)) is not None:
+            return _Answer(self._grant(request, account, opened, digest, generation))
+        network = network_of(request.peer)
+        each = Try(account.login or request.login.casefold(), request.peer, account.knows(network), digest)
+        guessing = self._records.guessing
+        delay = guessing.delay(each.account, now)
+        if (held := guessing.reserve(each, now)) is not None:
+            self._records.note(request, account, Checked(Result.WAITING), held.limit)
+            return _Answer(Authenticated(ok=False, retry_after=held.seconds), delay)
+        try:
+            checked = await asyncio.get_running_loop().run_in_executor(
+                self._hashing,
+                account.check,
+                request.password,
+                request.protocol,
+                now,
+                self._rules(account).largest_age_days,
+                network,
+            )
+        except BaseException:
+            guessing.abandon(each)
+            raise
+        counted = guessing.settle(each, checked.result is Result.OK, now)
+        if checked.result is Result.OK:
+            granted = self._grant(request, account, checked, digest, generation)
+            return _Answer(granted, 0.0 if each.is_known else delay)
+        self._records.note(request, account, checked)
+        self._lock(account, counted.strangers, now)
+        if counted.closed:
+            self._tell_of_guessing(account, counted.strangers)
+        return _Answer(REFUSED, delay)
 
     async def renew(self, request: Renew) -> Authenticated:
         """Whether a login of before still holds. UnavailableError where the directory can't be read."""
@@ -126,39 +156,42 @@ class Logins:
     def forget(self, tenant: TenantName) -> None:
         """Something changed in this tenant (or, where empty, anywhere)."""
         self._generation += 1
-        self._records.forget_repeats()
+        self._records.guessing.forget_repeats()
         self._good = {key: kept for key, kept in self._good.items() if tenant and kept.answer.tenant != tenant}
 
     def forgive(self, login: str) -> None:
         """Failed logins of this account count no more."""
-        self._records.by_account.succeeded(account_key(login))
+        self._records.guessing.forgive(login)
 
     async def _in_thread(self, ask: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, ask, *arguments)
 
-    def _largest_age(self, account: Account) -> int:
-        return self._policy(account.granted.tenant).largest_age_days
+    def _rules(self, account: Account) -> Passwords:
+        return self._policy(account.granted.tenant)
 
-    def _failed(self, network: bytes, key: bytes, account: Account, now: float) -> None:
-        self._records.by_address.failed(network, now)
-        failures = self._records.by_account.failed(key, now)
-        rules = self._policy(account.granted.tenant)
-        if account.login and rules.lock_after and failures >= rules.lock_after and account.closed(now) is None:
+    def _grant(
+        self, request: Authenticate, account: Account, checked: Checked, digest: bytes, generation: int
+    ) -> Authenticated:
+        now = self._clock()
+        self._records.note(request, account, checked)
+        answer = replace(checked.granted, ticket=_ticket(now, checked.app))
+        if generation == self._generation:
+            if len(self._good) >= MOST_GOOD:
+                self._good.clear()
+            self._good[digest] = _Good(_good_until(now, checked.app), answer, account, checked.app)
+        return answer
+
+    def _lock(self, account: Account, failures: int, now: float) -> None:
+        rules = self._rules(account)
+        is_due = rules.lock_after and failures >= rules.lock_after
+        if account.granted.ok and is_due and not account.is_locked(now):
             self._records.lock(account, now + 60.0 * rules.lock_minutes if rules.lock_minutes else None)
 
-    def _note(self, request: Authenticate, account: Account, checked: Checked, now: float) -> None:
-        """Names that were typed are not logged: some people type their password there."""
-        if checked.result is not Result.OK:
-            facts = {"client": request.peer, "protocol": request.protocol, "reason": str(checked.result)}
-            _log.info("login refused", extra=facts | {"user": account.user})
-        if account.login:
-            tried = (account.tenant, account.user, request.protocol, request.peer, checked.result, now, checked.app)
-            self._records.note(LoginTry(*tried))
-
-    def _remember(self, digest: bytes, good: _Good) -> None:
-        if len(self._good) >= MOST_GOOD:
-            self._good.clear()
-        self._good[digest] = good
+    def _tell_of_guessing(self, account: Account, failures: int) -> None:
+        """In the background: the time of an answer must not tell that somebody is told."""
+        task = asyncio.create_task(self._tell(account, failures))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def _digest(self, request: Authenticate) -> bytes:
         """Passwords themselves are not kept; the key lives and dies with the process."""

@@ -36,7 +36,8 @@ class TenantState(enum.StrEnum):
 
 
 class UserState(enum.StrEnum):
-    """Only ACTIVE can log in. DISABLED is set by people, LOCKED by too many wrong passwords. Mail arrives in each."""
+    """DISABLED is set by people: nobody can log in. LOCKED by too many wrong passwords: one can only from networks that
+    the user has logged in from before, or with an app password. Mail arrives in each."""
 
     ACTIVE = "active"
     DISABLED = "disabled"
@@ -95,8 +96,8 @@ class DomainRow(RegistryBase):
 
 
 class FailedLogins(RegistryBase):
-    """Back-off after failed logins of one client address or account, whether there is such an account or not. `key` is
-    a digest, so that the list names nobody."""
+    """Back-off after failed logins of a network, an account, or an account from a network, whether there is such an
+    account or not. `key` is made of digests, so that the list names nobody."""
 
     __tablename__ = "failed_logins"
 
@@ -144,8 +145,8 @@ class TenantBase(DeclarativeBase):
 
 
 class User(TenantBase):
-    """`login` is a canonical address; `password_hash` an encoded argon2id hash. `locked_until`: when a LOCKED user may
-    log in again by itself, None where somebody must unlock it."""
+    """`login` is a canonical address; `password_hash` an encoded argon2id hash. `locked_until`: when a lock
+    ends by itself, None where somebody must unlock the user."""
 
     __tablename__ = "users"
 
@@ -210,6 +211,16 @@ class Login(TenantBase):
     first_at: Mapped[float]
     last_at: Mapped[float]
     times: Mapped[int]
+
+
+class KnownNetwork(TenantBase):
+    """A network that the user has logged in from, last on `day` (days since 1970); `network` is a digest."""
+
+    __tablename__ = "known_networks"
+
+    user_id: Mapped[UserId] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    network: Mapped[bytes] = mapped_column(primary_key=True)
+    day: Mapped[int]
 
 
 class SentHour(TenantBase):

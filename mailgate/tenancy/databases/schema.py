@@ -78,4 +78,4 @@ def _escaped(path: Path) -> str:
 
 
 REGISTRY = Schema("registry", RegistryBase.metadata, "0004", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0008", MIGRATIONS / "tenant")
+TENANT = Schema("tenant", TenantBase.metadata, "0009", MIGRATIONS / "tenant")

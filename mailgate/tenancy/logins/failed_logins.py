@@ -1,18 +1,33 @@
-"""The back-off after failed logins on stable storage: a restart gives nobody who guesses a fresh start."""
+"""Failed logins on stable storage: a restart gives nobody who guesses a fresh start."""
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from mailgate.tenancy.databases.database import Database
 from mailgate.tenancy.databases.models import FailedLogins
 
-_ACCOUNT, _NETWORK = b"a", b"n"
+_DIGEST = 16  # octets
+
+
+class Kind(enum.Enum):
+    """What failures are counted by; the first octet of a key."""
+
+    ACCOUNT = b"a"
+    NETWORK = b"n"
+    NEIGHBOURHOOD = b"w"
+    STRANGER = b"p"  # an account, from a network that it has not logged in from
+    KNOWN = b"k"  # an account, from a network that it has
+    SHARE = b"s"  # an account, from a neighbourhood
+
+
+_OF_ACCOUNT = (Kind.ACCOUNT, Kind.STRANGER, Kind.KNOWN, Kind.SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +49,46 @@ def load(registry: Database, since: float) -> dict[bytes, Failures]:
 
 def save(registry: Database, changed: Mapping[bytes, Failures | None], since: float) -> None:
     """None: forgiven. What is older than `since` goes as well."""
+    upsert = insert(FailedLogins)
+    columns = ("failures", "last_at", "blocked_until")
+    upsert = upsert.on_conflict_do_update(
+        index_elements=["key"], set_={name: upsert.excluded[name] for name in columns}
+    )
+    rows = [
+        {"key": key, "failures": each.count, "last_at": each.last_at, "blocked_until": each.blocked_until}
+        for key, each in changed.items()
+        if each is not None
+    ]
     with registry.session() as session:
-        for key, found in changed.items():
-            if found is None:
-                session.execute(delete(FailedLogins).where(FailedLogins.key == key))
-                continue
-            values = {"failures": found.count, "last_at": found.last_at, "blocked_until": found.blocked_until}
-            session.execute(
-                insert(FailedLogins)
-                .values(key=key, **values)
-                .on_conflict_do_update(index_elements=["key"], set_=values)
-            )
+        if rows:
+            session.execute(upsert, rows)
+        for key in (key for key, each in changed.items() if each is None):
+            session.execute(delete(FailedLogins).where(FailedLogins.key == key))
         session.execute(delete(FailedLogins).where(FailedLogins.last_at <= since))
 
 
-def forgive(registry: Database, key: bytes) -> None:
+def forgive(registry: Database, login: str) -> None:
+    """All that counts against the account."""
     with registry.session() as session:
-        session.execute(delete(FailedLogins).where(FailedLogins.key == key))
+        session.execute(delete(FailedLogins).where(or_(*(_begins_with(each) for each in of_account(login)))))
 
 
-def account_key(login: str) -> bytes:
-    """`login` as it is compared, whether there is such an account or not."""
-    return _ACCOUNT + _digest(login)
+def key(kind: Kind, *names: str) -> bytes:
+    """An account's name comes first, as it is compared, whether there is such an account or not."""
+    return kind.value + b"".join(
+        hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:_DIGEST] for name in names
+    )
 
 
-def network_key(network: str) -> bytes:
-    return _NETWORK + _digest(network)
+def kind_of(key: bytes) -> Kind:
+    """ValueError for what `key` did not make."""
+    return Kind(key[:1])
 
 
-def is_account(key: bytes) -> bool:
-    return key.startswith(_ACCOUNT)
+def of_account(login: str) -> tuple[bytes, ...]:
+    """What the keys of an account begin with."""
+    return tuple(key(kind, login) for kind in _OF_ACCOUNT)
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+def _begins_with(prefix: bytes) -> ColumnElement[bool]:
+    return FailedLogins.key.between(prefix, prefix + b"\xff" * (_DIGEST + 1))

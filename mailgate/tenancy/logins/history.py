@@ -10,13 +10,15 @@ from sqlalchemy import delete, func, select
 
 from mailgate.tenancy.databases.ids import TenantId, UserId
 from mailgate.tenancy.databases.models import Login, User
-from mailgate.tenancy.logins import app_passwords
+from mailgate.tenancy.logins import app_passwords, known_networks
 from mailgate.tenancy.logins.accounts import Result
 from mailgate.tenancy.logins.app_passwords import AppKey
+from mailgate.tenancy.logins.networks import network_of
 from mailgate.tenancy.work import Work
 
 LINE_SECONDS = 3600.0
 MOST_LINES = 1000  # of one user: guessers must not fill the disk
+_IS_GOOD = Login.result == str(Result.OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ def record(work: Work, tries: Sequence[LoginTry]) -> None:
     for each in tries:
         if each.user in known:
             _record(work, each)
+            if each.result is Result.OK:
+                known_networks.remember(work, each.user, network_of(each.address), each.at)
             if each.result is Result.OK and each.app is not None:
                 app_passwords.used(work, each.app.id, each.at)
     for user in known:
@@ -77,10 +81,11 @@ def _record(work: Work, given: LoginTry) -> None:
 
 
 def _drop_surplus(work: Work, user: UserId) -> None:
+    """Failures first: whoever guesses must not push out when somebody got in."""
     count = work.session.scalar(select(func.count()).select_from(Login).where(Login.user_id == user)) or 0
     if count > MOST_LINES:
-        oldest = select(Login.id).where(Login.user_id == user).order_by(Login.last_at).limit(count - MOST_LINES)
-        work.session.execute(delete(Login).where(Login.id.in_(oldest)))
+        oldest = select(Login.id).where(Login.user_id == user).order_by(_IS_GOOD, Login.last_at)
+        work.session.execute(delete(Login).where(Login.id.in_(oldest.limit(count - MOST_LINES))))
 
 
 def logins_of(work: Work, user: UserId, limit: int) -> Sequence[Login]:
@@ -92,3 +97,4 @@ def logins_of(work: Work, user: UserId, limit: int) -> Sequence[Login]:
 def forget_before(work: Work, before: float) -> None:
     """Retention. `before`: seconds since 1970."""
     work.session.execute(delete(Login).where(Login.last_at < before))
+    known_networks.forget_before(work, before)

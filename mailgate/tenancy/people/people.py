@@ -16,6 +16,7 @@ from mailgate.tenancy.databases.models import (
     Assignment,
     Brake,
     GroupMember,
+    KnownNetwork,
     Mailbox,
     MailboxKind,
     MailboxState,
@@ -124,8 +125,8 @@ def set_role(work: Work, login: str, role: UserRole) -> User:
 
 
 def administrators(work: Work) -> Sequence[User]:
-    """The tenant's administrators who can log in."""
-    chosen = select(User).where(User.role == UserRole.ADMINISTRATOR, User.state == UserState.ACTIVE)
+    """The tenant's administrators who are not disabled."""
+    chosen = select(User).where(User.role == UserRole.ADMINISTRATOR, User.state != UserState.DISABLED)
     return work.session.scalars(chosen.order_by(User.login)).all()
 
 
@@ -159,7 +160,7 @@ def leave(work: Work, login: str, successor: str) -> Left:
         passed_on=tuple(mailbox.address for mailbox in own if heir is not None),
         switched_off=tuple(mailbox.address for mailbox in own if heir is None),
     )
-    for table in (AppPassword, GroupMember, Assignment, Brake, SentHour):
+    for table in (AppPassword, GroupMember, Assignment, Brake, SentHour, KnownNetwork):
         work.session.execute(delete(table).where(table.user_id == user.id))
     for mailbox in own:
         if heir is None:
