@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailgate.edge.budget import Budget
 from mailgate.edge.connections import Connections
 from mailgate.edge.limits import SessionLimits
 from mailgate.edge.shedding import Shedding
-from mailgate.edge.staging import Budget, Staging
+from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
 from mailgate.edge.verify import Verifier
@@ -68,11 +69,12 @@ class Edge:
     shedding: Shedding = field(default_factory=Shedding)
     connections: Connections = field(init=False)
     is_draining: bool = False
-    _budget: Budget = field(default_factory=lambda: Budget(STAGING_BUDGET))
+    _budget: Budget = field(init=False)
     _free: tuple[float, int] = (0.0, 0)
 
     def __post_init__(self) -> None:
         self.connections = Connections(self.shedding)
+        self._budget = Budget(STAGING_BUDGET, self.shedding)
 
     @property
     def hostname(self) -> str:
@@ -89,9 +91,12 @@ class Edge:
         return Staging(f"{self.staging_dir}/{queue_id}", self.size_limit(), self._budget)
 
     def has_room(self, declared: int) -> bool:
-        """Whether the file system can take a message of this size (RFC 1870 section 6.1); looked up once a second."""
+        """Whether the file system can take a message of this size (RFC 1870 section 6.1), and what others have declared
+        and are sending; looked up once a second."""
         now = time.monotonic()
         if now - self._free[0] > 1:
             space = os.statvfs(self.staging_dir)
-            self._free = (now, space.f_bavail * space.f_frsize)
-        return self._free[1] - declared > FREE_RESERVE
+            left = space.f_bavail * space.f_frsize - FREE_RESERVE
+            self._budget.bound(left)
+            self._free = (now, left - self._budget.promised())
+        return self._free[1] > declared

@@ -64,6 +64,7 @@ class Session(Dialogue):
             is_8bit=command.body == "8BITMIME",
             ret=command.ret,
             envid=command.envid,
+            declared=command.size,
             requiretls=command.requiretls,
             let_in_by=origin.let_in_by,
             send_as=send_as,
@@ -167,6 +168,7 @@ class Session(Dialogue):
         if not tx.recipients:
             raise Refusal(replies.RCPT_FIRST)
         await self.say(replies.SEND_DATA)
+        tx.staging.begin(tx.share, tx.declared)
         receiver = DataReceiver(tx.staging.write)
         await self._receive(receiver)
         tx.is_bad = receiver.is_bad
@@ -185,7 +187,9 @@ class Session(Dialogue):
             await self._receive(ChunkReceiver(size, lambda data: None, ByteCheck()))
             self._pace = None
             raise Refusal(replies.RCPT_FIRST)
-        self._chunks = self._chunks or ByteCheck()
+        if self._chunks is None:
+            self._chunks = ByteCheck()
+            tx.staging.begin(tx.share, tx.declared)
         if size:
             await self._receive(ChunkReceiver(size, tx.staging.write, self._chunks))
         if not is_last:
@@ -197,6 +201,7 @@ class Session(Dialogue):
 
     async def _finish(self, tx: Transaction) -> None:
         self._counts["idle"] = 0
+        tx.staging.complete()
         await self._keep_login()
         tx.is_gone = self._is_eof
         try:

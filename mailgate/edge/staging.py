@@ -5,28 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mailgate.edge.budget import Budget, NoRoomError, Upload
+from mailgate.edge.turns import NOBODYS, Share
+
 INLINE_LIMIT = 64 << 10  # bytes; above it the message is in a file
 HEAD_LIMIT = 16 << 20  # bytes of header that are looked at: the highest that a policy may allow
-
-
-class NoRoomError(Exception):
-    """The staging place is full: 452 4.3.1."""
-
-
-class Budget:
-    """Bytes that all sessions of this edge may have staged together."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.used = 0
-
-    def take(self, size: int) -> None:
-        if self.used + size > self._limit:
-            raise NoRoomError("staging budget is used up")
-        self.used += size
-
-    def give_back(self, size: int) -> None:
-        self.used -= size
 
 
 class Staging:
@@ -38,13 +21,27 @@ class Staging:
         self._path = path
         self._size_limit = size_limit
         self._budget = budget
+        self._upload: Upload | None = None
         self._chunks: list[bytes] = []
         self._head: bytes | None = None
         self._file: int | None = None
-        self._taken = 0
         self.size = 0
         self.is_too_large = False
         self.is_full = False
+
+    def begin(self, share: Share, declared: int) -> Upload:
+        """The message is about to come: from whose share its bytes are taken, and how many were declared."""
+        self._upload = self._budget.open(share, self._end, self._size_limit, declared)
+        return self._upload
+
+    def complete(self) -> None:
+        """All of it is here; nobody ends it any more."""
+        if self._upload is not None:
+            self._upload.is_complete = True
+
+    def _end(self) -> None:
+        self.is_full = True
+        self._drop()
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
@@ -55,14 +52,12 @@ class Staging:
             self._drop()
             return
         try:
-            self._budget.take(len(data))
-            self._taken += len(data)
+            self._budget.take(self._upload or self.begin(NOBODYS, 0), len(data))
             self._chunks.append(data)
             if self.size > INLINE_LIMIT:
                 self._spill()
         except (NoRoomError, OSError):
-            self.is_full = True
-            self._drop()
+            self._end()
 
     def _spill(self) -> None:
         if self._file is None:
@@ -102,8 +97,8 @@ class Staging:
 
     def _drop(self) -> None:
         self._chunks.clear()
-        self._budget.give_back(self._taken)
-        self._taken = 0
+        if self._upload is not None:
+            self._budget.close(self._upload)
         if self._file is not None:
             os.close(self._file)
             self._file = None

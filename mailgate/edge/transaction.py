@@ -64,6 +64,7 @@ class Transaction:
     ret: Literal["", "FULL", "HDRS"] = ""
     envid: str = ""
     requiretls: bool = False
+    declared: int = 0  # bytes, by SIZE
     let_in_by: str = ""
     send_as: SendAs = NOBODY
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
