@@ -6,14 +6,15 @@ clamd unpacks and scans containers by itself; this only lists them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from mailgate.inspect import filetype
+from mailgate.inspect import filetype, readers
 from mailgate.inspect.archives import archive_members, is_archive
 from mailgate.inspect.bounded import BoundedChild
 from mailgate.inspect.documents import document_members, is_document
+from mailgate.inspect.filetype import FileType
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
 from mailgate.inspect.replies import ScanResult
 from mailgate.model.part_class import PartClass
@@ -24,6 +25,7 @@ WALL_SECONDS = 10.0
 REMEMBERED = 500  # listings a worker keeps, so that a container that comes again is not opened again
 _OFFICE_MARKS = ("[Content_Types].xml", "mimetype")  # OOXML, OpenDocument and EPUB
 _OFFICE_FILLING = (".xml", ".rels", ".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", "mimetype")
+_REPAIRED = frozenset({"application/x-msi"})  # read as a document
 _RULE_CLASSES = frozenset(PartClass)
 
 Lister = Callable[[Mapping[str, bytes]], dict[str, Listing]]
@@ -36,73 +38,104 @@ def is_container(data: bytes) -> bool:
     return is_archive(data) or is_document(data)
 
 
-def listing(data: bytes, budget: Budget) -> Listing:
-    """Everything inside `data`, containers in containers too. Bounded by the budget only: see BoundedChild."""
-    members: list[Member] = []
-    unreached: list[tuple[str, bytes]] = []
+def listing(data: bytes, budget: Budget, opens: frozenset[str] = readers.ASSUMED) -> Listing:
+    """Everything inside `data`, containers in containers too. Bounded by the budget only: see BoundedChild. `opens` are
+    the types that the scanner is known to open."""
+    inside = _Inside(budget, opens)
     classes: set[str] = set()
-    exceeded = unreadable = ""
+    exceeded = ""
+    fault = _Fault()
     try:
-        unreadable = _walk(data, "", budget, members, unreached, classes)
+        fault = inside.walk(data, filetype.detect(data), "", classes)
     except LimitExceededError as error:
         exceeded = str(error)
     except MemoryError:
         exceeded = "too much memory"
+    members = inside.members
     if any(member.name in _OFFICE_MARKS and "/" not in member.path for member in members):
         members = [member for member in members if not _is_filling(member)]
-    return Listing(tuple(members), exceeded, unreadable, tuple(sorted(classes)), tuple(unreached))
+    return Listing(
+        tuple(members), exceeded, fault.unreadable, tuple(sorted(classes)), tuple(inside.unreached), fault.unopened
+    )
 
 
 def _is_filling(member: Member) -> bool:
     """What every office file is made of, unless it is something that rules speak of."""
-    return member.name.endswith(_OFFICE_FILLING) and not any(name in _RULE_CLASSES for name in member.classes)
+    is_plain = not (member.unopened or any(name in _RULE_CLASSES for name in member.classes))
+    return is_plain and member.name.endswith(_OFFICE_FILLING)
 
 
-def _walk(
-    data: bytes,
-    prefix: str,
-    budget: Budget,
-    members: list[Member],
-    unreached: list[tuple[str, bytes]],
-    classes: set[str],
-) -> str:
-    """Append what `data` holds to `members` and `unreached`, to `classes` what it is itself; returns why it could not
-    be read on."""
-    if prefix.count("/") >= budget.depth:
-        raise LimitExceededError("containers too deep in containers")
-    number = 0
-    unreadable = ""
-    for is_kind, read in ((is_archive, archive_members), (is_document, document_members)):
-        if not is_kind(data):
-            continue
-        try:
-            for found in read(data, budget):
-                if not found.name and not found.data:
-                    classes.update(found.classes)
-                    if found.is_encrypted:
-                        classes.add(PartClass.ENCRYPTED)
-                    continue
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why a container could not be read on, and whether that means that nobody went through it."""
+
+    unreadable: str = ""
+    unopened: str = ""
+
+
+class _Inside:
+    """What was found so far: members, and those that the scanner does not get to, by path."""
+
+    def __init__(self, budget: Budget, opens: frozenset[str]) -> None:
+        self.members: list[Member] = []
+        self.unreached: list[tuple[str, bytes]] = []
+        self._budget = budget
+        self._opens = opens
+
+    def walk(self, data: bytes, kind: FileType, prefix: str, classes: set[str]) -> _Fault:
+        """Append what `data` holds; to `classes` what it is itself."""
+        if prefix.count("/") >= self._budget.depth:
+            raise LimitExceededError("containers too deep in containers")
+        number = 0
+        fault = _Fault(unopened=readers.unopened(kind, self._opens))
+        for found in self._found(data, kind):
+            if isinstance(found, _Fault):
+                fault = replace(found, unopened=fault.unopened or found.unopened)
+            elif not found.name and not found.data and not found.size:
+                classes.update(found.classes)
+                if found.is_encrypted:
+                    classes.add(PartClass.ENCRYPTED)
+            else:
                 number += 1
-                _take(found, f"{prefix}{number}", budget, members, unreached)
-        except UnreadableError as error:
-            unreadable = str(error)
-    return unreadable
+                self._take(found, f"{prefix}{number}")
+        return fault
 
+    def _found(self, data: bytes, kind: FileType) -> Iterator[Found | _Fault]:
+        """A broken document is repaired by its viewers, and the scanner saw the bytes; of a broken archive nobody knows
+        what programs make of it."""
+        if is_archive(data):
+            count = 0
+            try:
+                for found in archive_members(data, kind.format, self._budget, self._opens):
+                    count += 1
+                    yield found
+            except UnreadableError as error:
+                is_one = readers.reader_of(kind) is not None or count > 0
+                why = f"{kind.mime}: {error}"
+                yield _Fault(why, why if is_one and kind.format not in _REPAIRED else "")
+        if is_document(data):
+            try:
+                yield from document_members(data, self._budget)
+            except UnreadableError as error:
+                yield _Fault(str(error))
 
-def _take(found: Found, path: str, budget: Budget, members: list[Member], unreached: list[tuple[str, bytes]]) -> None:
-    kind = filetype.detect(found.data, found.name)
-    own = {*kind.classes, *found.classes}
-    if found.is_encrypted:
-        own.add(PartClass.ENCRYPTED)
-    if found.is_unreached and found.data:
-        unreached.append((path, found.data))
-    at = len(members)
-    try:
-        if is_container(found.data):
-            _walk(found.data, f"{path}/", budget, members, unreached, own)
-    finally:
-        member = Member(path, found.name, kind.mime, found.size, tuple(sorted(own)), found.is_encrypted)
-        members.insert(at, member)
+    def _take(self, found: Found, path: str) -> None:
+        names = found.names or ((found.name,) if found.name else ())
+        kind = filetype.detect(found.data, *names)
+        own = {*kind.classes, *found.classes}
+        if found.is_encrypted:
+            own.add(PartClass.ENCRYPTED)
+        if found.is_unreached and found.data:
+            self.unreached.append((path, found.data))
+        at = len(self.members)
+        unopened = found.unopened or readers.unopened(kind, self._opens)
+        try:
+            if is_container(found.data):
+                unopened = self.walk(found.data, kind, f"{path}/", own).unopened or unopened
+        finally:
+            classes = tuple(sorted(own))
+            member = Member(path, found.name, kind.mime, found.size, classes, found.is_encrypted, found.names, unopened)
+            self.members.insert(at, member)
 
 
 def container_reports(
@@ -110,25 +143,46 @@ def container_reports(
 ) -> list[PartReport]:
     """The container's own report, completed, and one for each member. Members share the verdict of the container, whose
     scan went through them, but for those that were `scanned` by themselves (by path); an encrypted one was not scanned,
-    whatever the scanner says, nor what was not listed."""
+    whatever the scanner says, nor what was not listed, nor what nobody went through."""
     classes = tuple(dict.fromkeys((*container.classes, *listing.classes)))
+    told = container
     if PartClass.ENCRYPTED in classes:
-        container = _encrypted(container)
-    detail = container.detail or (f"its contents can't be listed: {listing.unreadable}" if listing.unreadable else "")
-    container = replace(container, classes=classes, detail=detail)
-    reports = [container, *(_member_report(container, member, scanned or {}) for member in listing.members)]
+        told = _encrypted(told)
+    told = not_opened(told, listing.unopened)
+    detail = told.detail or (f"its contents can't be listed: {listing.unreadable}" if listing.unreadable else "")
+    told = replace(told, classes=classes, detail=detail)
+    reports = [told, *(_member_report(container, told, member, scanned or {}) for member in listing.members)]
     if listing.exceeded:
         reports.append(
             PartReport(
-                f"{container.place}/*", "", "", "", 0, "", Verdict.NOT_SCANNED, "", Unscanned.LIMIT, listing.exceeded
+                place=f"{container.place}/*",
+                name=container.name,
+                declared_type="",
+                detected_type="",
+                size=0,
+                digest="",
+                verdict=Verdict.NOT_SCANNED,
+                reason=Unscanned.LIMIT,
+                detail=listing.exceeded,
             )
         )
     return reports
 
 
-def _member_report(container: PartReport, member: Member, scanned: Mapping[str, ScanResult]) -> PartReport:
+def not_opened(report: PartReport, why: str) -> PartReport:
+    """The report on what nobody went through, where there is a reason `why`."""
+    if why and report.verdict is Verdict.CLEAN:
+        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.LIMIT, detail=why)
+    return report
+
+
+def _member_report(
+    container: PartReport, told: PartReport, member: Member, scanned: Mapping[str, ScanResult]
+) -> PartReport:
     own = scanned.get(member.path)
-    verdict: PartReport | ScanResult = container if own is None or own.verdict is Verdict.CLEAN else own
+    shared = told if own is None else container  # what was scanned by itself does not suffer from what was not
+    verdict: PartReport | ScanResult = shared if own is None or own.verdict is Verdict.CLEAN else own
+    names = member.names or ((member.name,) if member.name else ())
     report = PartReport(
         place=f"{container.place}/{member.path}",
         name=member.name,
@@ -142,10 +196,12 @@ def _member_report(container: PartReport, member: Member, scanned: Mapping[str, 
         detail=verdict.detail,
         is_attachment=container.is_attachment,
         classes=member.classes,
-        names=(member.name,) if member.name else (),
+        names=names,
         placements=(Placement.ARCHIVE, *(place for place in container.placements if place == Placement.MESSAGE)),
     )
-    return _encrypted(report) if PartClass.ENCRYPTED in member.classes else report
+    if PartClass.ENCRYPTED in member.classes:
+        report = _encrypted(report)
+    return not_opened(report, member.unopened)
 
 
 def _encrypted(report: PartReport) -> PartReport:

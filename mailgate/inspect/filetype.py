@@ -7,9 +7,10 @@ microseconds and without a C library that parses hostile input.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailgate.inspect import signatures as table
+from mailgate.inspect.disk_images import RAW, disk_image
 from mailgate.inspect.encapsulated import looks_like_message
 
 _HEAD = 4096
@@ -36,15 +37,23 @@ _OFFICE = {
     b"ppt/": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     b"visio/": "application/vnd.ms-visio.drawing",
 }
+_ARC = re.compile(rb"\x1a[\x01-\x0b][!-~]{1,12}\0")
+_ZIP = "application/zip"
 _TEXT_BYTES = bytes({*range(32, 256), 9, 10, 12, 13, 27})
 
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """`mime` is what the bytes are, `classes` what rules speak of, e.g. ("executable",) or ("archive", "document")."""
+    """`mime` is what the bytes are, `classes` what rules speak of, e.g. ("executable",) or ("archive", "document").
+    `archive` is the type of the archive that it is by another name."""
 
     mime: str
     classes: tuple[str, ...]
+    archive: str = ""
+
+    @property
+    def format(self) -> str:
+        return self.archive or self.mime
 
 
 _EMPTY = FileType("inode/x-empty", (table.DATA,))
@@ -52,16 +61,25 @@ _UNKNOWN = FileType("application/octet-stream", (table.DATA,))
 _PLAIN = FileType("text/plain", (table.TEXT,))
 
 
-def detect(data: bytes, name: str = "") -> FileType:
-    """The type of `data`; `name` decides between kinds of plain text (`.js`, `.bat`, `.url`) and raw code (`.com`)."""
+def detect(data: bytes, *names: str) -> FileType:
+    """The type of `data`; `names`, the best first, decide between kinds of plain text (`.js`, `.bat`, `.url`) and raw
+    code (`.com`): the classes are those of all names."""
     if not data:
         return _EMPTY
     head = bytes(data[:_HEAD])
-    found = _by_structure(head, data) or _by_signature(head, data)
-    extension = name.rstrip(" .").rpartition(".")[2].lower() if "." in name else ""
-    if found is None:
-        found = _text(head, extension) if _is_text(head) else _unknown(head, data, extension)
-    return found
+    found = _by_structure(head, data) or _by_signature(head, data) or _disk_image(data)
+    if found is not None:
+        return found
+    extensions = dict.fromkeys(name.rstrip(" .").rpartition(".")[2].lower() if "." in name else "" for name in names)
+    kind = _text if _is_text(head) else _unknown
+    first, *others = [kind(head, extension) for extension in extensions or ("",)]
+    classes = dict.fromkeys(name for each in (first, *others) for name in each.classes)
+    return replace(first, classes=tuple(classes)) if others else first
+
+
+def _disk_image(data: bytes) -> FileType | None:
+    mime = disk_image(data)
+    return FileType(mime, (table.DISK_IMAGE, table.ARCHIVE)) if mime else None
 
 
 def _by_structure(head: bytes, data: bytes) -> FileType | None:
@@ -85,6 +103,8 @@ def _by_structure(head: bytes, data: bytes) -> FileType | None:
         return FileType("image/bmp", (table.IMAGE,))
     if head.startswith(b"\x30") and _is_asn1(head):
         return _asn1(head)
+    if _ARC.match(head):
+        return FileType("application/x-arc", (table.ARCHIVE,))
     return None
 
 
@@ -121,25 +141,25 @@ def _zip(start: bytes, end: bytes) -> FileType:
         declared = re.match(rb"application/[a-z0-9.+-]+", start[38:138])
         if declared is not None and b"opendocument" in declared[0]:
             classes = (table.DOCUMENT, table.MACRO) if b"Basic/" in names else (table.DOCUMENT,)
-            return FileType(declared[0].decode(), classes)
+            return FileType(declared[0].decode(), classes, _ZIP)
         if declared is not None:
-            return FileType(declared[0].decode(), (table.DOCUMENT, table.ARCHIVE))
+            return FileType(declared[0].decode(), (table.DOCUMENT, table.ARCHIVE), _ZIP)
     if b"AndroidManifest.xml" in names:
-        return FileType("application/vnd.android.package-archive", (table.EXECUTABLE, table.ARCHIVE))
+        return FileType("application/vnd.android.package-archive", (table.EXECUTABLE, table.ARCHIVE), _ZIP)
     if b"META-INF/MANIFEST.MF" in names:
-        return FileType("application/java-archive", (table.EXECUTABLE, table.ARCHIVE))
+        return FileType("application/java-archive", (table.EXECUTABLE, table.ARCHIVE), _ZIP)
     if b"AppxManifest.xml" in names:
-        return FileType("application/msix", (table.EXECUTABLE, table.ARCHIVE))
-    return FileType("application/zip", (table.ARCHIVE,))
+        return FileType("application/msix", (table.EXECUTABLE, table.ARCHIVE), _ZIP)
+    return FileType(_ZIP, (table.ARCHIVE,))
 
 
 def _ooxml(names: bytes) -> FileType:
     if b"AppxManifest.xml" in names:
-        return FileType("application/msix", (table.EXECUTABLE, table.ARCHIVE))
+        return FileType("application/msix", (table.EXECUTABLE, table.ARCHIVE), _ZIP)
     has_macro = b"vbaProject.bin" in names or b"macrosheets/" in names
     classes = (table.DOCUMENT, table.MACRO) if has_macro else (table.DOCUMENT,)
     kind = next((mime for folder, mime in _OFFICE.items() if folder in names), "application/vnd.ms-opc")
-    return FileType(kind, classes)
+    return FileType(kind, classes, _ZIP)
 
 
 def _utf16(text: str) -> bytes:
@@ -181,13 +201,19 @@ def _asn1(head: bytes) -> FileType | None:
 
 
 def _by_signature(head: bytes, data: bytes) -> FileType | None:
-    for _, magic, mime, classes in _BY_FIRST_BYTE.get(head[0], ()):
-        if head.startswith(magic):
-            return FileType(mime, classes)
-    for offset, magic, mime, classes in _ELSEWHERE:
-        if data.startswith(magic, offset):
+    for offset, magic, mime, classes in (*_BY_FIRST_BYTE.get(head[0], ()), *_ELSEWHERE):
+        if data.startswith(magic, offset) and _is_meant(head, magic, mime, classes):
             return FileType(mime, classes)
     return None
+
+
+def _is_meant(head: bytes, magic: bytes, mime: str, classes: tuple[str, ...]) -> bool:
+    """A few letters may also begin a text."""
+    confirmed = table.CONFIRMED.get(mime)
+    if confirmed is not None:
+        return confirmed.match(head) is not None
+    is_word = len(magic) < 8 and magic.isascii() and magic.decode("ascii").isprintable()
+    return not (is_word and table.ARCHIVE in classes and _is_text(head))
 
 
 def _is_text(head: bytes) -> bool:
@@ -237,18 +263,16 @@ def _text_content(text: bytes) -> FileType | None:
     return None
 
 
-def _unknown(head: bytes, data: bytes, extension: str) -> FileType:
-    """Binary data without a signature: the name, where the system acts on it, or the trailer of a disk image."""
+def _unknown(head: bytes, extension: str) -> FileType:
+    """Binary data without a signature: the name, where the system acts on it."""
     if extension in table.SCRIPT_EXTENSIONS:
         return FileType(table.SCRIPT_EXTENSIONS[extension], (table.SCRIPT,))
     if extension in table.EXECUTABLE_EXTENSIONS:
         return FileType("application/x-dosexec", (table.EXECUTABLE,))
-    trailer = bytes(data[-512:])
-    if trailer.startswith((b"koly", b"conectix")):
-        mime = "application/x-apple-diskimage" if trailer.startswith(b"koly") else "application/x-vhd"
-        return FileType(mime, (table.DISK_IMAGE, table.ARCHIVE))
     if extension in table.DISK_IMAGE_EXTENSIONS:
-        return FileType("application/x-raw-disk-image", (table.DISK_IMAGE,))
+        return FileType(RAW, (table.DISK_IMAGE,))
+    if table.VOLUME_EXTENSION.fullmatch(extension):
+        return FileType("application/x-archive-volume", (table.ARCHIVE,))
     if _HTML.search(head[:512]):
         return FileType("text/html", (table.HTML, table.TEXT))
     return _UNKNOWN

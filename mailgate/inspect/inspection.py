@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
-from mailgate.inspect import filetype, mime
+from mailgate.inspect import filetype, mime, readers
 from mailgate.inspect.clamd import Sample
-from mailgate.inspect.containers import Lister, container_reports, is_container
+from mailgate.inspect.containers import Lister, container_reports, is_container, not_opened
 from mailgate.inspect.members import Listing
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import ScanResult, unscanned
@@ -35,7 +35,10 @@ def inspect(
     items = [item(part, is_ambiguous=views.is_ambiguous) for part in views.parts if len(part.data) <= limits.part_bytes]
     deadline = started + limits.wall_seconds - _ANSWER_SECONDS
     scanned = scan_message(raw, views.raw_spans, items, scanner, deadline)
-    reports = [_report(*each) for each in zip(items, scanned.results, strict=True)]
+    reports = [
+        not_opened(_report(*each), readers.unopened(each[0].kind, readers.ASSUMED))
+        for each in zip(items, scanned.results, strict=True)
+    ]
     containers = {each.digest: each.part.data for each in items if is_container(each.part.data)}
     listings = list_containers(containers) if containers else {}
     reports = _with_members(reports, listings, _scan_unreached(listings, scanner, deadline))
@@ -117,7 +120,7 @@ def _with_members(
 
 def _too_large(part: Part) -> PartReport:
     result = unscanned(Unscanned.LIMIT, "larger than the limit for one part")
-    return _report(Item(part, "", filetype.detect(part.data, part.name), is_shown=False), result)
+    return _report(Item(part, "", filetype.detect(part.data, *part.names), is_shown=False), result)
 
 
 def _beyond(limit: str) -> PartReport:

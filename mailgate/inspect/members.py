@@ -55,7 +55,8 @@ class Budget:
 class Found:
     """One member as a reader yields it: `data` is its content, or only its first HEAD bytes where it is no container;
     empty where it can't be read. `classes` are what the reader knows from the container's structure. `is_unreached`:
-    the scanner does not get to it by itself, so `data`, all of it, has to be scanned."""
+    the scanner does not get to it by itself, so `data`, all of it, has to be scanned. `names` are all readings of its
+    name, where there are several. `unopened`: why nobody went through it."""
 
     name: str
     data: bytes = b""
@@ -63,6 +64,8 @@ class Found:
     is_encrypted: bool = False
     classes: tuple[str, ...] = ()
     is_unreached: bool = False
+    names: tuple[str, ...] = ()
+    unopened: str = ""
 
 
 Members = Iterator[Found]
@@ -70,7 +73,8 @@ Members = Iterator[Found]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member for the report: `path` such as `3` or `3/1` counts from 1 within the container."""
+    """One member for the report: `path` such as `3` or `3/1` counts from 1 within the container. `names` are all
+    readings of its name, the likeliest first; `unopened` says why nobody went through it."""
 
     path: str
     name: str
@@ -78,16 +82,19 @@ class Member:
     size: int
     classes: tuple[str, ...] = ()
     is_encrypted: bool = False
+    names: tuple[str, ...] = ()
+    unopened: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The members of one part; `exceeded` says which limit ended the listing before its end, `unreadable` why it could
-    not be read (on). `classes` are the container's own, such as encrypted or macro. `unreached`: members by path that
-    the scanner does not unpack by itself."""
+    not be read (on), `unopened` why nobody went through all of it. `classes` are the container's own, such as encrypted
+    or macro. `unreached`: members by path that the scanner does not unpack by itself."""
 
     members: tuple[Member, ...] = ()
     exceeded: str = ""
     unreadable: str = ""
     classes: tuple[str, ...] = ()
     unreached: tuple[tuple[str, bytes], ...] = ()
+    unopened: str = ""

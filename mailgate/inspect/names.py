@@ -6,10 +6,10 @@ import codecs
 import re
 from collections.abc import Iterable
 
+from mailgate.inspect import member_names
 from mailgate.inspect.parameters import Structured, decode_words
 
 _MAX_NAMES = 16
-_MAX_LENGTH = 1024
 _ODD = re.compile("[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WORD_CHARSET = re.compile(rb"=\?([^?*\s]{1,40})[?*]")
 
@@ -52,9 +52,11 @@ def _plain_readings(raw: bytes) -> list[str]:
 
 
 def _note(names: dict[str, None], name: str) -> None:
-    name = name.strip()[:_MAX_LENGTH]
-    if name:
-        names.setdefault(name)
+    """Programs cut names at NUL, drop what can't be seen, and shorten what is too long in the middle."""
+    for reading in dict.fromkeys((name, name.partition("\0")[0], _ODD.sub("", name))):
+        kept = member_names.printable(member_names.shortened(reading.strip()))
+        if kept:
+            names.setdefault(kept)
 
 
 def _text(raw: bytes, charset: bytes) -> str:

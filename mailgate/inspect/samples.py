@@ -54,7 +54,7 @@ class Scanned(Struct, frozen=True):
 
 
 def item(part: Part, *, is_ambiguous: bool) -> Item:
-    kind = filetype.detect(part.data, part.name)
+    kind = filetype.detect(part.data, *part.names)
     is_shown = not is_ambiguous and _is_shown(part) and kind.mime in _TEXTS
     return Item(part, sha256(part.data).hexdigest(), kind, is_shown)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mailgate.model.part_class import PartClass
 
 EXECUTABLE, SCRIPT, MACRO = PartClass.EXECUTABLE, PartClass.SCRIPT, PartClass.MACRO
@@ -48,10 +50,31 @@ SIGNATURES: tuple[Signature, ...] = (
     (0, b"StuffIt (c)", "application/x-stuffit", (ARCHIVE,)),
     (0, b"EGGA", "application/x-egg", (ARCHIVE,)),
     (0, b"ALZ\x01", "application/x-alz-compressed", (ARCHIVE,)),
+    *((0, bytes((first,)) + b"\x2a\x4d\x18", "application/zstd", (ARCHIVE,)) for first in range(0x50, 0x60)),
+    (0, b"\x02\x21\x4c\x18", "application/x-lz4", (ARCHIVE,)),
+    (0, b"!<thin>\n", "application/x-thin-archive", (ARCHIVE,)),
+    (20, b"\xdc\xa7\xc4\xfd", "application/x-zoo", (ARCHIVE,)),
+    (0, b"StuffIt!", "application/x-stuffit", (ARCHIVE,)),
+    (0, b"7kSt\xa0\x31\x83\xd3\x8c\xb2\x28\xb0\xd3zPQ", "application/x-zpaq", (ARCHIVE,)),
+    (0, b"zPQ\x01", "application/x-zpaq", (ARCHIVE,)),
+    (0, b"zPQ\x02", "application/x-zpaq", (ARCHIVE,)),
+    (0, b"ArC\x01", "application/x-freearc", (ARCHIVE,)),
+    (0, b"LRZI", "application/x-lrzip", (ARCHIVE,)),
+    (0, b"\x89LZO\0\r\n\x1a\n", "application/x-lzop", (ARCHIVE,)),
+    (0, b"SZDD\x88\xf0\x27\x33", "application/x-szdd", (ARCHIVE,)),
+    (0, b"KWAJ\x88\xf0\x27\xd1", "application/x-kwaj", (ARCHIVE,)),
+    (7, b"-sqx-", "application/x-sqx", (ARCHIVE,)),
+    (0, b"UHA\x06", "application/x-uharc", (ARCHIVE,)),
+    (2, b"-pm", "application/x-lzh-compressed", (ARCHIVE,)),
+    (0, b"RE~^", "application/vnd.rar", (ARCHIVE,)),
+    (0, b"sqsh", "application/vnd.squashfs", (DISK_IMAGE, ARCHIVE)),
     (0, b"hsqs", "application/vnd.squashfs", (DISK_IMAGE, ARCHIVE)),
     (257, b"ustar", "application/x-tar", (ARCHIVE,)),
     (0, b"070701", "application/x-cpio", (ARCHIVE,)),
+    (0, b"070702", "application/x-cpio", (ARCHIVE,)),
     (0, b"070707", "application/x-cpio", (ARCHIVE,)),
+    (0, b"\xc7\x71", "application/x-cpio", (ARCHIVE,)),
+    (0, b"\x71\xc7", "application/x-cpio", (ARCHIVE,)),
     (0x8001, b"CD001", "application/x-iso9660-image", (DISK_IMAGE, ARCHIVE)),
     (0x8801, b"CD001", "application/x-iso9660-image", (DISK_IMAGE, ARCHIVE)),
     (0x8001, b"BEA01", "application/x-udf-image", (DISK_IMAGE, ARCHIVE)),
@@ -60,7 +83,21 @@ SIGNATURES: tuple[Signature, ...] = (
     (0, b"conectix", "application/x-vhd", (DISK_IMAGE, ARCHIVE)),
     (0, b"KDMV", "application/x-vmdk", (DISK_IMAGE, ARCHIVE)),
     (0, b"QFI\xfb", "application/x-qemu-disk", (DISK_IMAGE, ARCHIVE)),
-    (510, b"\x55\xaa", "application/x-raw-disk-image", (DISK_IMAGE,)),
+    (64, b"\x7f\x10\xda\xbe", "application/x-virtualbox-vdi", (DISK_IMAGE, ARCHIVE)),
+    (0, b"COWD", "application/x-vmdk", (DISK_IMAGE, ARCHIVE)),
+    (0, b"# Disk DescriptorFile", "application/x-vmdk", (DISK_IMAGE, ARCHIVE)),
+    (0, b"WithoutFreeSpace", "application/x-parallels-disk", (DISK_IMAGE, ARCHIVE)),
+    (0, b"WithouFreSpacExt", "application/x-parallels-disk", (DISK_IMAGE, ARCHIVE)),
+    (0, b"LUKS\xba\xbe", "application/x-luks", (DISK_IMAGE, ARCHIVE)),
+    (0, b"XFSB", "application/x-xfs-image", (DISK_IMAGE, ARCHIVE)),
+    (0, b"\x45\x3d\xcd\x28", "application/x-cramfs", (DISK_IMAGE, ARCHIVE)),
+    (0, b"\x28\xcd\x3d\x45", "application/x-cramfs", (DISK_IMAGE, ARCHIVE)),
+    (0, b"-rom1fs-", "application/x-romfs", (DISK_IMAGE, ARCHIVE)),
+    (0, b"DAA\0", "application/x-daa-image", (DISK_IMAGE, ARCHIVE)),
+    (0, b"CISO", "application/x-ciso-image", (DISK_IMAGE, ARCHIVE)),
+    (0, b"MEDIA DESCRIPTOR", "application/x-mds-image", (DISK_IMAGE, ARCHIVE)),
+    (0, b"EVF\x09\x0d\x0a\xff\0", "application/x-ewf-image", (DISK_IMAGE, ARCHIVE)),
+    (0, b"\0" + b"\xff" * 10 + b"\0", "application/x-raw-disk-image", (DISK_IMAGE, ARCHIVE)),  # sectors of a CD
     (0, b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", "application/x-ms-shortcut", (SHORTCUT,)),
     (0, b"ITSF", "application/vnd.ms-htmlhelp", (EXECUTABLE, DOCUMENT)),
     (0, b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "application/msonenote", (DOCUMENT,)),
@@ -107,6 +144,20 @@ SIGNATURES: tuple[Signature, ...] = (
     (0, b"!BDN", "application/vnd.ms-outlook-pst", (MESSAGE, ARCHIVE)),
 )
 
+# What else must be there where a signature is short, or a word.
+CONFIRMED = {
+    "application/x-cpio": re.compile(
+        rb"07070[12][0-9A-Fa-f]{104}|070707[0-7]{70}|\xc7\x71.{18}[\x02-\xff][\0-\x03]|\x71\xc7.{18}[\0-\x03]", re.S
+    ),
+    "application/x-bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+    "application/gzip": re.compile(rb"\x1f\x8b\x08"),
+    "application/x-compress": re.compile(rb"\x1f[\x9d\xa0][\x09-\x10\x89-\x90]"),
+    "application/x-lzma": re.compile(rb"\x5d\0\0.{2}(?:\xff{8}|.{5}\0{3})", re.S),
+    "application/x-arj": re.compile(rb"\x60\xea.[\0-\x0a][\x1e-\x40]", re.S),
+    "application/x-lzh-compressed": re.compile(rb"..-(?:lh[0-9dsx]|lz[0-9s]|pm[0-9s])-", re.S),
+    "application/x-stuffit": re.compile(rb"SIT!.{6}rLau|StuffIt", re.S),
+}
+
 SCRIPT_EXTENSIONS = {
     **dict.fromkeys(("js", "jse", "mjs"), "text/javascript"),
     **dict.fromkeys(("vbs", "vbe", "vb"), "text/vbscript"),
@@ -141,6 +192,7 @@ SHORTCUT_EXTENSIONS = {
 EXECUTABLE_EXTENSIONS = frozenset(
     {"com", "cpl", "exe", "scr", "pif", "dll", "ocx", "sys", "msi", "msp", "msix", "appx"}
 )
+VOLUME_EXTENSION = re.compile(r"[0-9]{3}|[rsz][0-9]{2}")  # of archives in several files
 DISK_IMAGE_EXTENSIONS = frozenset({"iso", "img", "vhd", "vhdx", "dmg", "udf", "vmdk"})
 TEXT_EXTENSIONS = {
     "html": ("text/html", (HTML, TEXT)),

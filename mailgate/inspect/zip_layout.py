@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mailgate.inspect import member_names
 from mailgate.inspect.members import Budget, Found, Members
 
 LOCAL = b"PK\3\4"
@@ -20,7 +21,8 @@ _ENTRY = b"PK\1\2"
 _LOCAL_HEADER = struct.Struct("<4xHHHIIIIHH")  # 4.3.7
 _ENTRY_HEADER = struct.Struct("<4xHHHHIIIIHHHHHII")  # 4.3.12
 _END_RECORD = struct.Struct("<4xHHHHIIH")  # 4.3.16
-_ENCRYPTED, _SIZES_BEHIND, _UTF8 = 1, 8, 0x800  # general purpose bits, 4.4.4
+_ENCRYPTED, _SIZES_BEHIND = 1, 8  # general purpose bits, 4.4.4
+_MOST_ENDS = 8  # end records that are followed
 _LONGEST_NAME = 1024
 _ZIP64 = 0xFFFFFFFF
 _AES = 99
@@ -32,7 +34,7 @@ class _Local:
 
     at: int
     begin: int
-    name: str
+    raw_name: bytes
     flags: int
     method: int
     packed: int
@@ -41,7 +43,8 @@ class _Local:
     @property
     def is_member(self) -> bool:
         """False for a folder, and for what only looks like a header."""
-        return bool(self.name) and len(self.name) < _LONGEST_NAME and self.method <= _AES and self.name[-1] != "/"
+        name = self.raw_name
+        return bool(name) and len(name) < _LONGEST_NAME and self.method <= _AES and not name.endswith(b"/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class _Entry:
     method: int
     packed: int
     size: int
-    name: str
+    raw_name: bytes
 
 
 def methods(data: bytes) -> frozenset[int]:
@@ -70,7 +73,8 @@ def hidden_members(data: bytes, known: set[str], budget: Budget) -> Members:
         return
     for local in filter(lambda each: each.is_member, _locals(data, 0)):
         told = entries.get(local.at, [])
-        names = dict.fromkeys((local.name, *(entry.name for entry in told)))
+        spellings = dict.fromkeys((local.raw_name, *(entry.raw_name for entry in told)))
+        names = {each[0]: each for each in map(member_names.readings, spellings) if each}
         may_be_stored = not told or 0 in (local.method, *(entry.method for entry in told))
         contents = _readings(data, local, may_be_stored, budget)
         for name in names if contents else [each for each in names if each not in known]:
@@ -78,7 +82,8 @@ def hidden_members(data: bytes, known: set[str], budget: Budget) -> Members:
                 budget.take_member()
                 budget.keep(len(content))
                 is_encrypted = bool(local.flags & _ENCRYPTED)
-                yield Found(name, content, len(content) or local.size, is_encrypted, is_unreached=bool(content))
+                size = len(content) or local.size
+                yield Found(name, content, size, is_encrypted, is_unreached=bool(content), names=names[name])
         known.update(names)
 
 
@@ -97,43 +102,92 @@ def _is_regular(data: bytes, entries: dict[int, list[_Entry]]) -> bool:
     return seen == len(entries)
 
 
-def _entries(data: bytes) -> dict[int, list[_Entry]]:
-    """The directory that the last end record leads to, by the place of the local header: once to each, if honest."""
+def fault(data: bytes) -> str:
+    """Why a file that begins like a zip file is not all there: an end record and all that its directory names must be
+    in it; empty where they are."""
+    end = _end(data)
+    if end < 0:
+        return "it is cut off: its directory is missing"
+    disk, first_disk = _END_RECORD.unpack_from(data, end)[:2]
+    if disk not in (0, 0xFFFF) or first_disk not in (0, 0xFFFF):
+        return "one volume of several"
+    for place, told in _entries(data).items():
+        packed = told[0].packed
+        if not data.startswith(LOCAL, place) or (packed != _ZIP64 and place + packed > len(data)):
+            return "its directory names members that are not in it"
+    return ""
+
+
+def _end(data: bytes) -> int:
+    """Where the last end record is, -1 where there is none."""
     end = data.rfind(END, max(0, len(data) - TAIL))
-    if end < 0 or end + _END_RECORD.size > len(data):
-        return {}
-    _, _, _, count, length, offset, _ = _END_RECORD.unpack_from(data, end)
-    shift = end - length - offset  # what stands in front of the zip file
-    at = end - length
-    found: dict[int, list[_Entry]] = {}
-    seen = 0
-    while seen < count and at >= 0 and data.startswith(_ENTRY, at) and at + _ENTRY_HEADER.size <= end:
-        _, _, flags, method, _, _, packed, size, length, extra, comment, *_, place = _ENTRY_HEADER.unpack_from(data, at)
-        at += _ENTRY_HEADER.size
-        name = _name(data[at : at + length], flags)
-        found.setdefault(place + max(0, shift), []).append(_Entry(method, packed, size, name))
-        at += length + extra + comment
-        seen += 1
+    return end if 0 <= end <= len(data) - _END_RECORD.size else -1
+
+
+def _entries(data: bytes) -> dict[int, list[_Entry]]:
+    """The directory that the last end record leads to, by the place of the local header: once to each, if honest. Of
+    other directories what they say of the same members."""
+    end = _end(data)
+    found = _directory(data, end) if end >= 0 else {}
+    for _ in range(_MOST_ENDS):
+        end = data.rfind(END, max(0, len(data) - TAIL), max(0, end) + len(END) - 1)
+        if end < 0:
+            break
+        for place, told in _directory(data, end).items():
+            known = found.get(place, [])
+            known += [each for each in told if known and each not in known]
     return found
+
+
+def _directory(data: bytes, end: int) -> dict[int, list[_Entry]]:
+    """The entries of the directory whose end record is at `end`."""
+    found: dict[int, list[_Entry]] = {}
+    if end + _END_RECORD.size > len(data):
+        return found
+    _, _, _, count, length, offset, _ = _END_RECORD.unpack_from(data, end)
+    at = end - length
+    shift = max(0, at - offset)  # what stands in front of the zip file
+    number = 0
+    while number < count and at >= 0 and data.startswith(_ENTRY, at) and at + _ENTRY_HEADER.size <= end:
+        fields = _ENTRY_HEADER.unpack_from(data, at)
+        method, packed, size, length, extra, comment, place = fields[3], *fields[6:11], fields[14]
+        at += _ENTRY_HEADER.size
+        name = data[at : at + length]
+        if place == _ZIP64:
+            place = _wide_place(data[at + length : at + length + extra], size, packed)
+        if data.startswith(LOCAL, place + shift) or not data.startswith(LOCAL, place):
+            place += shift
+        found.setdefault(place, []).append(_Entry(method, packed, size, name))
+        at += length + extra + comment
+        number += 1
+    return found
+
+
+def _wide_place(extra: bytes, size: int, packed: int) -> int:
+    """The place of 64 bits in the extra field (4.5.3), behind those sizes that are in it too."""
+    at = 0
+    while at + 4 <= len(extra):
+        tag, length = struct.unpack_from("<HH", extra, at)
+        if tag == 1:
+            value = extra[at + 4 : at + 4 + length]
+            skipped = 8 * ((size == _ZIP64) + (packed == _ZIP64))
+            return int.from_bytes(value[skipped : skipped + 8], "little")
+        at += 4 + length
+    return _ZIP64
 
 
 def _locals(data: bytes, at: int) -> Iterator[_Local]:
     while 0 <= (at := data.find(LOCAL, at)) <= len(data) - _LOCAL_HEADER.size:
         _, flags, method, _, _, packed, size, name_length, extra = _LOCAL_HEADER.unpack_from(data, at)
         start = at + _LOCAL_HEADER.size
-        name = _name(data[start : start + name_length], flags)
-        yield _Local(at, start + name_length + extra, name, flags, method, packed, size)
+        yield _Local(at, start + name_length + extra, data[start : start + name_length], flags, method, packed, size)
         at += len(LOCAL)
-
-
-def _name(raw: bytes, flags: int) -> str:
-    return raw.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
 
 
 def _agree(local: _Local, entry: _Entry) -> bool:
     """Does the header say what the directory says? Sizes may stand behind the data, or be 64 bits wide elsewhere."""
     method, packed, size = entry.method, entry.packed, entry.size
-    if entry.name != local.name:
+    if entry.raw_name != local.raw_name:
         return False
     if _ZIP64 in (local.packed, local.size, packed, size):
         return local.method == method

@@ -197,7 +197,8 @@ def test_what_nobody_can_unpack_was_not_scanned() -> None:
     odd = bytearray(zipped(("a.txt", b"text" * 9), compression=zipfile.ZIP_STORED))
     odd[8] = odd[odd.rindex(b"PK\1\2") + 10] = 97  # WavPack
     found = listing(bytes(odd), Budget())
-    assert "can't be unpacked" in found.exceeded
+    assert "can't be unpacked" in found.members[0].unopened
+    assert [report.reason for report in container_reports(CONTAINER, found)] == [None, Unscanned.LIMIT]
 
 
 FIRST, SECOND = zipped(("first.txt", b"the first file")), zipped(("second.txt", b"the second file"))
@@ -486,6 +487,13 @@ def test_listings_are_remembered_but_not_those_that_hit_a_limit(monkeypatch: pyt
 def test_a_broken_container_says_that_its_contents_are_unknown() -> None:
     found = listing(with_libarchive("7zip", "a", PROGRAM)[:-10], Budget())
     assert found.unreadable
+    report = container_reports(CONTAINER, found)[0]
+    assert (report.verdict, report.reason) == (Verdict.NOT_SCANNED, Unscanned.LIMIT)
+    assert "can't be read on" in report.detail
+
+
+def test_a_broken_document_is_repaired_by_its_viewers_and_stays_clean() -> None:
+    found = listing(ole2("WordDocument", bytes(512))[:700], Budget())
     report = container_reports(CONTAINER, found)[0]
     assert report.verdict is Verdict.CLEAN
     assert "can't be listed" in report.detail
