@@ -43,8 +43,8 @@ class Resolved(Struct, tag=True, frozen=True):
     forwarded: what comes with a null reverse-path goes back to `forwards`), unknown (hosted domain, no such
     recipient), routed (all mail for the domain goes to a server of the tenant, by its policy's inbound route), foreign
     (domain not hosted here), unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox
-    switched off: 550 5.2.1), full (all its mailboxes are over their quota). `is_limited`: a quota counts, so the answer
-    holds for now only."""
+    switched off: 550 5.2.1), full (all its mailboxes are over their quota). `is_limited`: a quota or
+    the number of bounces counts, so the answer holds for now only."""
 
     kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled", "full", "bounce"]
     tenant: TenantName = TenantName("")

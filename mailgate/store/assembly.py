@@ -17,6 +17,7 @@ from mailgate.store.commands.callers import Callers
 from mailgate.store.commands.on_spool.desk import Desk, view_of_caller
 from mailgate.store.commands.running import Commands
 from mailgate.store.committing import Committing
+from mailgate.store.delivery.bounces import Bounces
 from mailgate.store.delivery.local import Delivery
 from mailgate.store.delivery.retries import Retries
 from mailgate.store.directory_thread import DirectoryThread
@@ -99,7 +100,8 @@ class Parts:
 def assemble(base: Base) -> Parts:
     """In the event loop. From now on they hear of changes in the directory."""
     settings = base.settings
-    recipients = Recipients(base.directory, base.policies)
+    bounces = Bounces(base.clock)
+    recipients = Recipients(base.directory, base.policies, bounces)
     around = _surroundings(base, recipients)
     rescan = Rescan([settings.inspector_path(number) for number in range(settings.inspectors)])
     brake = SendingBrake(around, base.directory.ask)
@@ -112,7 +114,7 @@ def assemble(base: Base) -> Parts:
         desk=_desk(base, around, rescan),
         rescan=rescan,
         recipients=recipients,
-        committing=Committing(around, base.delivery, room, base.holder, brake.judge, base.peers.tell_relay),
+        committing=Committing(around, base.delivery, room, base.holder, brake.judge, base.peers.tell_relay, bounces),
         brake=brake,
         login_records=records,
         hashing=hashing,

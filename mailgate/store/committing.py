@@ -13,6 +13,7 @@ from mailgate.records.metrics import COMMITTED
 from mailgate.spool.content import inline_content
 from mailgate.spool.queue import Accepted, Attempt, Content, Selection, SpoolStore
 from mailgate.spool.rows import rows_of
+from mailgate.store.delivery.bounces import Bounces
 from mailgate.store.delivery.local import Delivery
 from mailgate.store.delivery.retries import LEASE_SECONDS
 from mailgate.store.keeping.room import Room
@@ -32,6 +33,7 @@ class Committing:
         holder: str,
         judge: Callable[[Sequence[NewEntry]], Awaitable[str]],
         tell_relay: Callable[[], None],
+        bounces: Bounces,
     ) -> None:
         self._around = around
         self._delivery = delivery
@@ -39,6 +41,7 @@ class Committing:
         self._holder = holder
         self._judge = judge
         self._tell_relay = tell_relay
+        self._bounces = bounces
         self._pool = ThreadPoolExecutor(4, "content")
 
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
@@ -46,6 +49,7 @@ class Committing:
         kept."""
         inline = sum(entry.body_size for entry in entries if entry.inline is not None)
         self._room.check(inline, sum(entry.body_size for entry in entries) - inline)
+        self._bounces.take(entries)
         hold = await self._judge(entries)
         at_once = self._delivery.has_room and not hold
         accepted: list[Accepted] = []

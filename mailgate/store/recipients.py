@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec.structs import replace
+
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import TenantName
+from mailgate.store.delivery.bounces import Bounces
 from mailgate.store.delivery.quotas import Quotas
 from mailgate.store.directory_thread import DirectoryThread
 from mailgate.store.policies import Policies
@@ -15,8 +18,9 @@ from mailgate.store.policies import Policies
 class Recipients:
     """Lives in the event loop."""
 
-    def __init__(self, directory: DirectoryThread, policies: Policies) -> None:
+    def __init__(self, directory: DirectoryThread, policies: Policies, bounces: Bounces) -> None:
         self._directory = directory
+        self._bounces = bounces
         self._policies = policies
         self._quotas = Quotas(directory.directory, directory.executor, self.default_quota)
 
@@ -33,8 +37,12 @@ class Recipients:
         return Resolved("routed", found.tenant) if is_routed else found
 
     async def find_with_room(self, local: str, domain: str) -> Resolved:
-        """Like `find`, for who is about to send: a mailbox may be full. Postmasters are not."""
+        """Like `find`, for who is about to send: a mailbox may be full, a reverse-path have had too many bounces today.
+        Postmasters are not."""
         found = await self.find(local, domain)
+        if found.kind == "bounce":
+            has_room = self._bounces.has_room(f"{local}@{domain}")
+            return replace(found if has_room else Resolved("unknown", found.tenant), is_limited=True)
         if found.kind != "mailbox" or not domain:
             return found
         return await self._quotas.judge(found)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError
+from mailgate.tenancy.databases.models import Upgrade
 from mailgate.tenancy.mailboxes import address_map, srs
 from mailgate.tenancy.mailboxes.address_maps import AddressMaps
 from mailgate.tenancy.registry import Tenant
@@ -27,6 +28,9 @@ class Recipients:
         self._clock = storage.clock
         self._maps = maps
         self._hostname = hostname.lower()
+        with storage.registry_database.session() as session:
+            ended = session.get(Upgrade, "short reverse-path tags")
+            self._short_tags_until = None if ended is None else int(ended.at // 86_400)
 
     def resolve(
         self, local: str, domain: str, has_labels: Callable[[TenantName], bool] = lambda tenant: True
@@ -75,8 +79,10 @@ class Recipients:
         return srs.rewritten(reverse_path, domain, self._forwarding_key(self._registry.named(name)), self._day)
 
     def _bounce_to(self, tenant: Tenant, local: str) -> Resolved:
-        found = srs.original(local, self._forwarding_key(tenant), self._day)
-        return Resolved("bounce" if found else "unknown", tenant.name, forwards=(found,) if found else ())
+        found = srs.original(local, self._forwarding_key(tenant), self._day, self._short_tags_until)
+        if not found:
+            return Resolved("unknown", tenant.name)
+        return Resolved("bounce", tenant.name, forwards=(found,))
 
     def _forwarding_key(self, tenant: Tenant) -> bytes:
         key = self._keys.content_key(tenant.id, tenant.key_id)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
+from sqlalchemy import create_engine
 
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UserError
+from mailgate.tenancy.databases.schema import REGISTRY
 from mailgate.tenancy.directory import Directory
 from mailgate.tenancy.mailboxes import lists
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate
+from tests.tenancy.test_schema import version_before
 
 BOB, ALICE, TEAM, ALL = "bob@acme.example", "alice@acme.example", "team@acme.example", "all@acme.example"
 AWAY = "bob@elsewhere.example"
@@ -151,3 +157,20 @@ def test_bounces_of_forwarded_mail_find_home(directory: Directory, two_tenants: 
     )
     clock.advance(15 * 86_400)
     assert resolve(directory, path).kind == "unknown"
+
+
+def test_after_an_upgrade_tags_of_the_release_before_are_taken_for_a_while(tmp_path: Path, cheap_hashes: None) -> None:
+    def made_until(data_dir: Path) -> int | None:
+        opened = Directory(data_dir)
+        opened.close()
+        return opened.recipients._short_tags_until
+
+    assert made_until(tmp_path) is None, "nobody has made any here"
+    (tmp_path / "old").mkdir()
+    engine = create_engine(f"sqlite:///{tmp_path / 'old' / 'registry.db'}")
+    with engine.begin() as connection:
+        version_before("upgrades", tmp_path, REGISTRY).migrate(connection)
+    engine.dispose()
+    upgraded_on = made_until(tmp_path / "old")
+    assert upgraded_on is not None and 0 <= time.time() // 86_400 - upgraded_on <= 1
+    assert made_until(tmp_path / "old") == upgraded_on, "once and for all"

@@ -76,14 +76,14 @@ def with_next_revision(schema: Schema, folder: Path, more: str = "") -> Schema:
     return replace(schema, head=head, versions=folder)
 
 
-def version_before(revision: str, tmp_path: Path) -> Schema:
-    """The tenant's schema of the release before this revision."""
-    first = next(TENANT.versions.glob(f"*_{revision}.py")).stem[1:5]
+def version_before(revision: str, tmp_path: Path, schema: Schema = TENANT) -> Schema:
+    """The schema of the release before this revision."""
+    first = next(schema.versions.glob(f"*_{revision}.py")).stem[1:5]
     (tmp_path / "versions").mkdir()
-    for script in TENANT.versions.glob("*.py"):
+    for script in schema.versions.glob("*.py"):
         if script.stem[1:5] < first:
             (tmp_path / "versions" / script.name).write_text(script.read_text())
-    return replace(TENANT, versions=tmp_path / "versions")
+    return replace(schema, versions=tmp_path / "versions")
 
 
 @BOTH

@@ -72,9 +72,59 @@ def test_only_what_we_made_leads_anywhere() -> None:
     assert srs.original(local.replace("ann", "amy"), KEY, TODAY) == ""
     assert srs.original(local.replace("elsewhere", "nowhere"), KEY, TODAY) == ""
     assert srs.original(local.replace("SRS0", "SRS1"), KEY, TODAY) == ""
-    tag, stamp = local[5:11], local[12:14]
-    assert srs.original(local.replace(tag, "A" * 6, 1), KEY, TODAY) == ""
+    tag, stamp = local[5:15], local[16:18]
+    assert srs.original(local.replace(tag, "A" * 10, 1), KEY, TODAY) == ""
+    for shorter in (tag[:6], tag[:9], tag[4:], ""):
+        assert srs.original(local.replace(tag, shorter, 1), KEY, TODAY) == "", "the old length opens nothing new"
     assert srs.original(local.replace(f"={stamp}=", "=ZZ=", 1), KEY, TODAY) == ""
+
+
+# Made by the release before, with KEY on the day TODAY, at acme.example
+OLD_DIRECT = "SRS0=PAP6QZ=JM=elsewhere.example=ann"
+OLD_CHAINED = "SRS1=QF2KNH=first.example==ABCD=UL=elsewhere.example=ann"
+
+
+@pytest.mark.parametrize(
+    ("until", "day", "is_good"),
+    [
+        (TODAY, TODAY, True),
+        (TODAY, TODAY + srs.DAYS, True),
+        (TODAY + 3, TODAY + 3, True),
+        (TODAY, TODAY + srs.DAYS + 1, False),
+        (TODAY - 1, TODAY, False),
+        (None, TODAY, False),
+    ],
+)
+def test_tags_of_the_release_before_are_taken_while_their_mail_may_bounce(
+    until: int | None, day: int, is_good: bool
+) -> None:
+    assert srs.original(OLD_DIRECT, KEY, day, until) == ("ann@elsewhere.example" if is_good else "")
+    assert srs.original(OLD_DIRECT.replace("ann", "amy"), KEY, day, until) == ""
+
+
+@pytest.mark.parametrize(("until", "is_good"), [(TODAY, True), (TODAY - srs.DAYS, True), (TODAY - 15, False)])
+def test_what_had_no_day_is_taken_for_as_long(until: int | None, is_good: bool) -> None:
+    found = srs.original(OLD_CHAINED, KEY, TODAY, until)
+    assert found == ("SRS0=ABCD=UL=elsewhere.example=ann@first.example" if is_good else "")
+
+
+@pytest.mark.parametrize("days", [0, srs.DAYS, srs.DAYS + 1])
+def test_a_path_of_another_forwarder_has_its_day_too(days: int) -> None:
+    local = local_of(srs.rewritten("SRS0=XyZ9=QK=elsewhere.example=ann@first.example", HERE, KEY, TODAY))
+    assert bool(srs.original(local, KEY, TODAY + days)) is (days <= srs.DAYS)
+    assert srs.original(f"SRS1=ZZ{local[7:]}", KEY, TODAY + days) == "", "another day"
+
+
+@pytest.mark.parametrize("tag", ["HHHH", "+/a9", "abcdef", "x" * 20])
+def test_chains_of_others_are_known_whatever_their_tags_look_like(tag: str) -> None:
+    theirs = f"SRS1={tag}=first.example==ABCD=UL=elsewhere.example=ann@second.example"
+    local = local_of(srs.rewritten(theirs, HERE, KEY, TODAY))
+    assert "second.example" not in local
+    assert srs.original(local, KEY, TODAY) == "SRS0=ABCD=UL=elsewhere.example=ann@first.example"
+
+
+def test_a_tag_has_fifty_bits() -> None:
+    assert len(srs.rewritten("ann@elsewhere.example", HERE, KEY, TODAY).split("=")[1]) == 10
 
 
 @pytest.mark.parametrize("path", ["", '"odd local"@elsewhere.example', f"{'x' * 64}@{'y' * 60}.{'z' * 60}.{'w' * 50}"])

@@ -107,6 +107,15 @@ class FailedLogins(RegistryBase):
     blocked_until: Mapped[float]
 
 
+class Upgrade(RegistryBase):
+    """When a form of data that earlier releases wrote came to its end here, as `name` says."""
+
+    __tablename__ = "upgrades"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[float]
+
+
 class TenantKeyRow(RegistryBase):
     """A tenant's content key, wrapped by the master key whose fingerprint is `master_key`."""
 

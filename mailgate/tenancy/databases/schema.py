@@ -77,5 +77,5 @@ def _escaped(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-REGISTRY = Schema("registry", RegistryBase.metadata, "0004", MIGRATIONS / "registry")
+REGISTRY = Schema("registry", RegistryBase.metadata, "0005", MIGRATIONS / "registry")
 TENANT = Schema("tenant", TenantBase.metadata, "0009", MIGRATIONS / "tenant")
