@@ -18,6 +18,7 @@ from mailgate.edge import replies
 from mailgate.edge.client_certificate import ClientCertificate
 from mailgate.edge.connections import Seat
 from mailgate.edge.data import ByteCheck, Pace, Receiver
+from mailgate.edge.guesses import ConnectionGuesses
 from mailgate.edge.limits import SessionLimits, neighbourhood_of, network_of
 from mailgate.edge.lines import COMMAND_LINE_LIMIT, BadLine, LineBuffer
 from mailgate.edge.listener import Edge, Listener
@@ -76,6 +77,8 @@ class Connection(SMTP):
         self._task: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._started = self._active = loop.time()
+        self._guesses = ConnectionGuesses()
+        self._is_sitting_out = False
         self._pace: Pace | None = None  # while a message arrives
         self._proxy_reader: asyncio.StreamReader | None = None
         self._counts = {"errors": 0, "idle": 0, "messages": 0, "auth": 0, "commands": 0}
@@ -159,7 +162,7 @@ class Connection(SMTP):
         """For how many seconds we have waited for the client. A message that trickles in counts from its start."""
         if self._waits_since is not None:
             return now - self._waits_since
-        if self._arrived is None:
+        if self._arrived is None and not self._is_sitting_out:
             return 0.0
         is_slow = self._pace is not None and self._is_slow(self._pace, now)
         return self._pace.waited(now) if self._pace is not None and is_slow else now - self._active
@@ -296,6 +299,13 @@ class Connection(SMTP):
         if not self.edge.connections.enter(seat, self.limits):
             raise SessionEnd(None if self.listener.is_implicit_tls else replies.TOO_MANY_CONNECTIONS)
         self._seat = seat
+
+    async def _sit_out(self, seconds: float) -> None:
+        """The reply waits, and the client can be made to give its seat to others meanwhile."""
+        if seconds:
+            self._is_sitting_out = True
+            await asyncio.sleep(seconds)
+            self._is_sitting_out = False
 
     @contextlib.contextmanager
     def _handshaking(self) -> Iterator[None]:

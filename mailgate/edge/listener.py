@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mailgate.edge.budget import Budget
 from mailgate.edge.connections import Connections
+from mailgate.edge.guesses import Guesses
 from mailgate.edge.limits import SessionLimits
 from mailgate.edge.shedding import Shedding
 from mailgate.edge.staging import Staging
@@ -68,6 +69,7 @@ class Edge:
     sessions: set[Connection] = field(default_factory=set)
     shedding: Shedding = field(default_factory=Shedding)
     connections: Connections = field(init=False)
+    guesses: Guesses = field(default_factory=Guesses)
     is_draining: bool = False
     _budget: Budget = field(init=False)
     _free: tuple[float, int] = (0.0, 0)

@@ -52,6 +52,8 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
         session_seconds=limits.session_seconds,
         data_bytes_per_second=limits.data_rate,
         auth_failures=limits.auth_failures,
+        unknown_recipients=limits.unknown_recipients,
+        unknown_recipients_per_hour=limits.unknown_recipients_per_hour,
         received_hops=limits.received_hops,
         header_bytes=limits.header_size,
         header_fields=limits.header_fields,

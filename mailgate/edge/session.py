@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import NoReturn
 
 from mailgate.edge import message_end, parameters, release, replies
 from mailgate.edge.connection import SessionEnd
 from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
 from mailgate.edge.dialogue import Dialogue
+from mailgate.edge.limits import neighbourhood_of
 from mailgate.edge.origin import Origin, of_server
 from mailgate.edge.send_as import SendAs
+from mailgate.edge.shedding import Reason
 from mailgate.edge.transaction import Transaction, new_queue_id
 from mailgate.edge.verify import Standing
 from mailgate.ipc.calls import Resolved
@@ -98,7 +101,7 @@ class Session(Dialogue):
         if self._chunks is not None:
             raise Refusal(replies.BDAT_UNDER_WAY)
         command = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8, self.listener.offers_dsn)
-        tenant, led_to = await self._route(tx, command.forward_path)
+        tenant, led_to = await self._route_or_count(tx, command.forward_path)
         if tx.named >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
             raise Refusal(replies.TOO_MANY_RECIPIENTS)
         tx.named += 1
@@ -107,6 +110,37 @@ class Session(Dialogue):
             if recipient.forward_path not in known:
                 tx.recipients.append((tenant, replace(recipient, notify=command.notify, orcpt=command.orcpt)))
         await self.say(replies.RECIPIENT_OK)
+
+    async def _route_or_count(self, tx: Transaction, address: Address) -> tuple[TenantName, tuple[Recipient, ...]]:
+        """Strangers who are refused too often hear nothing more of who is here. What is taken already goes its way."""
+        if tx.direction is Direction.OUTBOUND:
+            return await self._route(tx, address)
+        limits, client = self.limits, self.client.address
+        if address.local.lower() != POSTMASTER.local and self.edge.guesses.is_over(
+            client, limits.unknown_recipients_per_hour
+        ):
+            self.edge.shedding.tell(Reason.RECIPIENTS_PER_HOUR, neighbourhood_of(client))
+            self._count("errors", limits.errors, replies.TOO_MANY_UNKNOWN)
+            raise Refusal(replies.TOO_MANY_UNKNOWN_LATELY)
+        if self._guesses.excess >= limits.unknown_recipients:
+            self._end_guessing(tx)
+        try:
+            found = await self._route(tx, address)
+        except Refusal as refusal:
+            if refusal.reply.code == 550:
+                self._guesses.refused()
+                self.edge.guesses.refused(client, limits.unknown_recipients_per_hour)
+                await self._sit_out(self._guesses.delay)
+            raise
+        self._guesses.good(str(address))
+        return found
+
+    def _end_guessing(self, tx: Transaction) -> NoReturn:
+        self.edge.shedding.tell(Reason.RECIPIENTS, neighbourhood_of(self.client.address))
+        if not tx.recipients:
+            raise SessionEnd(replies.TOO_MANY_UNKNOWN)
+        self._count("errors", self.limits.errors, replies.TOO_MANY_UNKNOWN)
+        raise Refusal(replies.TOO_MANY_RECIPIENTS)
 
     async def _route(self, tx: Transaction, address: Address) -> tuple[TenantName, tuple[Recipient, ...]]:
         """Whose recipient is this, where does it lead, and may this client send to it here?"""
@@ -204,10 +238,13 @@ class Session(Dialogue):
         tx.staging.complete()
         await self._keep_login()
         tx.is_gone = self._is_eof
+        named = len(tx.recipients)
         try:
             answer = await (release if tx.release_local else message_end).finish(tx)
         finally:
             self._drop_transaction()
+        if answer.code == 250 and tx.direction is Direction.INBOUND:
+            self.edge.guesses.kept(self.client.address, named, self.limits.unknown_recipients_per_hour)
         await self.say(answer)
         if self.edge.is_draining:
             raise SessionEnd(replies.SHUTTING_DOWN)

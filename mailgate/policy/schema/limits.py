@@ -62,6 +62,16 @@ class GatewayLimits(Limits):
         default=1_000, description="Messages over one connection; then 421, come again."
     )
     commands: Count = Field(default=10_000, description="Commands over one connection.")
+    unknown_recipients: Count = Field(
+        default=20,
+        description="By how many the recipients refused to one connection from outside may outnumber the good ones, "
+        "before it is closed. From the fifth on replies are slower and slower.",
+    )
+    unknown_recipients_per_hour: Count = Field(
+        default=200,
+        description="The same for one address (IPv6: /64) over all connections, against recipients that mail was "
+        "kept for; four times as many for its network. Above it recipients are answered 450 without being looked up.",
+    )
     idle_seconds: Seconds = Field(
         default=300, description="Silence of the client after which the connection is closed."
     )
