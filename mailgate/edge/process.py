@@ -77,8 +77,8 @@ class EdgeProcess:
         self._limits = SessionLimits()
         self._has_policy = asyncio.Event()
         names = DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
-        self._resolver = WatchedResolver(names)
         shedding = Shedding()
+        self._resolver = WatchedResolver(names, shedding=shedding)
         store = StoreClient(settings.store_path, self._on_policy)
         around = Surroundings(
             hostname=settings.hostname,
@@ -88,7 +88,7 @@ class EdgeProcess:
             limits=lambda: self._limits,
             resolver=self._resolver,
         )
-        verifier = Verifier(names, settings.hostname, time.monotonic)
+        verifier = Verifier(names, settings.hostname, time.monotonic, shedding)
         self._edge = Edge(around, self._size_limit, settings.staging_dir, verifier, shedding=shedding)
 
     def _on_policy(self, encoded: bytes) -> None:

@@ -15,6 +15,7 @@ from mailgate.edge.origin import Origin, of_server
 from mailgate.edge.send_as import SendAs
 from mailgate.edge.shedding import Reason
 from mailgate.edge.transaction import Transaction, new_queue_id
+from mailgate.edge.turns import Share
 from mailgate.edge.verify import Standing
 from mailgate.ipc.calls import Resolved
 from mailgate.model.address import POSTMASTER, Address
@@ -160,7 +161,7 @@ class Session(Dialogue):
                 if is_foreign_tenant and not is_submitted:
                     raise Refusal(replies.OTHER_TENANT)
                 if found.kind == "routed":
-                    await self._verify(found.tenant, address)
+                    await self._verify(found.tenant, address, replace(tx.share, tenant=found.tenant))
                 return found.tenant, _recipients(address, found)
             case "unknown":
                 raise Refusal(replies.UNKNOWN_RECIPIENT)
@@ -175,14 +176,14 @@ class Session(Dialogue):
             raise Refusal(replies.RELAY_DENIED)
         return tx.tenant, (Recipient(str(address)),)
 
-    async def _verify(self, tenant: TenantName, address: Address) -> None:
+    async def _verify(self, tenant: TenantName, address: Address, share: Share) -> None:
         """Refused unless the tenant's own server would take it."""
         route = self.edge.around.policy().for_tenant(tenant).inbound_route(address.domain)
         if route is None:
             raise Refusal(replies.DIRECTORY_AWAY)  # the store and we do not have the same policy at this moment
         if not route.verify:
             return
-        match await self.edge.verifier.standing(route, address):
+        match await self.edge.verifier.standing(route, address, share):
             case Standing.UNKNOWN:
                 raise Refusal(replies.UNKNOWN_RECIPIENT)
             case Standing.AWAY:

@@ -92,7 +92,9 @@ class Transaction:
         """Begins with the envelope, while the message is still to come."""
         resolver = self.around.resolver
         if is_wanted and resolver is not None and self.direction is Direction.INBOUND and self.sender_check is None:
-            self.sender_check = sender.start(resolver, self.client, self.reverse_path, self.around.hostname)
+            self.sender_check = sender.start(
+                resolver.of(self.share), self.client, self.reverse_path, self.around.hostname
+            )
 
     def close(self) -> None:
         """Gives everything back, however far it got."""

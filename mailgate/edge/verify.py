@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections import OrderedDict
 from collections.abc import Callable
 
 from mailgate.edge.callout import Callout, CalloutError
+from mailgate.edge.shedding import Reason, Shedding
+from mailgate.edge.turns import NoTurnError, Share, Turns
 from mailgate.model.address import Address
 from mailgate.model.dns import Resolver
 from mailgate.policy.schema import InboundRoute
@@ -19,6 +22,8 @@ UNKNOWN_SECONDS = 900.0
 AWAY_SECONDS = 10.0  # that a server which did not answer is left alone
 IDLE_SECONDS = 20.0
 MOST_AT_ONCE = 10  # callouts to one server
+MOST_WAITING = 200
+TURN_SECONDS = 5.0  # that one waits for its turn
 CACHE_SIZE = 100_000
 
 _logger = log.get(__name__)
@@ -47,22 +52,26 @@ class _Server:
 
     def __init__(self) -> None:
         self.idle: list[tuple[float, Callout]] = []
-        self.turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self.turns = Turns(MOST_AT_ONCE, MOST_WAITING, TURN_SECONDS)
         self.away_until = 0.0
 
 
 class Verifier:
     """Lives in the event loop; `hostname` is our own name, `clock` in seconds, monotonic."""
 
-    def __init__(self, resolver: Resolver, hostname: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, resolver: Resolver, hostname: str, clock: Callable[[], float], shedding: Shedding | None = None
+    ) -> None:
+        self._shedding = shedding or Shedding()
         self._resolver = resolver
         self._hostname = hostname
         self._clock = clock
         self._servers: dict[InboundRoute, _Server] = {}
-        self._answers: dict[tuple[InboundRoute, Address], tuple[float, Standing]] = {}
+        self._answers: OrderedDict[tuple[InboundRoute, Address], tuple[float, Standing]] = OrderedDict()
 
-    async def standing(self, route: InboundRoute, recipient: Address) -> Standing:
-        """In WAIT_SECONDS at most; never raises but CancelledError."""
+    async def standing(self, route: InboundRoute, recipient: Address, share: Share) -> Standing:
+        """In TURN_SECONDS and WAIT_SECONDS at most; never raises but CancelledError. Clients take turns at a server,
+        none holds more than half: it must not be away for all because one client asks much."""
         known = self._answers.get((route, recipient))
         if known is not None and known[0] > self._clock():
             return known[1]
@@ -70,8 +79,11 @@ class Verifier:
         if server.away_until > self._clock():
             return Standing.AWAY
         try:
-            async with asyncio.timeout(WAIT_SECONDS), server.turns:
+            async with server.turns.turn(share, is_long=True), asyncio.timeout(WAIT_SECONDS):
                 found = standing_of(await self._ask(server, route, recipient))
+        except NoTurnError:
+            self._shedding.tell(Reason.CALLOUTS, share.party)
+            return Standing.AWAY
         except (CalloutError, TimeoutError) as error:
             server.away_until = self._clock() + AWAY_SECONDS
             _logger.warning(
@@ -106,7 +118,7 @@ class Verifier:
 
     def _keep(self, route: InboundRoute, recipient: Address, standing: Standing) -> None:
         if len(self._answers) >= CACHE_SIZE:
-            self._answers.clear()
+            self._answers.popitem(last=False)
         self._answers[route, recipient] = (self._clock() + _SECONDS[standing], standing)
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mailgate.edge import sender
 from mailgate.edge.lookups import SUSPICIOUS_FAILURES, WatchedResolver
+from mailgate.edge.turns import Share
 from mailgate.model.errors import UnavailableError
 from mailgate.policy.schema import Authentication, DmarcReports, GatewayPolicy
 from mailgate.senderauth.signing_key import new_rsa
@@ -203,19 +204,20 @@ def test_a_resolver_that_goes_away_is_noticed_and_so_is_its_return() -> None:
     async def go() -> None:
         zone = Zone(RECORDS)
         async with watched(zone) as resolver:
+            names = resolver.of(Share())
             assert not resolver.is_away
             zone.failing = frozenset({"x.example", "mailgate-probe.invalid"})
             for _ in range(SUSPICIOUS_FAILURES):
-                assert not (await resolver.a("x.example")).is_known
+                assert not (await names.a("x.example")).is_known
             while not resolver.is_away:
                 await asyncio.sleep(0)
             asked = len(zone.asked)
-            assert not (await resolver.txt("strict.example")).is_known
+            assert not (await names.txt("strict.example")).is_known
             assert len(zone.asked) == asked
             zone.failing = frozenset()
             while resolver.is_away:
                 await asyncio.sleep(0.01)
-            assert (await resolver.txt("strict.example")).is_known
+            assert (await names.txt("strict.example")).is_known
 
     asyncio.run(asyncio.wait_for(go(), 10))
 
