@@ -15,6 +15,22 @@ _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,995}>")
 _BLIND = (b"bcc", b"resent-bcc")
 
 
+_END = b"\r\n\r\n"
+
+
+def is_within(head: bytes, most_bytes: int, most_fields: int) -> bool:
+    """Whether the header section that `head` begins with is one we take. Counted in the bytes, before anything is made
+    of it; lines that are no field count as fields. `head` holds more than `most_bytes` of a longer section."""
+    if head.startswith(b"\r\n"):
+        return True
+    end = head.find(_END)
+    size = len(head) if end < 0 else end + 2
+    if size > most_bytes:
+        return False
+    folds = head.count(b"\r\n ", 0, size + 1) + head.count(b"\r\n\t", 0, size + 1)
+    return head.count(b"\r\n", 0, size) - folds <= most_fields
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """`section`: all of it, read once for all steps. `cuts`: byte ranges of fields that must not go on, in their order;

@@ -71,9 +71,10 @@ async def stage(tx: Transaction) -> None:
     if tx.staging.is_full:
         raise Refusal(replies.NO_ROOM, "no room in the staging place")
     limits = tx.around.limits()
-    tx.header = header.read(tx.staging.head, tx.around.hostname, tx.direction is Direction.OUTBOUND)
-    if tx.header.size > limits.header_bytes or tx.header.fields > limits.header_fields:
+    head = tx.staging.head(limits.header_bytes)
+    if not header.is_within(head, limits.header_bytes, limits.header_fields):
         raise Refusal(replies.HEADER_TOO_LARGE)
+    tx.header = header.read(head, tx.around.hostname, tx.direction is Direction.OUTBOUND)
     if tx.header.received > limits.received_hops:
         raise Refusal(replies.LOOP, f"{tx.header.received} Received fields")
     _end_loops(tx, tx.header.delivered_to)

@@ -9,7 +9,8 @@ from mailgate.edge.budget import Budget, NoRoomError, Upload
 from mailgate.edge.turns import NOBODYS, Share
 
 INLINE_LIMIT = 64 << 10  # bytes; above it the message is in a file
-HEAD_LIMIT = 16 << 20  # bytes of header that are looked at: the highest that a policy may allow
+_HEAD_PIECE = 16 << 10  # bytes read first to find the end of the header of a message in a file
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Staging:
@@ -23,7 +24,6 @@ class Staging:
         self._budget = budget
         self._upload: Upload | None = None
         self._chunks: list[bytes] = []
-        self._head: bytes | None = None
         self._file: int | None = None
         self.size = 0
         self.is_too_large = False
@@ -64,10 +64,6 @@ class Staging:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         data = b"".join(self._chunks)
         self._chunks.clear()
-        if self._head is None:
-            self._head = data
-        elif len(self._head) <= HEAD_LIMIT and b"\r\n\r\n" not in self._head:
-            self._head += data
         view = memoryview(data)
         while view:
             view = view[os.write(self._file, view) :]
@@ -81,11 +77,20 @@ class Staging:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""
 
-    @property
-    def head(self) -> bytes:
-        """The beginning, holding at least the header where it is no longer than HEAD_LIMIT."""
+    def head(self, limit: int) -> bytes:
+        """The beginning of the message: all of its header section with the empty line, or, where that is longer than
+        `limit` bytes, a little more than `limit`. Never more is read or held."""
+        most = limit + len(_END_OF_HEAD)
         inline = self.inline
-        return inline if inline is not None else (self._head or b"")
+        if inline is not None:
+            return inline if len(inline) <= most else inline[:most]
+        assert self._file is not None
+        size, head = _HEAD_PIECE, b""
+        while True:
+            head = os.pread(self._file, min(size, most), 0)
+            if len(head) < size or size >= most or _END_OF_HEAD in head:
+                return head
+            size *= 4
 
     @property
     def fileno(self) -> int | None:

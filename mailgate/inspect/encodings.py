@@ -219,7 +219,7 @@ _QP_ODD_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|\r\n)")
 _QP_NO_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
 _QP_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _QP_SOFT = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)")
-_QP_TRAILING = re.compile(rb"[ \t]+(?=\r|\n|\Z)")
+_QP_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r|\n|\Z)")  # one attempt for each run, not one for each blank of it
 
 
 def _quoted_printable(data: bytes) -> tuple[list[Reading], set[str]]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from mailgate.inspect.parts import ParseLimits
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
-_LINE_WITH_CR = re.compile(rb"([^\n]*?)(\r*\n|\Z)")
+_LINE_WITH_CR = re.compile(rb"((?:[^\r\n]++|\r++(?!\n))*+)(\r*+\n|\Z)")
 _FIELD = re.compile(rb"([!-9;-~]+)([ \t]*):")
 _INDENTED_FIELD = re.compile(
     rb"[ \t]*(?:content-type[ \t]*:(?![ \t]*(?!multipart|message)[a-z-]+[ \t]*[:;])"  # no list of names, as DKIM has
@@ -22,7 +22,9 @@ _INDENTED_FIELD = re.compile(
 _MIME_NAMES = (b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version")
 # As programs write it: every line a field or its continuation, ended by CRLF, without NUL, and nothing in doubt.
 _ORDINARY = re.compile(rb"(?:[!-9;-~]++:[^\r\n\0]*+\r\n(?:[ \t]++(?!\r|(?i:content-))[^\r\n\0]*+\r\n)*+)++\r\n")
-_MIME_FIELD = re.compile(rb"(?:(" + rb"|".join(_MIME_NAMES) + rb"):([^\n]*(?:\n[ \t][^\n]*)*)|[^\n]*)\n", re.I)
+_MIME_FIELD = re.compile(
+    rb"(?:(" + rb"|".join(_MIME_NAMES) + rb"):([^\n]*+(?:\n[ \t][^\n]*+)*+)|[^\n]*+)(?:\n|(?<=[^\n])\Z)", re.I
+)
 _LINES_AFTER_BROKEN = 200
 BOM = b"\xef\xbb\xbf"
 
@@ -182,7 +184,7 @@ def one_kind_of_line_end(data: bytes) -> bytes:
     return _ANY_LINE_END.sub(b"\r\n", data)
 
 
-_ANY_LINE_END = re.compile(rb"\r*\n|\r")
+_ANY_LINE_END = re.compile(rb"(?<!\r)\r*+\n|\r")
 
 
 def leading_junk(data: bytes, start: int, end: int) -> tuple[int, str]:

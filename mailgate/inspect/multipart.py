@@ -20,7 +20,8 @@ _GUESSES = (
     re.compile(rb"\A[ \t]*--" + _GUESS_HEAD, re.I),
     re.compile(rb"[\r\n][ \t]{1,16}--" + _GUESS_HEAD, re.I),
 )
-_DASHED_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*--([^\r\n]{1,1000}?)(?:--)?[ \t]*(?=[\r\n]|\Z)")
+_DASHED_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*+--([^\r\n]++)")
+_LONGEST_DASHED = 1000  # bytes
 _NOTE = re.compile(rb"(?:(?!begin)[A-Za-z0-9 ,.'()/\r\n-])*", re.I)  # no uuencoded, yEnc or BinHex file, no header
 _MAX_BOUNDARIES = 16
 _MAX_GUESSES = 8
@@ -202,7 +203,11 @@ def first_dashed_lines(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
     """What clients take for the boundary of a multipart that declares none that occurs: its first lines with dashes."""
     found: dict[bytes, None] = {}
     for match in _DASHED_LINE.finditer(data, start, end):
-        found.setdefault(match[1])
+        line = match[1].rstrip(b" \t") or match[1][:1]
+        line = line.removesuffix(b"--") if len(line) > 2 else line
+        if len(line) > _LONGEST_DASHED:
+            continue
+        found.setdefault(line)
         if len(found) >= _MAX_GUESSES:
             break
     return tuple(found)

@@ -10,10 +10,12 @@ from contextlib import suppress
 import pybase64
 
 _UU_BEGIN = re.compile(
-    rb"(?:^|(?<=[\r\n]))[ \t]*begin(-base64)?[ \t]+[0-7]{1,8}(?:[ \t]+([^\r\n]{0,512}))?(?:\r\n|\n|\r)", re.I
+    rb"(?:^|(?<=[\r\n]))[ \t]*+begin(-base64)?[ \t]++[0-7]{1,8}(?:[ \t]++([^\r\n]{0,512}))?(?:\r\n|\n|\r)", re.I
 )
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
-_YENC_BEGIN = re.compile(rb"=ybegin ([^\r\n]{0,998})(?:\r\n|\n|\r)(?:=ypart [^\r\n]{0,998}(?:\r\n|\n|\r))?")
+_YENC_BEGIN = re.compile(  # the last of a line, so that each byte is looked at once
+    rb"=ybegin ((?:(?!=ybegin )[^\r\n]){0,998})(?:\r\n|\n|\r)(?:=ypart [^\r\n]{0,998}(?:\r\n|\n|\r))?"
+)
 _UU_BASE64_END = re.compile(rb"====|begin-base64")
 _YENC_END = re.compile(rb"=yend|=ybegin ")
 _BINHEX_BEGIN = re.compile(rb"\(This file must be converted with BinHex[^\r\n]{0,200}(?:\r\n|\n|\r)\s{0,8}:")

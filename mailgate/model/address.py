@@ -26,7 +26,7 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
 _IN_BRACKETS = re.compile(r'<((?:[^">]++|"(?:[^"\\]|\\.)*+")*+)>', re.DOTALL)
 _ROUTE = re.compile(r"@[^,:<>@\s]+(?:,@[^,:<>@\s]+)*:")
-_ENCODED_WORD = re.compile(r"=\?.*\?[bq]\?.*\?=", re.IGNORECASE)
+_ENCODING = re.compile(r"\?[bq]\?", re.IGNORECASE)
 
 _WRAPPED = re.compile(r"srs[01][=+-]|bounces\+srs=|prvs=", re.IGNORECASE)
 
@@ -92,9 +92,16 @@ def parse_forward_path(path: str) -> Address:
         raise AddressError("quoted local parts are not taken")
     if any(char in address.local for char in "%!"):
         raise AddressError("routing by % or ! is not taken")
-    if _ENCODED_WORD.search(address.local):
+    if _holds_encoded_word(address.local):
         raise AddressError("encoded words are not taken")
     return address
+
+
+def _holds_encoded_word(text: str) -> bool:
+    """`=?charset?b?…?=` anywhere (RFC 2047 section 2); looks at each character once."""
+    begin = text.find("=?")
+    encoding = _ENCODING.search(text, begin + 2) if begin >= 0 else None
+    return encoding is not None and text.rfind("?=") >= encoding.end()
 
 
 def parse_address(text: str) -> Address:

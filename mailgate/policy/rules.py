@@ -13,8 +13,8 @@ from mailgate.policy.globs import fits, glob_pattern
 from mailgate.policy.schema import AttachmentRule, RuleDirection
 
 # Windows ignores dots, blanks and an NTFS stream name at the end of a file name: `a.exe. ` runs.
-_IGNORED_END = re.compile(r"(?:::\$data|[\s.\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060\ufeff])+$")
-_FOLDER = re.compile(r"[^/\\]*[/\\]")
+# Read from the end, so that each character is looked at once.
+_IGNORED_END = re.compile(r"(?:atad\$::|[\s.\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060\ufeff])*+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,10 @@ def compile_rule(settings: AttachmentRule, file: str, number: int) -> Rule:
 
 def plain_name(name: str) -> str:
     """The file name that rules look at: without folders, in small letters, without an end that Windows ignores."""
-    return _IGNORED_END.sub("", _FOLDER.sub("", name).casefold())
+    plain = name[max(name.rfind("/"), name.rfind("\\")) + 1 :].casefold()
+    ignored = _IGNORED_END.match(plain[::-1])
+    assert ignored is not None
+    return plain[: len(plain) - ignored.end()]
 
 
 def is_attachment(part: PartReport) -> bool:

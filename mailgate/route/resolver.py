@@ -1,14 +1,14 @@
-"""Lookups by dnspython over one resolver: UDP, then TCP; EDNS with DO; answers kept for their TTL."""
+"""Lookups over one resolver: UDP, then TCP; EDNS with DO; answers kept for their TTL, CACHE_BYTES of them."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.message
@@ -21,6 +21,8 @@ from dns.message import QueryMessage
 from dns.rdatatype import RdataType
 
 from mailgate.model.dns import Answer, Mx, Status, Tlsa
+from mailgate.route import exchange
+from mailgate.route.answer import FormatError, Response
 from mailgate.settings import Listen
 
 T = TypeVar("T")
@@ -30,19 +32,49 @@ TRY_SECONDS = 4.0
 PAYLOAD = 1232  # bytes of a UDP answer that no path fragments (DNS flag day 2020)
 LONGEST_TTL = 3600.0
 FAILURE_SECONDS = 5.0
-CACHE_SIZE = 50_000
+CACHE_BYTES = 16 << 20  # in each edge and relay process
+
+_Key = tuple[str, RdataType]
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
-    """An answer before its records get a type, and for how many seconds it holds."""
+class _Kept:
+    until: float
+    answer: Answer[Any]
+    size: int
 
-    status: Status
-    records: tuple[dns.rdata.Rdata, ...] = ()
-    is_secure: bool = False
-    name: str = ""
-    reason: str = ""
-    ttl: float = FAILURE_SECONDS
+
+class _Known:
+    """Answers by question, `limit` bytes of them; what has been here longest goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._by_key: dict[_Key, _Kept] = {}
+        self.size = 0
+
+    def get(self, key: _Key) -> _Kept | None:
+        return self._by_key.get(key)
+
+    def put(self, key: _Key, until: float, answer: Answer[Any]) -> None:
+        if (before := self._by_key.pop(key, None)) is not None:
+            self.size -= before.size
+        kept = _Kept(until, answer, _size(key, answer))
+        self._by_key[key] = kept
+        self.size += kept.size
+        while self.size > self._limit:
+            self.size -= self._by_key.pop(next(iter(self._by_key))).size
+
+
+def _size(key: _Key, answer: Answer[Any]) -> int:
+    """Bytes of memory, about: the objects around an answer weigh more than most answers."""
+    texts = (key[0], answer.name, answer.reason)
+    return 800 + sum(map(sys.getsizeof, texts)) + sum(map(_record_size, answer.records))
+
+
+def _record_size(record: object) -> int:
+    if isinstance(record, Mx):
+        return 120 + sys.getsizeof(record.host)
+    return 200 + len(record.data) if isinstance(record, Tlsa) else 16 + sys.getsizeof(record)
 
 
 class DnsResolver:
@@ -57,74 +89,68 @@ class DnsResolver:
         self.believes_ad = is_trusted or ipaddress.ip_address(listen.host).is_loopback
         self._clock = clock
         self._seconds = seconds
-        self._known: dict[tuple[str, RdataType], tuple[float, Answer[Any]]] = {}
-        self._asking: dict[tuple[str, RdataType], asyncio.Future[Answer[Any]]] = {}
+        self._known = _Known(CACHE_BYTES)
+        self._asking: dict[_Key, asyncio.Future[Answer[Any]]] = {}
 
     async def mx(self, name: str) -> Answer[Mx]:
-        return await self._ask(name, RdataType.MX, lambda data: Mx(data.preference, _text(data.exchange)))
+        return await self._ask(name, RdataType.MX)
 
     async def a(self, name: str) -> Answer[str]:
-        return await self._ask(name, RdataType.A, lambda data: str(data.address))
+        return await self._ask(name, RdataType.A)
 
     async def aaaa(self, name: str) -> Answer[str]:
-        return await self._ask(name, RdataType.AAAA, lambda data: str(data.address))
+        return await self._ask(name, RdataType.AAAA)
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
-        return await self._ask(
-            name, RdataType.TLSA, lambda data: Tlsa(data.usage, data.selector, data.mtype, bytes(data.cert))
-        )
+        return await self._ask(name, RdataType.TLSA)
 
     async def txt(self, name: str) -> Answer[str]:
-        return await self._ask(name, RdataType.TXT, lambda data: b"".join(data.strings).decode("utf-8", "replace"))
+        """A text longer than LONGEST_TEXT is cut behind the byte after it."""
+        return await self._ask(name, RdataType.TXT)
 
     async def ptr(self, name: str) -> Answer[str]:
-        return await self._ask(name, RdataType.PTR, lambda data: _text(data.target))
+        return await self._ask(name, RdataType.PTR)
 
-    async def _ask(self, name: str, kind: RdataType, convert: Callable[[Any], T]) -> Answer[T]:
+    async def _ask(self, name: str, kind: RdataType) -> Answer[Any]:
         """From the cache, or by one query for all who ask at the same time."""
         key = (name.lower().rstrip("."), kind)
         known = self._known.get(key)
-        if known is not None and known[0] > self._clock():
-            return known[1]
+        if known is not None and known.until > self._clock():
+            return known.answer
         asking = self._asking.get(key)
         if asking is None:
-            asking = self._asking[key] = asyncio.ensure_future(self._find(key, convert))
+            asking = self._asking[key] = asyncio.ensure_future(self._find(key))
             asking.add_done_callback(lambda done: self._asking.pop(key, None))
         return await asyncio.shield(asking)
 
-    async def _find(self, key: tuple[str, RdataType], convert: Callable[[Any], T]) -> Answer[T]:
-        raw = await self._query(*key)
-        answer = Answer(raw.status, tuple(map(convert, raw.records)), raw.is_secure, raw.name, raw.reason)
-        if len(self._known) >= CACHE_SIZE:
-            self._known.clear()
-        self._known[key] = (self._clock() + min(raw.ttl, LONGEST_TTL), answer)
+    async def _find(self, key: _Key) -> Answer[Any]:
+        answer, ttl = await self._query(*key)
+        self._known.put(key, self._clock() + min(ttl, LONGEST_TTL), answer)
         return answer
 
-    async def _query(self, name: str, kind: RdataType) -> _Raw:
+    async def _query(self, name: str, kind: RdataType) -> tuple[Answer[Any], float]:
+        """And for how many seconds it holds."""
         try:
             owner = dns.name.from_text(name)
         except dns.exception.DNSException:
-            return _Raw(Status.NXDOMAIN, reason=f"{name!r} is not a domain name")
+            return _failed(Status.NXDOMAIN, f"{name!r} is not a domain name")
         question = dns.message.make_query(owner, kind, use_edns=0, payload=PAYLOAD, want_dnssec=True)
         question.flags |= dns.flags.AD
         try:
             response = await self._exchange(question)
-            if response.rcode() == dns.rcode.SERVFAIL and await self._is_there_unchecked(question):
-                return _Raw(Status.BOGUS, reason="DNSSEC validation failed")
-            return _read(response, kind, self.believes_ad)
-        except dns.exception.Timeout:
-            return _Raw(Status.FAILED, reason=f"no answer from the resolver {self._host} within {TRIES} tries")
-        except (dns.exception.DNSException, OSError, EOFError) as error:
-            return _Raw(Status.FAILED, reason=f"{type(error).__name__}: {error}")
+            if response.code == dns.rcode.SERVFAIL and await self._is_there_unchecked(question):
+                return _failed(Status.BOGUS, "DNSSEC validation failed")
+            return _read(response, owner, kind, self.believes_ad)
+        except TimeoutError:
+            return _failed(Status.FAILED, f"no answer from the resolver {self._host} within {TRIES} tries")
+        except (FormatError, OSError, EOFError) as error:
+            return _failed(Status.FAILED, f"{type(error).__name__}: {error}")
 
-    async def _exchange(self, question: QueryMessage) -> dns.message.Message:
+    async def _exchange(self, question: QueryMessage) -> Response:
         for number in range(1, TRIES + 1):
             try:
-                response, _ = await dns.asyncquery.udp_with_fallback(
-                    question, self._host, timeout=self._seconds, port=self._port, ignore_errors=True
-                )
-                return response
-            except dns.exception.Timeout:
+                return await exchange.ask(question, self._host, self._port, self._seconds)
+            except TimeoutError:
                 if number == TRIES:
                     raise
         raise AssertionError("unreachable")
@@ -136,26 +162,23 @@ class DnsResolver:
         )
         unchecked.flags |= dns.flags.CD
         response = await self._exchange(unchecked)
-        return response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+        return response.code in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
 
 
-def _read(response: dns.message.Message, kind: RdataType, believes: bool) -> _Raw:
-    """What one response says; DNSException for a broken chain of CNAMEs."""
-    is_secure = believes and bool(response.flags & dns.flags.AD)
-    code = response.rcode()
-    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        return _Raw(Status.FAILED, reason=dns.rcode.to_text(code))
-    assert isinstance(response, QueryMessage)
-    chain = response.resolve_chaining()
-    ttl = float(chain.minimum_ttl)
-    owner = _text(chain.canonical_name)
-    if chain.answer is None:
-        status = Status.NXDOMAIN if code == dns.rcode.NXDOMAIN else Status.NO_DATA
+def _read(response: Response, owner: dns.name.Name, kind: RdataType, believes: bool) -> tuple[Answer[Any], float]:
+    """What one response says; FormatError for a broken chain of CNAMEs."""
+    is_secure = believes and response.is_authentic
+    if response.code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return _failed(Status.FAILED, dns.rcode.to_text(dns.rcode.Rcode.make(response.code)))
+    name, records, ttl = response.follow(exchange.name_text(owner), int(kind))
+    if not records:
+        status = Status.NXDOMAIN if response.code == dns.rcode.NXDOMAIN else Status.NO_DATA
         # without an SOA nobody says for how long there is nothing (RFC 2308 section 5)
-        return _Raw(status, is_secure=is_secure, name=owner, ttl=ttl if ttl < dns.ttl.MAX_TTL else FAILURE_SECONDS)
-    records = tuple(data for data in chain.answer if data.rdtype == kind)
-    return _Raw(Status.FOUND, records, is_secure, owner, ttl=ttl)
+        return Answer(status, (), is_secure, name), FAILURE_SECONDS if ttl is None else ttl
+    if response.code == dns.rcode.NXDOMAIN:
+        raise FormatError("records of a name that does not exist")
+    return Answer(Status.FOUND, records, is_secure, name), FAILURE_SECONDS if ttl is None else ttl
 
 
-def _text(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True).rstrip(".").lower()
+def _failed(status: Status, reason: str) -> tuple[Answer[Any], float]:
+    return Answer(status, reason=reason), FAILURE_SECONDS

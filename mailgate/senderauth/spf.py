@@ -17,6 +17,7 @@ from mailgate.senderauth.spf_record import Mechanism, Record, RecordError
 MOST_LOOKUPS = 10
 MOST_VOID_LOOKUPS = 2
 MOST_NAMES = 10  # MX hosts of a mechanism, PTR names that are looked at
+LONGEST_EXPLANATION = 512  # characters before its macros are expanded; replies to clients hold less
 SECONDS = 20.0
 
 _BY_QUALIFIER = {"+": Outcome.PASS, "-": Outcome.FAIL, "~": Outcome.SOFTFAIL, "?": Outcome.NEUTRAL}
@@ -237,7 +238,7 @@ class _Evaluation:
         """Section 6.2: whatever goes wrong, there is no explanation then."""
         try:
             texts = await records(self.resolver.txt(await self._target(spec, domain)))
-            if len(texts) != 1 or not texts[0].isascii():
+            if len(texts) != 1 or not texts[0].isascii() or len(texts[0]) > LONGEST_EXPLANATION:
                 return ""
             return spf_macro.expand(texts[0], await self._values(texts[0], domain), is_explanation=True)
         except (LookupFailed, PermError, MacroError):

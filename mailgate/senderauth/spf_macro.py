@@ -92,16 +92,17 @@ def _transformed(value: str, digits: str, is_reversed: bool, delimiters: str) ->
     if is_reversed:
         parts.reverse()
     if digits:
-        count = int(digits)
-        if not count:
+        significant = digits.lstrip("0")
+        if not significant:
             raise MacroError("zero labels asked for")
-        parts = parts[-min(count, _MOST_LABELS) :]
+        parts = parts[-(min(int(significant), _MOST_LABELS) if len(significant) <= 3 else _MOST_LABELS) :]
     return ".".join(parts)
 
 
 def expand_domain(spec: str, values: Values) -> str:
     """A domain-spec as a name without final dot, shortened from the left where it is too long (section 7.3)."""
     name = expand(spec, values).removesuffix(".")
-    while len(name) > _LONGEST_NAME and "." in name:
-        name = name.partition(".")[2]
-    return name
+    if len(name) <= _LONGEST_NAME:
+        return name
+    dot = name.find(".", len(name) - _LONGEST_NAME - 1)
+    return name[(dot if dot >= 0 else name.rfind(".")) + 1 :]

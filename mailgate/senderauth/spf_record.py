@@ -14,9 +14,10 @@ _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
 _MACRO = r"%\{[slodiphcrtvSLODIPHCRTV](?:[1-9][0-9]{0,2}|0+[1-9][0-9]{0,2})?[rR]?[-.+,/_=]*\}|%%|%_|%-"
 _MACRO_STRING = re.compile(rf"(?:[\x21-\x24\x26-\x7e]|{_MACRO})*")
 _EXPLANATION_MACRO = re.compile(r"%\{[crtCRT]")
-_LABEL = r"(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])"
-_DOMAIN_END = re.compile(rf"(?:.*\.)?{_LABEL}\.?|.*(?:%\{{[^}}]*\}}|%%|%_|%-)")
+_TOP_LABEL = re.compile(r"[0-9]*+[A-Za-z][A-Za-z0-9]*+|[A-Za-z0-9]++-[A-Za-z0-9-]*[A-Za-z0-9]")
 _CIDR = re.compile(r"(.*?)(?:/(0|[1-9][0-9]{0,2}))?(?://(0|[1-9][0-9]{0,2}))?")
+LONGEST_RECORD = 4096  # characters; the largest that real domains publish hold some 2,000
+LONGEST_TERM = 512  # characters: a name of 253, whose macros may be longer than what they stand for
 _TARGET_REQUIRED = ("include", "exists")
 _TARGET_ALLOWED = ("include", "exists", "a", "mx", "ptr")
 
@@ -63,14 +64,20 @@ def is_spf(text: str) -> bool:
 
 
 def parse(text: str) -> Record:
-    """Raises RecordError; nothing of a record counts if any of it is wrong (section 4.6)."""
+    """Raises RecordError; nothing of a record counts if any of it is wrong (section 4.6). Section 10.1.2 wants records
+    short enough for one UDP answer; what is longer than LONGEST_RECORD, or holds a term longer than LONGEST_TERM, is
+    wrong too."""
     if not is_spf(text):
         raise RecordError("not an SPF record")
+    if len(text) > LONGEST_RECORD:
+        raise RecordError(f"the record is longer than {LONGEST_RECORD} characters")
     if not text.isascii():
         raise RecordError("the record holds characters beyond ASCII")
     mechanisms: list[Mechanism] = []
     modifiers: dict[str, str] = {}
     for term in filter(None, text[len("v=spf1") :].split(" ")):
+        if len(term) > LONGEST_TERM:
+            raise RecordError(f"a term is longer than {LONGEST_TERM} characters: {term[:80]!r}...")
         directive = _DIRECTIVE.fullmatch(term)
         if directive is not None:
             mechanisms.append(_mechanism(directive[1] or "+", directive[2].lower(), directive[3], term))
@@ -140,5 +147,13 @@ def _network(name: str, rest: str, term: str) -> Network:
 
 def _check_domain_spec(spec: str, term: str) -> None:
     """Section 7.1: macro-string, then a top label or a macro; letters c, r, t mean something in explanations only."""
-    if _EXPLANATION_MACRO.search(spec) or not _MACRO_STRING.fullmatch(spec) or not _DOMAIN_END.fullmatch(spec):
+    if _EXPLANATION_MACRO.search(spec) or not _MACRO_STRING.fullmatch(spec) or not _ends_well(spec):
         raise RecordError(f"{term[:80]!r} holds no valid domain")
+
+
+def _ends_well(spec: str) -> bool:
+    last_label = spec.removesuffix(".").rpartition(".")[2]
+    is_macro = spec.endswith(("%%", "%_", "%-")) or (
+        spec.endswith("}") and "%{" in spec and spec.find("}", spec.rfind("%{")) == len(spec) - 1
+    )
+    return is_macro or _TOP_LABEL.fullmatch(last_label) is not None

@@ -122,7 +122,7 @@ class FakeInspectors:
             await self.gate.wait()
         if self.fault:
             raise self.fault
-        verdict = Verdict.INFECTED if b"EICAR-LIKE" in staging.head else Verdict.CLEAN
+        verdict = Verdict.INFECTED if b"EICAR-LIKE" in staging.head(1 << 20) else Verdict.CLEAN
         part = PartReport("raw", "", "message/rfc822", "message/rfc822", staging.size, "", verdict, "Test.Virus")
         return self.answer or Inspection(parts=(part,))
 

@@ -132,3 +132,33 @@ def test_a_submission_is_completed() -> None:
 )
 def test_the_with_word(client: Client, smtputf8: bool, word: str) -> None:
     assert trace_headers.protocol(client, smtputf8) == word
+
+
+@pytest.mark.parametrize(
+    ("head", "is_taken"),
+    [
+        (b"a: b\r\n\r\n", True),
+        (b"\r\n" + b"x" * 1000, True),
+        (b"a: " + b"b" * 95 + b"\r\n\r\n", True),  # 100 bytes of header
+        (b"a: " + b"b" * 96 + b"\r\n\r\n", False),
+        (b"a:\r\n" * 10 + b"\r\n", True),
+        (b"a:\r\n" * 11 + b"\r\n", False),
+        (b"a:\r\n\tb\r\n" * 10 + b"\r\nbody", True),
+        (b"a:\r\n b\r\n" * 10 + b"a:\r\n\r\n", False),
+        (b"x\r\n" * 11 + b"\r\n", False),  # lines that are no fields cost as much
+        (b"x" * 104, False),  # no end within the limit
+        (b"a: b\r\n", True),  # a message that is header alone
+        (b"a: b\r\n\r\n" + b"a:\r\n" * 1000, True),
+    ],
+)
+def test_a_header_is_counted_before_it_is_read(head: bytes, is_taken: bool) -> None:
+    assert header.is_within(head, 100, 10) is is_taken
+
+
+@given(st.lists(st.sampled_from([b"a:", b"\r\n", b" ", b"\t", b"x", b"b: c\r\n", b"\r\n\r\n", b"\r"]), max_size=30))
+def test_what_is_within_the_limits_is_within_them_once_it_is_read(pieces: list[bytes]) -> None:
+    head = b"".join(pieces)
+    found = header.read(head, "mx.example")
+    if header.is_within(head, 20, 3):
+        assert len(found.section.fields) <= 3 + (not head.endswith(b"\r\n"))
+        assert found.size <= 22

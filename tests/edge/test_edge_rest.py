@@ -18,7 +18,7 @@ def test_a_small_message_stays_in_memory(tmp_path: Path) -> None:
     staging = Staging(tmp_path / "m", 1 << 20, Budget(1 << 20))
     staging.write(b"a" * 10)
     staging.write(b"b")
-    assert (staging.inline, staging.head, staging.path) == (b"a" * 10 + b"b", b"a" * 10 + b"b", "")
+    assert (staging.inline, staging.head(1 << 20), staging.path) == (b"a" * 10 + b"b", b"a" * 10 + b"b", "")
     assert not list(tmp_path.iterdir())
 
 
@@ -41,8 +41,21 @@ def test_the_head_reaches_to_the_end_of_a_long_header(tmp_path: Path) -> None:
     for start in range(0, len(long), 1000):
         staging.write(long[start : start + 1000])
     staging.write(b"body" * INLINE_LIMIT)
-    assert b"\r\n\r\n" in staging.head
+    assert b"\r\n\r\n" in staging.head(1 << 20)
     staging.close()
+
+
+def test_no_more_of_the_head_is_read_than_the_limit_asks_for(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "m", 8 << 20, Budget(8 << 20))
+    for _ in range(100):
+        staging.write(b"a:\r\n" * 15_000)
+    assert len(staging.head(256 << 10)) == (256 << 10) + 4
+    staging.write(b"\r\n\r\n")
+    assert len(staging.head(1000)) == 1004
+    staging.close()
+    small = Staging(tmp_path / "n", 8 << 20, Budget(8 << 20))
+    small.write(b"a:\r\n" * 1000)
+    assert len(small.head(100)) == 104
 
 
 def test_too_large_and_no_room_are_remembered(tmp_path: Path) -> None:

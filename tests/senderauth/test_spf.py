@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from mailgate.senderauth import spf, spf_record
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgate.senderauth import spf, spf_macro, spf_record
 from mailgate.senderauth.outcome import Outcome
 from mailgate.senderauth.spf import Client, SpfResult
+from mailgate.senderauth.spf_macro import MacroError, Values
+from tests.support.hostile import seconds
 from tests.senderauth.zones import Zone, run
 
 IP4 = "192.0.2.5"
@@ -72,6 +78,49 @@ def test_records(record: str, ip: str, expected: Outcome) -> None:
         "loop.example.org TXT": ["v=spf1 include:loop.example.org"],
     }
     assert check(records, ip=ip).outcome is expected
+
+
+@pytest.mark.parametrize("term", ["include:" + "a" * 62_000 + "!", "include:" + "A1" * 200 + "_", "x=" + "a" * 600])
+def test_a_term_or_record_too_long_is_an_error_and_takes_no_time(term: str) -> None:
+    found: list[SpfResult] = []
+    records = {"example.org TXT": [f"v=spf1 {term} -all"]}
+    assert seconds(lambda: found.append(check(records))) < 0.5
+    assert found[0].outcome is Outcome.PERMERROR
+
+
+def test_the_longest_record_that_is_read() -> None:
+    def outcome(length: int) -> Outcome:
+        filled = ("ip4:192.0.2.5/32 " * 300)[: length - len("v=spf1  -all")].rpartition(" ")[0]
+        return check({"example.org TXT": [f"v=spf1 {filled} -all".ljust(length)]}, ip="198.51.100.1").outcome
+
+    assert outcome(spf_record.LONGEST_RECORD) is Outcome.FAIL
+    assert outcome(spf_record.LONGEST_RECORD + 1) is Outcome.PERMERROR
+
+
+_OLD_LABEL = r"(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])"
+_GRAMMAR = re.compile(rf"(?:.*\.)?{_OLD_LABEL}\.?|.*(?:%\{{[^}}]*\}}|%%|%_|%-)")
+
+
+@given(st.text("aA1-._!%{sd}", max_size=12))
+def test_how_a_domain_may_end_is_what_the_grammar_says(spec: str) -> None:
+    assert spf_record._ends_well(spec) is (_GRAMMAR.fullmatch(spec) is not None)
+
+
+@given(st.lists(st.text("ab", max_size=70), min_size=1, max_size=30))
+def test_a_long_name_loses_its_first_labels(labels: list[str]) -> None:
+    values = Values("l", "d.example", "d.example", spf.client_ip(IP4), "h")
+    name = expected = ".".join(labels).removesuffix(".")
+    while len(expected) > 253 and "." in expected:
+        expected = expected.partition(".")[2]
+    assert spf_macro.expand_domain(name, values) == expected.removesuffix(".")
+
+
+def test_a_number_of_labels_may_have_any_length() -> None:
+    values = Values("l", "a.b.example", "a.b.example", spf.client_ip(IP4), "h")
+    assert spf_macro.expand("%{d" + "9" * 5000 + "}", values) == "a.b.example"
+    assert spf_macro.expand("%{d" + "0" * 5000 + "2}", values) == "b.example"
+    with pytest.raises(MacroError):
+        spf_macro.expand("%{d" + "0" * 5000 + "}", values)
 
 
 def test_two_records_are_an_error() -> None:
