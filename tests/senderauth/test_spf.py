@@ -12,8 +12,8 @@ from mailgate.senderauth import spf, spf_macro, spf_record
 from mailgate.senderauth.outcome import Outcome
 from mailgate.senderauth.spf import Client, SpfResult
 from mailgate.senderauth.spf_macro import MacroError, Values
-from tests.support.hostile import seconds
 from tests.senderauth.zones import Zone, run
+from tests.support.hostile import seconds
 
 IP4 = "192.0.2.5"
 IP6 = "2001:db8::5"
