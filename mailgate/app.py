@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from mailgate.inspect import confinement, scanner_sockets
 from mailgate.inspect.verdict_cache import shared_memory
 from mailgate.model.errors import UserError
 from mailgate.ops import layout, listeners, tls
@@ -60,6 +61,8 @@ def _processes(settings: Settings, bound: Listeners, held: int, counted: Path | 
         from mailgate.ops.single import Single
 
         return Single(settings, bound)
+    if missing := confinement.missing():
+        _logger.warning("inspectors are less confined than they should be: see `mailgate doctor`", missing=missing)
     metrics.clean(counted)
     return Supervisor(_groups(settings, bound, held, counted), environment(settings), counted, bound.close_public)
 
@@ -72,7 +75,7 @@ def _checked(settings: Settings) -> Listeners:
         lambda: loader.load(settings.policy_dir, settings.message_size_limit),
         lambda: tls.certificate(settings),
         lambda: SiteTls(settings.sts_certs) if settings.sts_certs is not None else None,
-        lambda: _check_account(settings.inspector_user),
+        lambda: confinement.account_of(settings.inspector_user) if os.geteuid() == 0 else None,
         lambda: bound.append(listeners.bind(settings)),
     )
     for step in steps:
@@ -87,15 +90,6 @@ def _checked(settings: Settings) -> Listeners:
     return bound[0]
 
 
-def _check_account(name: str) -> None:
-    if os.geteuid() != 0:
-        return
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        raise UserError(f"MAILGATE_INSPECTOR_USER: there is no account {name!r}; create it or name another") from None
-
-
 def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> list[list[ChildSpec]]:
     """Store, then inspectors, relay, edge. All but the inspectors hold the lock too: it is free only once nobody
     writes, sends or listens any more."""
@@ -103,15 +97,29 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
     store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
     public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
     verdicts = shared_memory()
+    scanners = [_connecting(settings.clamd) for _ in bound.inspectors]
     return [
         [_spec("store", "_store", store, held, counting)],
         [
-            _spec(f"inspector-{number}", "_inspector", {"inspector": [sock.fileno()], "verdicts": [verdicts]}, None, {})
+            _spec(
+                f"inspector-{number}",
+                "_inspector",
+                {"inspector": [sock.fileno()], "verdicts": [verdicts], "scanners": [scanners[number]]},
+                None,
+                {},
+            )
             for number, sock in enumerate(bound.inspectors)
         ],
         [_spec("relay", "_relay", {}, held, counting)],
         [_spec(f"edge-{number}", "_edge", public, held, counting) for number in range(settings.workers)],
     ]
+
+
+def _connecting(endpoints: list[str]) -> int:
+    """The descriptor by which one inspector, and the one after it, gets connections to its scanners."""
+    theirs, ours = scanner_sockets.channel()
+    Thread(target=scanner_sockets.answer, args=(ours, endpoints), name="scanner connections", daemon=True).start()
+    return theirs.detach()
 
 
 def _spec(name: str, role: str, sockets: dict[str, list[int]], held: int | None, environ: dict[str, str]) -> ChildSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from itertools import groupby
@@ -20,8 +19,6 @@ from mailgate.model.envelope import Direction
 from mailgate.model.errors import UserError
 from mailgate.model.verdict import Inspection
 from mailgate.policy.schema import RuleDirection
-
-MEMORY = 1 << 30  # bytes that the inspection may take, as in an inspector process
 
 _STYLES = {Action.ACCEPT: "green", Action.REJECT: "bold red"}
 
@@ -41,7 +38,7 @@ def run(
     authentication (SPF, DKIM, DMARC) is not checked.
 
     Exit 0 where it would be accepted, 1 where not, 3 where no scanner answers."""
-    from mailgate.inspect import confinement, worker
+    from mailgate.inspect import worker
     from mailgate.ipc.inspect_calls import InspectLimits
     from mailgate.policy.evaluate import evaluate, findings
     from mailgate.policy.facts import Facts
@@ -50,10 +47,8 @@ def run(
     settings = settings_module.load()
     raw = _read(file)
     policy = load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
-    inspection_of = worker.inspector(settings.clamd)
-    needs_network = any(endpoint.startswith("tcp:") for endpoint in settings.clamd)
-    confinement.confine(settings.inspector_user, MEMORY, os.getppid(), needs_network=needs_network)
-    inspection = inspection_of(raw, InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts))
+    limits = InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts)
+    inspection = worker.inspect_once(raw, limits, settings.clamd, settings.inspector_user)
     facts = Facts(
         Direction.INBOUND if direction is RuleDirection.INBOUND else Direction.OUTBOUND,
         sender,

@@ -10,8 +10,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
-from mailgate.inspect.confinement import address_space, close_inherited, limit
+from mailgate.inspect.confinement import Confined, address_space, close_inherited, limit
+from mailgate.sandbox import seccomp
+from mailgate.sandbox.process import die_with
 
 CPU_SECONDS = 2.0
 MEMORY_BYTES = 256 << 20
@@ -22,17 +26,47 @@ _BLOCK = 1 << 18
 Work = Callable[[Sequence[bytes]], Iterator[bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`work` yields one answer for each content, with `cpu_seconds` of processor time for all of them, and with
+    `memory_bytes` beyond what the process has when it is forked."""
+
+    work: Work
+    cpu_seconds: float = CPU_SECONDS
+    memory_bytes: int = MEMORY_BYTES
+
+    def serve(self, link: socket.socket, confined: Confined | None) -> NoReturn:
+        """The child's life: nothing of the parent's may run twice."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+            close_inherited(link.fileno())
+            has = address_space() if confined is None else confined.address_space
+            limit(resource.RLIMIT_AS, has + self.memory_bytes)
+            if confined is not None:
+                die_with(confined.pid)
+                if confined.has_seccomp:
+                    seccomp.restrict()
+            while True:
+                (count,) = _LENGTH.unpack(_exactly(link, _LENGTH.size))
+                contents = [_receive(link) for _ in range(count)]
+                signal.setitimer(signal.ITIMER_PROF, self.cpu_seconds)
+                for answer in self.work(contents):
+                    link.sendall(_LENGTH.pack(len(answer)) + answer)
+                signal.setitimer(signal.ITIMER_PROF, 0)
+        except BaseException:  # a missing answer says it all, and no traceback of the child may reach the log
+            os._exit(1)
+
+
 class BoundedChild:
-    """Runs `work`, which yields one answer for each content, with `cpu_seconds` of processor time for each call of
-    `run` and `memory_bytes` of memory.
+    """Runs `work` within its bounds (see there).
 
     The child is forked when first needed and kept, since a fork costs more than most work; a new one follows one that
     was stopped. It holds none of the parent's descriptors and ends with the parent."""
 
     def __init__(self, work: Work, cpu_seconds: float = CPU_SECONDS, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._work = work
-        self._cpu_seconds = cpu_seconds
-        self._memory_bytes = memory_bytes
+        self._bounds = Bounds(work, cpu_seconds, memory_bytes)
         self._child = 0
         self._jobs = 0
         self._link: socket.socket | None = None
@@ -64,37 +98,100 @@ class BoundedChild:
         if self._link is not None:
             self._link.close()
             self._link = None
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._child, signal.SIGKILL)
-            os.waitpid(self._child, 0)
+            if _forker is not None:
+                _forker.end(self._bounds)
+            else:
+                _end(self._child)
 
     def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
         self._jobs = 0
-        self._child = os.fork()
-        if self._child == 0:
+        if _forker is not None:
+            self._link = _forker.start(self._bounds)
+        else:
+            self._child, self._link = _fork(self._bounds, None)
+        return self._link
+
+
+class Forker:
+    """A process that forks the bounded children of one that may not fork. It reads nothing but what is to be done, and
+    has one child of each kind at most; it ends with its parent.
+
+    What the parent is when it makes the forker, each child is when it begins."""
+
+    def __init__(self, kinds: Sequence[Bounds], confined: Confined) -> None:
+        """To be made before the right to fork is given up; `confined` is this process."""
+        self._kinds = list(kinds)
+        self._confined = confined
+        self._link, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
             self._serve(theirs)
         theirs.close()
-        self._link = ours
-        return ours
 
-    def _serve(self, link: socket.socket) -> None:
-        """The child's life. Never returns: nothing of the parent's may run twice."""
+    def fileno(self) -> int:
+        return self._link.fileno()
+
+    def start(self, bounds: Bounds) -> socket.socket:
+        """A new child's end of the line; one of this kind that still runs is ended. SystemExit where the forker is
+        gone: without it this process is of no use."""
+        try:
+            self._link.sendall(bytes((self._kinds.index(bounds),)))
+            _, (descriptor,), _, _ = socket.recv_fds(self._link, 1, 1)
+        except (OSError, ValueError):
+            raise SystemExit("the process that forks for this one is gone") from None
+        return socket.socket(fileno=descriptor)
+
+    def end(self, bounds: Bounds) -> None:
+        with contextlib.suppress(OSError):  # then `start` will say so
+            self._link.sendall(bytes((_END | self._kinds.index(bounds),)))
+
+    def _serve(self, link: socket.socket) -> NoReturn:
+        children: dict[int, int] = {}
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGPROF, signal.SIG_DFL)
             close_inherited(link.fileno())
-            limit(resource.RLIMIT_AS, address_space() + self._memory_bytes)
-            while True:
-                (count,) = _LENGTH.unpack(_exactly(link, _LENGTH.size))
-                contents = [_receive(link) for _ in range(count)]
-                signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)
-                for answer in self._work(contents):
-                    link.sendall(_LENGTH.pack(len(answer)) + answer)
-                signal.setitimer(signal.ITIMER_PROF, 0)
-        except BaseException:  # a missing answer says it all, and no traceback of the child may reach the log
-            os._exit(1)
+            die_with(self._confined.pid)
+            confined = replace(self._confined, pid=os.getpid())
+            if confined.has_seccomp:
+                seccomp.restrict(may_fork=True)
+            while order := link.recv(1):
+                kind = order[0] & ~_END
+                if kind in children:
+                    _end(children.pop(kind))
+                if not order[0] & _END:
+                    children[kind], ours = _fork(self._kinds[kind], confined)
+                    socket.send_fds(link, [order], [ours.fileno()])
+                    ours.close()
+        finally:
+            os._exit(0)  # nothing of the parent's may run twice; the children end with this process
+
+
+_END = 0x80
+_forker: Forker | None = None
+
+
+def give_up_calls(kinds: Sequence[Bounds], confined: Confined) -> None:
+    """From now on this process makes no call but those of `seccomp`; bounded children of these kinds are made by a
+    forker."""
+    global _forker
+    _forker = Forker(kinds, confined)
+    if confined.has_seccomp:
+        seccomp.restrict()
+
+
+def _fork(bounds: Bounds, confined: Confined | None) -> tuple[int, socket.socket]:
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        bounds.serve(theirs, confined)
+    theirs.close()
+    return child, ours
+
+
+def _end(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def _receive(link: socket.socket) -> bytes:

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from mailgate.inspect.memory_files import Buffer, MemoryFiles
 from mailgate.inspect.replies import ReplyBuffer, ReplyError, ScanResult, Version, scan_result
+from mailgate.inspect.scanner_sockets import Connect, directly
 from mailgate.settings import Listen
 
 CHUNK = 64 << 10
@@ -58,9 +59,10 @@ class Client(Protocol):
 
 
 class _Session(ClamdNetworkSocket):  # type: ignore[misc]
-    """A kept IDSESSION. Subclasses say how to connect; content goes as a stream where they know no better way."""
+    """A kept IDSESSION; content goes as a stream where subclasses know no better way."""
 
     name: str
+    _connect: Connect
     clamd_socket: socket.socket | None = None
     _streams = True
 
@@ -132,7 +134,7 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
             self.disconnect()
         self.timeout = _remaining(deadline)
         if self.clamd_socket is None:
-            self._init_socket()
+            self.clamd_socket = self._connect(self.name, self.timeout)
             self._replies = ReplyBuffer()
             self._requests = 0
             self._send_command("IDSESSION")
@@ -180,13 +182,10 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
 class TcpClient(_Session):
     """INSTREAM to `host` (a name, IPv4 or IPv6 address) and `port`."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, connect: Connect = directly) -> None:
         super().__init__(host, port)
         self.name = f"tcp:{Listen(host, port)}"
-
-    def _init_socket(self) -> None:
-        self.clamd_socket = socket.create_connection((self.host, self.port), self.timeout)
-        self.clamd_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connect = connect
 
     def _receive(self, deadline: float) -> list[tuple[int, str]]:
         # clamd writes an answer in two segments with Nagle's algorithm on: a delayed ACK would cost 40 ms each time.
@@ -197,29 +196,20 @@ class TcpClient(_Session):
 class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
     """FILDES over the Unix socket at `path`: clamd reads the content from a descriptor, nothing is copied through it.
 
-    The account of the caller needs write permission on the socket: LocalSocketMode 666, or 660 with a
-    LocalSocketGroup that the caller belongs to."""
+    Whoever connects needs write permission on the socket: LocalSocketMode 666, or 660 with a LocalSocketGroup that it
+    belongs to."""
 
     _streams = False
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, connect: Connect = directly) -> None:
         ClamdUnixSocket.__init__(self, path)
         self.name = f"unix:{path}"
+        self._connect = connect
         self._files = MemoryFiles()
 
     def disconnect(self) -> None:
         super().disconnect()
         self._files.close()
-
-    def _init_socket(self) -> None:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(self.timeout)
-        try:
-            connection.connect(self.unix_socket)
-        except OSError:
-            connection.close()
-            raise
-        self.clamd_socket = connection
 
     def _submit(self, sample: Sample) -> None:
         socket.send_fds(self._socket, [b"zFILDES\0\0"], [self._files.file(sample.pieces)])
@@ -228,14 +218,14 @@ class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
         self._files.keep()
 
 
-def client(endpoint: str) -> TcpClient | UnixClient:
+def client(endpoint: str, connect: Connect = directly) -> TcpClient | UnixClient:
     """The client for `unix:PATH` or `tcp:HOST:PORT`. Raises ValueError for anything else."""
     kind, _, rest = endpoint.partition(":")
     if kind == "unix" and rest.startswith("/"):
-        return UnixClient(rest)
+        return UnixClient(rest, connect)
     if kind == "tcp":
         listen = Listen.parse(rest)
-        return TcpClient(listen.host, listen.port)
+        return TcpClient(listen.host, listen.port, connect)
     raise ValueError(f"{endpoint!r} is neither unix:/PATH nor tcp:HOST:PORT")
 
 

@@ -1,52 +1,88 @@
-"""What an inspector gives up before it reads the first message: it works on hostile bytes (design, "Processes")."""
+"""What an inspector gives up before it reads the first message: it works on hostile bytes (design, "Processes").
+
+Nothing here needs privileges: Landlock takes the files, seccomp (see `sandbox.seccomp`) every call that makes or
+reaches something new. As root the account changes too. So whatever an inspector will need is loaded or open before."""
 
 from __future__ import annotations
 
 import codecs
 import ctypes
 import encodings
+import importlib
 import os
 import pkgutil
 import pwd
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.errors import UserError
+from mailgate.sandbox import landlock, seccomp
+from mailgate.sandbox.process import die_with, gain_nothing
 
 DESCRIPTORS = 256
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_PR_SET_NO_NEW_PRIVS = 38
-_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x0800_0000, 0x1000_0000, 0x4000_0000  # linux/sched.h
 
 _M_TRIM_THRESHOLD = -1  # malloc.h
 _M_MMAP_THRESHOLD = -3
 _FREED_BYTES = 64 << 20
 _LONGEST_BLOCK = 32 << 20  # the largest that the C library allows
 
+_LAZY = ("_strptime", "stringprep", "unicodedata", "encodings.idna", "bz2", "lzma", "zlib")
+"""What the standard library imports in the middle of work."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(user: str, memory_bytes: int, parent: int, *, needs_network: bool) -> None:
-    """Irrevocably: no root, no new privileges, no network (as root, unless a scanner is reached by TCP), at most
-    `memory_bytes` of address space beyond today's, no core files; and death with the process `parent`.
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """The process `pid` once it is confined, with `address_space` bytes: what can't be found out any more then."""
+
+    pid: int
+    address_space: int
+    has_seccomp: bool
+
+
+def confine(user: str, memory_bytes: int, parent: int) -> Confined:
+    """Irrevocably: no root, no new privileges, no file, port or process that is not in reach already (Landlock, where
+    the kernel has it), no network (where it may be left), at most `memory_bytes` of address space beyond today's, no
+    core files; and death with the process `parent`. `bounded.give_up_calls` is the other half.
 
     Raises UserError where the account `user` does not exist."""
+    _load()
     if os.geteuid() == 0:
-        _load_codecs()
-        if not needs_network:
-            _libc.unshare(_CLONE_NEWNET)  # a container may forbid it; the account's own limits hold all the same
-        _become(user)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        account = account_of(user)
+        _libc.unshare(_CLONE_NEWNET | _CLONE_NEWIPC)  # a container may forbid it; nothing depends on it
+        _become(account)
+    else:
+        _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)  # likewise
+    gain_nothing()
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
-    limit(resource.RLIMIT_AS, address_space() + memory_bytes)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # last: a change of account clears it
-    if os.getppid() != parent:
-        raise SystemExit("the supervisor is gone")
+    size = address_space()
+    limit(resource.RLIMIT_AS, size + memory_bytes)
+    die_with(parent)  # after the change of account, which undoes it
+    landlock.restrict()
+    return Confined(os.getpid(), size, seccomp.is_supported())
+
+
+def missing() -> list[str]:
+    """What this kernel, or the container around it, has not, of all that confines an inspector."""
+    has = {"Landlock": bool(landlock.version()), "seccomp": seccomp.is_supported()}
+    return [name for name, there in has.items() if not there]
+
+
+def account_of(user: str) -> pwd.struct_passwd:
+    """The account that an inspector takes when it is started as root. UserError where there is none of this name."""
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise UserError(f"MAILGATE_INSPECTOR_USER: there is no account {user!r}; create it or name another") from None
 
 
 def close_inherited(*keep: int) -> None:
@@ -76,26 +112,20 @@ def keep_freed_memory() -> None:
     _libc.mallopt(_M_MMAP_THRESHOLD, _LONGEST_BLOCK)
 
 
-def _load_codecs() -> None:
-    """Python imports each codec on its first use, from files that the account may not be able to read."""
+def _load() -> None:
+    """What would be opened on its first use: Python's codecs and lazy modules, the time zone."""
+    for name in _LAZY:
+        importlib.import_module(name)
     for module in pkgutil.iter_modules(encodings.__path__):
         with suppress(LookupError):
             codecs.lookup(module.name)
+    time.tzset()
 
 
-def _become(user: str) -> None:
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
-        raise UserError(f"MAILGATE_INSPECTOR_USER: there is no account {user!r}; create it or name another") from None
-    os.initgroups(user, account.pw_gid)
+def _become(account: pwd.struct_passwd) -> None:
+    os.initgroups(account.pw_name, account.pw_gid)
     os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
     os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
 def limit(what: int, most: int) -> None:

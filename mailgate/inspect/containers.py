@@ -12,7 +12,7 @@ import msgspec
 
 from mailgate.inspect import filetype, readers
 from mailgate.inspect.archives import archive_members, is_archive
-from mailgate.inspect.bounded import BoundedChild
+from mailgate.inspect.bounded import BoundedChild, Bounds
 from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.filetype import FileType
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
@@ -217,13 +217,16 @@ def _listings(contents: Sequence[bytes]) -> Iterator[bytes]:
         yield _encode(listing(content, budget))
 
 
+LISTING = Bounds(_listings)
+
+
 class ContainerLister:
     """Lists the containers of a message in a bounded child process; remembers listings by digest."""
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._capacity = capacity
         self._known: dict[str, Listing] = {}
-        self._child = BoundedChild(_listings)
+        self._child = BoundedChild(LISTING.work)
 
     def __call__(self, contents: Mapping[str, bytes]) -> dict[str, Listing]:
         """A listing for each of `contents` (by digest); what the child did not live to list has `exceeded` set."""

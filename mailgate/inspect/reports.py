@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from mailgate.inspect import mime
-from mailgate.inspect.bounded import BoundedChild
+from mailgate.inspect.bounded import BoundedChild, Bounds
 from mailgate.inspect.report_xml import ReportError, read_report
 from mailgate.model.received_report import ReceivedReport, ReportReading
 
@@ -60,6 +60,9 @@ def _readings(contents: Sequence[bytes]) -> Iterator[bytes]:
     """The child's work."""
     for content in contents:
         yield _encode(_reading(content))
+
+
+READING = Bounds(_readings, CPU_SECONDS, MEMORY_BYTES)
 
 
 def _reading(content: bytes) -> ReportReading:

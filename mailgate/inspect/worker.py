@@ -18,15 +18,18 @@ from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
-from mailgate.inspect import clamd
+from mailgate.inspect import clamd, scanner_sockets
+from mailgate.inspect.bounded import give_up_calls
 from mailgate.inspect.caching_scanner import CachingScanner
-from mailgate.inspect.confinement import close_inherited, confine, keep_freed_memory, timed
-from mailgate.inspect.containers import ContainerLister
+from mailgate.inspect.confinement import account_of, close_inherited, confine, keep_freed_memory, timed
+from mailgate.inspect.containers import LISTING, ContainerLister
 from mailgate.inspect.inspection import inspect
-from mailgate.inspect.reports import read_reports
+from mailgate.inspect.reports import READING, read_reports
+from mailgate.inspect.scanner_sockets import ByRequest, Connect, directly
 from mailgate.inspect.scanners import ScannerPool
 from mailgate.inspect.verdict_cache import VerdictCache, shared_memory
 from mailgate.ipc.inspect_calls import (
+    Inspect,
     InspectAnswer,
     Inspected,
     InspectFailed,
@@ -36,12 +39,15 @@ from mailgate.ipc.inspect_calls import (
     ReportsAnswer,
     ReportsRead,
 )
+from mailgate.model.errors import UnavailableError
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
+from mailgate.sandbox.process import die_with
 
 MEMORY = 1 << 30
 LONGEST_REQUEST = 1 << 20
 FRAME_SECONDS = 10.0  # for the rest of a request whose first bytes are there
 _LENGTH = struct.Struct("!I")
+_KINDS = (LISTING, READING)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(InspectorRequest).decode
@@ -51,15 +57,20 @@ Inspector = Callable[[bytes, InspectLimits], Inspection]
 
 
 def main(
-    listener_fd: int, endpoints: Sequence[str], user: str, memory_bytes: int = MEMORY, verdicts_fd: int | None = None
+    listener_fd: int,
+    endpoints: Sequence[str],
+    user: str,
+    memory_bytes: int = MEMORY,
+    verdicts_fd: int | None = None,
+    scanners_fd: int | None = None,
 ) -> None:
     """Run one inspector on the listening Unix socket `listener_fd` until SIGTERM or the parent's death.
 
-    `endpoints` as in settings.clamd; as root it becomes `user`, who needs write permission on clamd's Unix socket
-    (LocalSocketMode 666, or membership in LocalSocketGroup) and none on DATA_DIR. `verdicts_fd` is the memory that
-    inspectors share (see verdict_cache); without it this one remembers alone."""
+    `endpoints` as in settings.clamd; as root it becomes `user`. `verdicts_fd` is the memory that inspectors share (see
+    verdict_cache); without it this one remembers alone. On `scanners_fd` somebody connects to the endpoints for it (see
+    scanner_sockets); without it a process made here does."""
     parent = os.getppid()
-    close_inherited(listener_fd, *([] if verdicts_fd is None else [verdicts_fd]))
+    close_inherited(*(each for each in (listener_fd, verdicts_fd, scanners_fd) if each is not None))
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
@@ -67,12 +78,66 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     for mortal in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(mortal, signal.SIG_DFL)
-    inspection = inspector(endpoints, verdicts_fd)
-    confine(user, memory_bytes, parent, needs_network=any(each.startswith("tcp:") for each in endpoints))
+    scanners = _connected_by_a_child(endpoints) if scanners_fd is None else socket.socket(fileno=scanners_fd)
+    inspection = inspector(endpoints, verdicts_fd, ByRequest(scanners, endpoints))
     keep_freed_memory()
+    confined = confine(user, memory_bytes, parent)
     gc.freeze()
+    give_up_calls(_KINDS, confined)
     with socket.socket(fileno=listener_fd) as listener:
         serve(listener, stop, inspection, timed)
+
+
+def _connected_by_a_child(endpoints: Sequence[str]) -> socket.socket:
+    ours, theirs = scanner_sockets.channel()
+    parent = os.getpid()
+    if os.fork() == 0:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            close_inherited(theirs.fileno())
+            die_with(parent)
+            scanner_sockets.answer(theirs, endpoints)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return ours
+
+
+def inspect_once(raw: bytes, limits: InspectLimits, endpoints: Sequence[str], user: str) -> Inspection:
+    """What an inspector would answer, from a child of this process that is confined like one.
+
+    Raises UnavailableError where the child did not survive it, UserError where root finds no account `user`."""
+    if os.geteuid() == 0:
+        account_of(user)
+    ours, theirs = scanner_sockets.channel()
+    answers, told = os.pipe()
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        try:
+            close_inherited(theirs.fileno(), told)
+            inspection = inspector(endpoints, connect=ByRequest(theirs, endpoints))
+            give_up_calls(_KINDS, confine(user, MEMORY, parent))
+            body = _encode(answer(Inspect(len(raw), raw, limits), (), inspection, timed))
+            theirs.close()
+            with os.fdopen(told, "wb") as file:
+                file.write(body)
+        finally:
+            os._exit(0)
+    theirs.close()
+    os.close(told)
+    scanner_sockets.answer(ours, endpoints)
+    ours.close()
+    with os.fdopen(answers, "rb") as file:
+        body = file.read()
+    os.waitpid(child, 0)
+    answered: InspectAnswer = (
+        msgspec.msgpack.decode(body, type=InspectAnswer) if body else InspectFailed("the inspection was ended")
+    )
+    if isinstance(answered, InspectFailed):
+        raise UnavailableError(f"the message could not be inspected: {answered.text}")
+    return answered.inspection
 
 
 def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callable[[], None]:
@@ -93,12 +158,12 @@ def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callab
     return end
 
 
-def inspector(endpoints: Sequence[str], verdicts_fd: int | None = None) -> Inspector:
-    """The inspection of one worker, with its scanners and memories.
+def inspector(endpoints: Sequence[str], verdicts_fd: int | None = None, connect: Connect = directly) -> Inspector:
+    """The inspection of one worker, with its scanners, which `connect` connects to, and its memories.
 
     Raises ValueError for an endpoint that is neither unix:/PATH nor tcp:HOST:PORT."""
     cache = VerdictCache(shared_memory() if verdicts_fd is None else verdicts_fd)
-    scanner = CachingScanner(ScannerPool([clamd.client(each) for each in endpoints]), cache)
+    scanner = CachingScanner(ScannerPool([clamd.client(each, connect) for each in endpoints]), cache)
     list_containers = ContainerLister()
     return lambda raw, limits: inspect(raw, limits, scanner, list_containers)
 

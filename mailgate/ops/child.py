@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mailgate.settings import Settings
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +92,6 @@ class Child:
 def describe(status: int) -> str:
     """`exit status 3` or `killed by SIGKILL`, from a Popen return code."""
     return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
-
-
-def die_with(parent: int) -> None:
-    """In the child: SIGKILL when the parent ends, however that happens (prctl(2)); at once where it is gone."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def announcer(descriptor: int) -> Callable[[], None]:

@@ -15,12 +15,14 @@ import dns.exception
 import dns.message
 import dns.query
 
+from mailgate.inspect import confinement
 from mailgate.model.errors import UserError
 from mailgate.ops import checks, layout, privacy, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
 from mailgate.policy import loader
+from mailgate.sandbox import landlock
 from mailgate.settings import Listen, Settings
 
 SAFE_SQLITE = (3, 51, 3)
@@ -39,6 +41,7 @@ def examine(settings: Settings) -> list[Check]:
         resolver(settings.resolver),
         checks.disk(_existing(settings.data_dir), settings.message_size_limit),
         permissions(settings),
+        isolation(),
         tenant_check.tenants(settings.data_dir),
         gateway(settings),
         *listeners(settings),
@@ -114,6 +117,18 @@ def permissions(settings: Settings) -> Check:
 def _first(texts: list[str], between: str) -> str:
     more = len(texts) - MOST_NAMED
     return between.join([*texts[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def isolation() -> Check:
+    """What holds an inspector that a message has taken over."""
+    missing = confinement.missing()
+    if not missing:
+        return ok("isolation", f"inspectors are confined by Landlock (version {landlock.version()}) and seccomp")
+    return warn(
+        "isolation",
+        f"inspectors are not confined by {' and '.join(missing)}: the kernel, or the container around us, has it not",
+        "use a kernel from 5.13 with both, or a container engine that lets the gateway ask for them",
+    )
 
 
 def gateway(settings: Settings) -> Check:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mailgate import settings as settings_module
 from mailgate.model.errors import MailgateError
-from mailgate.ops.child import announcer, die_with
+from mailgate.ops.child import announcer
 from mailgate.records import log
+from mailgate.sandbox.process import die_with, hide_memory
 from mailgate.settings import Settings
 
 Ready = Callable[[], None]
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with(given.parent)
+    hide_memory()
     descriptors: dict[str, list[int]] = {}
     for text in given.socket:
         name, _, number = text.partition("=")
@@ -74,8 +76,8 @@ def _inspector(settings: Settings, descriptors: Descriptors, ready: Ready) -> No
     from mailgate.inspect import worker
 
     ready()  # the socket is bound: what comes from now on waits there; and confinement closes the pipe
-    (verdicts,) = descriptors["verdicts"]
-    worker.main(descriptors["inspector"][0], settings.clamd, settings.inspector_user, verdicts_fd=verdicts)
+    (listener,), (verdicts,), (scanners,) = descriptors["inspector"], descriptors["verdicts"], descriptors["scanners"]
+    worker.main(listener, settings.clamd, settings.inspector_user, verdicts_fd=verdicts, scanners_fd=scanners)
 
 
 def _relay(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:

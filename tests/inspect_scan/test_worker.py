@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -194,19 +195,25 @@ def tried(what):
         return "allowed"
     except OSError as error:
         return error.strerror
-def root_again():
-    os.setuid(0)
 raise ValueError(json.dumps([
-    tried(lambda: open({file!r})), tried(root_again), tried(lambda: os.listdir({data!r})),
-    tried(lambda: socket.create_connection(("127.0.0.1", {port}), 5)),
-    sorted(os.getgroups()), len(os.listdir("/proc/self/fd")),
+    tried(lambda: os.open({file!r}, os.O_RDONLY)), tried(lambda: os.setuid(0)),
+    tried(lambda: list(os.scandir({data!r}))),
+    tried(lambda: socket.create_connection(("127.0.0.1", {port}), 5)), tried(lambda: os.kill({pid}, 0)),
+    len([number for number in range(256) if tried(lambda: os.lseek(number, 0, 0)) != "Bad file descriptor"]),
 ]))
 """
+_WITHOUT = {
+    "": "",
+    "landlock": "from mailgate.sandbox import landlock; landlock.version = lambda: 0",
+    "seccomp": "from mailgate.sandbox import seccomp; seccomp.is_supported = lambda: False",
+}
 
 
 @pytest.mark.component("root")
-def test_what_the_worker_gave_up(folder: Path, tmp_path: Path) -> None:
-    """No keys, no data directory, no way back to root, no network, no descriptor of the parent's."""
+@pytest.mark.parametrize("missing", _WITHOUT)
+def test_what_the_worker_gave_up(folder: Path, tmp_path: Path, missing: str) -> None:
+    """No keys, no data directory, no way back to root, no network, no other process, no descriptor of the parent's;
+    also where the kernel has one of Landlock and seccomp only."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     key = folder / "master.key"
@@ -215,16 +222,58 @@ def test_what_the_worker_gave_up(folder: Path, tmp_path: Path) -> None:
     held = os.open(key, os.O_RDONLY)
     os.set_inheritable(held, True)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        source = _CONFESS.format(file=str(key), data=str(data), port=server.getsockname()[1])
-        with faulty(folder, f"exec({source!r}, {{}})") as worker:
+        port = server.getsockname()[1]
+        source = _CONFESS.format(file=str(key), data=str(data), port=port, pid=os.getpid())
+        with faulty(folder, f"exec({source!r}, {{}})\n{_WITHOUT[missing]}") as worker:
             answer = Edge(worker.path).ask(b"x")
             status = Path(f"/proc/{worker.process.pid}/status").read_text()
     os.close(held)
     assert isinstance(answer, InspectFailed)
-    denied = "Permission denied", "Operation not permitted", "Permission denied", "Network is unreachable"
-    assert [f'"{text}"' in answer.text for text in denied] == [True] * 4, answer.text
-    assert '"allowed"' not in answer.text
+    *tried, descriptors = json.loads(answer.text.removeprefix("ValueError: "))
+    assert len(tried) == 5
+    assert "allowed" not in tried
+    # 0 to 2, the stop signal's two, the listener, the edge, scanners, the forker, and the memory of verdicts
+    assert descriptors <= 11
     assert "NoNewPrivs:\t1" in status
+    assert f"Seccomp:\t{0 if missing == 'seccomp' else 2}" in status
+
+
+def test_a_child_for_strangers_containers_is_confined_too(folder: Path) -> None:
+    """It is made by a process that may fork, and can't itself."""
+    body = (
+        "from mailgate.inspect.bounded import BoundedChild\n"
+        "    from mailgate.inspect.containers import LISTING\n"
+        "    told = [answer.decode() for answer in BoundedChild(LISTING.work).run([b'fork', b'open', b'kill'], 30)]\n"
+        "    raise ValueError(told)"
+    )
+    prelude = """
+import os
+from mailgate.inspect import containers
+def work(contents):
+    for content in contents:
+        try:
+            {b"fork": os.fork, b"open": lambda: os.open("/", 0), b"kill": lambda: os.kill(1, 0)}[content]()
+            yield b"done"
+        except OSError as error:
+            yield error.strerror.encode()
+containers.LISTING = worker.LISTING = containers.Bounds(work)
+worker._KINDS = (containers.LISTING, worker.READING)
+"""
+    with faulty(folder, f"{body}\n{prelude}") as worker:
+        answer = Edge(worker.path).ask(b"x")
+    assert answer == InspectFailed(f"ValueError: {['Operation not permitted'] * 3}")
+
+
+def test_an_inspector_whose_forker_died_ends(folder: Path) -> None:
+    """Another takes its place; it can't list containers any more."""
+    body = (
+        "from mailgate.inspect import bounded, containers\n"
+        "    bounded._forker._link.shutdown(2)\n"
+        "    bounded.BoundedChild(containers.LISTING.work).run([b'x'], 30)"
+    )
+    with faulty(folder, body) as worker:
+        assert Edge(worker.path).ask(b"x") is None
+        assert worker.process.wait(30) == 1
 
 
 def test_an_unknown_account_is_named(folder: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Gateway:
         self.metrics: Address = ("127.0.0.1", free_port())
         self.environment = self._environment(clamd, settings)
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: Sequence[str] = ()  # what stands in front of the command, see `deployments`
         self._logged_before = 0
         self._maildirs: dict[str, Path] = {}
         if not self.policy_dir.exists():
@@ -86,7 +87,7 @@ class Gateway:
         self._logged_before = self.log_file.stat().st_size
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mailgate", "serve"],
+                [*self.prefix, sys.executable, "-m", "mailgate", "serve"],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
