@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mailgate.model.decision import Action
 from mailgate.model.outcome import State
+from mailgate.spool import recovery
 from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Listing
 from mailgate.spool.queue import Accepted, Content, Route
@@ -126,3 +128,11 @@ def test_a_file_of_another_format_is_not_taken_for_the_plain_one(  # type: ignor
     path.write_bytes(b"12345")
     assert start() == Recovered(0, 0, 0, ())
     assert path.exists()
+
+
+def test_a_staged_file_that_goes_while_the_store_starts_is_no_trouble(
+    start: Callable[[], Recovered], staging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge goes on with its files."""
+    monkeypatch.setattr(recovery, "_files", lambda folder: [staging / "gone"])
+    assert start().staged == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -153,3 +154,38 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     before = descriptors()
     deliver([letter(box, name=f"m{n}") for n in range(50)] + [letter(tmp_path / "gone")])
     assert descriptors() <= before  # what other tests left to the collector may go in between
+
+
+def _no_link(source: object, target: object) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def test_a_copy_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box, source = make(tmp_path), tmp_path / "content"
+    source.write_bytes(b"large")
+    monkeypatch.setattr(os, "link", _no_link)
+    before = os.umask(0)
+    try:
+        assert deliver([letter(box, source)]) == [None]
+    finally:
+        os.umask(before)
+    assert (box / "new" / NAME).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("copied", [OSError(errno.ENOSPC, "No space left on device"), 0], ids=["no room", "too short"])
+def test_a_copy_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: OSError | int
+) -> None:
+    box, source = make(tmp_path), tmp_path / "content"
+    source.write_bytes(b"large")
+
+    def sendfile(*rest: object) -> int:
+        if isinstance(copied, OSError):
+            raise copied
+        return copied
+
+    monkeypatch.setattr(os, "link", _no_link)
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    (result,) = deliver([letter(box, source)])
+    assert isinstance(result, OSError)
+    assert found(box) == {}

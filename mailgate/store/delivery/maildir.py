@@ -103,16 +103,27 @@ def _link(letter: Letter, source: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
             raise
-        _copy(source, Path(letter.partial))
+        _copy(source, letter.partial)
         os.rename(letter.partial, letter.final)  # noqa: PTH104
 
 
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as reader, target.open("wb") as writer:
-        start, size = 0, os.fstat(reader.fileno()).st_size
-        while start < size:
-            start += os.sendfile(writer.fileno(), reader.fileno(), start, size - start)
-        durable.sync_data(writer.fileno(), target)
+def _copy(source: Path, target: str) -> None:
+    """Synced. What an interrupted attempt left under this name is written over; of one that fails nothing is left."""
+    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with source.open("rb") as reader:
+            start, size = 0, os.fstat(reader.fileno()).st_size
+            while start < size:
+                copied = os.sendfile(writer, reader.fileno(), start, size - start)
+                if copied == 0:
+                    raise OSError(errno.EIO, f"{source} became shorter")
+                start += copied
+        durable.sync_data(writer, target)
+    except OSError:
+        os.unlink(target)  # noqa: PTH108
+        raise
+    finally:
+        os.close(writer)
 
 
 def _is_there(letter: Letter) -> bool:

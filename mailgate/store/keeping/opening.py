@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mailgate.settings import Settings
+from mailgate.spool import durable
 from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Listing
 from mailgate.spool.queue import SpoolStore
@@ -44,7 +46,14 @@ def open_spool(settings: Settings) -> OpenSpool:
     """Makes the database where there is none; UserError where it is not usable."""
     folder = settings.data_dir / "spool"
     store = SqliteSpool(folder / "spool.db")
-    return OpenSpool(store, Listing(store.path), ContentFolder(folder / "content"))
+    contents = ContentFolder(folder / "content")
+    contents.root.mkdir(mode=0o700, exist_ok=True)
+    # SQLite syncs the folder with its log, which may come before the rest
+    durable.sync_folder(folder)
+    durable.sync_folder(settings.data_dir)
+    with contextlib.suppress(PermissionError):  # not ours, and then not made by us either
+        durable.sync_folder(settings.data_dir.absolute().parent)
+    return OpenSpool(store, Listing(store.path), contents)
 
 
 def open_directory(settings: Settings, clock: Callable[[], float]) -> Directory:
