@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP
 from mailgate.edge import replies
 from mailgate.edge.client_certificate import ClientCertificate
 from mailgate.edge.connections import Seat
-from mailgate.edge.data import ByteCheck, Pace, Receiver
+from mailgate.edge.data import ByteCheck, Pace, Receiver, with_crlf
 from mailgate.edge.guesses import ConnectionGuesses
 from mailgate.edge.limits import SessionLimits, neighbourhood_of, network_of
 from mailgate.edge.lines import COMMAND_LINE_LIMIT, BadLine, LineBuffer
@@ -74,6 +74,8 @@ class Connection(SMTP):
         self._seat: Seat | None = None
         self._is_gone = False
         self._waits_since: float | None = None  # in a handshake, or while the client does not read
+        self.ends_lines_in_lf = False
+        self._is_behind_cr = False
         self._task: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._started = self._active = loop.time()
@@ -94,6 +96,8 @@ class Connection(SMTP):
         self.edge.sessions.add(self)
         if self.listener.is_proxied(address):
             self._proxy_reader = asyncio.StreamReader(loop=self.loop)
+        else:
+            self._know_line_ends()
         self._watch = self.loop.call_later(WATCH_SECONDS, self._look)
         self._task = self.loop.create_task(self._handle_client())
 
@@ -107,6 +111,8 @@ class Connection(SMTP):
         if self._proxy_reader is not None:
             self._proxy_reader.feed_data(data)
             return
+        if self.ends_lines_in_lf:
+            data, self._is_behind_cr = with_crlf(data, self._is_behind_cr), data.endswith(b"\r")
         if self._receiver is not None:
             rest = self._receiver.feed(data)
             if rest is None:
@@ -286,9 +292,15 @@ class Connection(SMTP):
             if not proxied.valid:
                 raise SessionEnd
             reader.feed_eof()
-            self._lines.feed(await reader.read())
             if proxied.src_addr is not None:
                 self.client = self._client_at(str(proxied.src_addr), int(proxied.src_port or 0))
+            self._know_line_ends()
+            self.data_received(await reader.read())
+
+    def _know_line_ends(self) -> None:
+        """Submission begins with bytes of TLS, and programs that log in know what a line is."""
+        policy = self.edge.around.policy()
+        self.ends_lines_in_lf = not self.listener.offers_auth and policy.ends_lines_in_lf(self.client.address)
 
     def _take_seat(self) -> None:
         address = self.client.address

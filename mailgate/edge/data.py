@@ -12,6 +12,7 @@ GRACE_SECONDS = 30.0  # before the minimum rate counts
 WINDOW_SECONDS = 60.0  # over which it counts, beside the whole
 
 _END = b"\r\n.\r\n"
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r[^\n]")  # with as many LF as CR no LF is bare either: half the time of counting pairs
 
 
@@ -24,15 +25,20 @@ class Receiver(Protocol):
 
 
 class ByteCheck:
-    """Bare CR, bare LF and NUL, across reads."""
+    """Bare CR, bare LF and NUL, across reads. Where it `mends`, a bare LF becomes CR LF: for a tenant's own devices and
+    users, of whom many know no other line end. (Where a message ends is not for it to say, so nothing is smuggled.)"""
 
-    def __init__(self) -> None:
+    def __init__(self, mends: bool = False) -> None:
         self.is_bad = False
+        self._mends = mends
         self._ends_in_cr = False
 
-    def check(self, data: bytes) -> None:
+    def check(self, data: bytes) -> bytes:
+        """The bytes to keep."""
         if self.is_bad or not data:
-            return
+            return data
+        if self._mends:
+            data = with_crlf(data, self._ends_in_cr)
         feeds = data.count(b"\n")
         returns = data.count(b"\r")
         if self._ends_in_cr:
@@ -42,18 +48,29 @@ class ByteCheck:
         self._ends_in_cr = data[-1] == 13
         if feeds != returns - self._ends_in_cr or _BARE_CR.search(data) or b"\0" in data:
             self.is_bad = True
+        return data
 
     def end(self) -> None:
         if self._ends_in_cr:
             self.is_bad = True
 
 
-class DataReceiver:
-    """After 354. Hands unstuffed bytes to `sink`, in order; the last CR LF of the text belongs to the message."""
+def with_crlf(data: bytes, is_behind_cr: bool) -> bytes:
+    """Every bare LF made CR LF; `is_behind_cr`: what came before ended in CR."""
+    if data.count(b"\n") == data.count(b"\r\n"):
+        return data
+    return _BARE_LF.sub(b"\r\n", b"\r" + data)[1:] if is_behind_cr else _BARE_LF.sub(b"\r\n", data)
 
-    def __init__(self, sink: Callable[[bytes], None]) -> None:
+
+class DataReceiver:
+    """After 354. Hands unstuffed bytes to `sink`, in order; the last CR LF of the text belongs to the message. `mends`
+    as in ByteCheck; the dots at the beginning of lines that end in a bare LF are unstuffed, too."""
+
+    def __init__(self, sink: Callable[[bytes], None], mends: bool = False) -> None:
         self._sink = sink
-        self._check = ByteCheck()
+        self._check = ByteCheck(mends)
+        self._stuffed = (b"\n.", b"\n") if mends else (b"\r\n.", b"\r\n")
+        self._starts = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r", *([b"\n.", b"\n"] if mends else []))
         self._held = b"\r\n"  # as if a line had just ended: a dot may come first
         self._is_start = True
         self.received = 0
@@ -71,7 +88,7 @@ class DataReceiver:
             self._check.end()
             return data[end + len(_END) :]
         # Hold back what may be the start of the end, or of a stuffed dot, in the next read.
-        keep = next((size for size in (4, 3, 2, 1) if data.endswith(_END[:size])), 0)
+        keep = next((len(start) for start in self._starts if data.endswith(start)), 0)
         self._held = data[len(data) - keep :] if keep else b""
         if len(data) > keep:
             self._give(data[: len(data) - keep])
@@ -79,12 +96,12 @@ class DataReceiver:
 
     def _give(self, data: bytes) -> None:
         if b"." in data:
-            data = data.replace(b"\r\n.", b"\r\n")
+            data = data.replace(*self._stuffed)
         if self._is_start:
             data = data[2:]
             self._is_start = False
         self.received += len(data)
-        self._check.check(data)
+        data = self._check.check(data)
         if data:
             self._sink(data)
 
@@ -107,8 +124,7 @@ class ChunkReceiver:
         self._left -= len(taken)
         self.received += len(taken)
         if taken:
-            self._check.check(taken)
-            self._sink(taken)
+            self._sink(self._check.check(taken))
         return data[len(taken) :] if self._left == 0 else None
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from mailgate.edge import client_certificate, replies, sasl
+from mailgate.edge import client_certificate, replies, sasl, trace_headers
 from mailgate.edge.connection import HANDSHAKE_SECONDS, Connection, SessionEnd
 from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
-from mailgate.model.address import AddressError, parse_helo
+from mailgate.model.address import AddressError, read_helo
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.reply import Reply
 from mailgate.records import log
@@ -92,8 +92,10 @@ class Dialogue(Connection):
 
     async def smtp_EHLO(self, argument: bytes) -> None:
         self._hello(argument, is_extended=True)
-        lines = [f"{self.edge.hostname} greets {self.client.helo}", "PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING"]
-        lines += ["ENHANCEDSTATUSCODES", f"SIZE {self.edge.size_limit()}"]
+        lines = [f"{self.edge.hostname} greets {trace_headers.helo_of(self.client)}", "PIPELINING", "8BITMIME"]
+        if not self.ends_lines_in_lf:  # its chunks are counted with the line ends that we replace
+            lines.append("CHUNKING")
+        lines += ["SMTPUTF8", "ENHANCEDSTATUSCODES", f"SIZE {self.edge.size_limit()}"]
         if self.listener.offers_dsn:
             lines.append("DSN")
         if self._may_start_tls():
@@ -110,8 +112,8 @@ class Dialogue(Connection):
 
     def _hello(self, argument: bytes, is_extended: bool) -> None:
         try:
-            name = parse_helo(argument.decode("ascii"))
-        except (UnicodeDecodeError, AddressError):
+            name = read_helo(argument)
+        except AddressError:
             raise Refusal(replies.BAD_HELO) from None
         self._drop_transaction()
         self.session.host_name = name

@@ -11,7 +11,15 @@ from typing import Literal, TypeVar
 from mailgate.dsn import xtext
 from mailgate.dsn.parameters import parse_envid, parse_notify, parse_orcpt, parse_ret
 from mailgate.edge import replies
-from mailgate.model.address import Address, AddressError, parse_forward_path, parse_reverse_path, take_path
+from mailgate.model.address import (
+    Address,
+    AddressError,
+    parse_forward_path,
+    parse_outside_path,
+    parse_reverse_path,
+    take_bare_path,
+    take_path,
+)
 from mailgate.model.errors import Refusal
 from mailgate.model.reply import Reply
 
@@ -46,10 +54,15 @@ class RcptCommand:
 
 
 def parse_mail(
-    argument: bytes, is_extended: bool, offers_dsn: bool = False, offers_requiretls: bool = False
+    argument: bytes,
+    is_extended: bool,
+    offers_dsn: bool = False,
+    offers_requiretls: bool = False,
+    is_own: bool = False,
 ) -> MailCommand:
-    """`FROM:<path> parameters`; raises Refusal with the reply to give."""
-    path, rest = _split(argument, "FROM:", replies.bad_sender)
+    """`FROM:<path> parameters`; raises Refusal with the reply to give. `is_own`: the client has logged in, or is a
+    server of a tenant's; such a one may leave the brackets out."""
+    path, rest = _split(argument, "FROM:", replies.bad_sender, is_own)
     known = {"SIZE", "BODY", "SMTPUTF8", "AUTH"}
     known |= {"RET", "ENVID"} if offers_dsn else set()
     known |= {"REQUIRETLS"} if offers_requiretls else set()
@@ -70,19 +83,22 @@ def parse_mail(
     return command
 
 
-def parse_rcpt(argument: bytes, is_extended: bool, smtputf8: bool, offers_dsn: bool = False) -> RcptCommand:
-    """`TO:<path> parameters`; raises Refusal with the reply to give."""
-    path, rest = _split(argument, "TO:", replies.bad_recipient)
+def parse_rcpt(
+    argument: bytes, is_extended: bool, smtputf8: bool, offers_dsn: bool = False, is_own: bool = False
+) -> RcptCommand:
+    """`TO:<path> parameters`; raises Refusal with the reply to give. `is_own` as above; the path may then be one that
+    only another server can read (`parse_outside_path`)."""
+    path, rest = _split(argument, "TO:", replies.bad_recipient, is_own)
     given = _parameters(rest, {"NOTIFY", "ORCPT"} if offers_dsn and is_extended else set())
     _check_utf8(path, smtputf8)
     return RcptCommand(
-        _parsed(path, parse_forward_path, replies.bad_recipient),
+        _parsed(path, parse_outside_path if is_own else parse_forward_path, replies.bad_recipient),
         notify=_checked(given, "NOTIFY", parse_notify, ()),
         orcpt=_checked(given, "ORCPT", lambda value: parse_orcpt(value, smtputf8), ""),
     )
 
 
-def _split(argument: bytes, keyword: str, bad: Callable[[str], Reply]) -> tuple[str, str]:
+def _split(argument: bytes, keyword: str, bad: Callable[[str], Reply], is_own: bool) -> tuple[str, str]:
     try:
         text = argument.decode("utf-8")
     except UnicodeDecodeError:
@@ -90,7 +106,7 @@ def _split(argument: bytes, keyword: str, bad: Callable[[str], Reply]) -> tuple[
     if text[: len(keyword)].upper() != keyword:
         raise Refusal(replies.SYNTAX)
     try:
-        path, rest = take_path(text[len(keyword) :].lstrip(" "))
+        path, rest = (take_bare_path if is_own else take_path)(text[len(keyword) :].lstrip(" "))
     except AddressError as error:
         raise Refusal(bad(str(error))) from None
     if rest and not rest.startswith(" "):

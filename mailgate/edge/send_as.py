@@ -22,10 +22,7 @@ class SendAs:
     allowed: frozenset[str]
     has_labels: bool = True
 
-    def covers(self, address: Address | None) -> bool:
-        """The null reverse-path is nobody's."""
-        if address is None:
-            return False
+    def covers(self, address: Address) -> bool:
         local = canonical_local(address.local)
         forms = {local, without_label(local)} if self.has_labels else {local}
         return any(f"{form}@{address.domain}" in self.allowed for form in forms)

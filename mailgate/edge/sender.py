@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Set
 
 from mailgate.edge.staging import Staging
+from mailgate.model.address import is_helo
 from mailgate.model.envelope import Client
 from mailgate.senderauth import spf
 from mailgate.senderauth.body import BodyHashes
@@ -19,9 +20,10 @@ SLICE = 64 << 10  # bytes hashed before the other sessions get their turn: some 
 
 
 def start(resolver: Resolver, client: Client, reverse_path: str, hostname: str) -> SenderCheck:
-    """Begins with what the envelope tells."""
+    """Begins with what the envelope tells. A HELO name that is none can't be checked (RFC 7208 section 2.3)."""
     ip = spf.client_ip(client.address.partition("%")[0])
-    return SenderCheck(resolver, spf.Client(ip, client.helo, hostname, time.time()), reverse_path)
+    helo = client.helo if is_helo(client.helo) else ""
+    return SenderCheck(resolver, spf.Client(ip, helo, hostname, time.time()), reverse_path)
 
 
 async def body_hashes(staging: Staging, start: int, forms: Set[str]) -> Mapping[str, bytes]:

@@ -18,7 +18,7 @@ from mailgate.edge.transaction import Transaction, new_queue_id
 from mailgate.edge.turns import Share
 from mailgate.edge.verify import Standing
 from mailgate.ipc.calls import Resolved
-from mailgate.model.address import POSTMASTER, Address
+from mailgate.model.address import POSTMASTER, Address, AddressError, refuse_ambiguous
 from mailgate.model.envelope import Direction, Recipient, TenantName
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.release_address import is_release_local
@@ -29,6 +29,11 @@ COMMANDS = (
     *("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT"),
     *("RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT"),
 )
+_NO_RECIPIENT = {
+    "unknown": replies.UNKNOWN_RECIPIENT,
+    "disabled": replies.RECIPIENT_DISABLED,
+    "unavailable": replies.DIRECTORY_AWAY,
+}
 
 
 class Session(Dialogue):
@@ -45,10 +50,14 @@ class Session(Dialogue):
             raise SessionEnd(replies.SHUTTING_DOWN)
         self._count("messages", self.limits.messages, replies.TOO_MANY_MESSAGES)
         command = parameters.parse_mail(
-            argument, self.session.extended_smtp, self.listener.offers_dsn, bool(self.client.tls_version)
+            argument,
+            self.session.extended_smtp,
+            self.listener.offers_dsn,
+            bool(self.client.tls_version),
+            is_own=self._is_own,
         )
         send_as = self._send_as()
-        if self.client.account and not send_as.covers(command.reverse_path):
+        if self.client.account and command.reverse_path is not None and not send_as.covers(command.reverse_path):
             raise Refusal(replies.NOT_YOUR_ADDRESS)
         if command.size > self.edge.size_limit():
             raise Refusal(replies.TOO_LARGE)
@@ -77,6 +86,11 @@ class Session(Dialogue):
         self.tx.check_sender(self.edge.around.policy().for_gateway.authentication.check)
         await self.say(replies.SENDER_OK)
 
+    @property
+    def _is_own(self) -> bool:
+        """Has it logged in, or is its address in the lists of a tenant (`[sending] networks`)?"""
+        return bool(self.client.account or self.edge.around.policy().senders_at(self.client.address))
+
     def _send_as(self) -> SendAs:
         has_labels = self.edge.around.policy().for_tenant(self.tenant).addresses.labels
         return SendAs(frozenset(self.send_as), has_labels)
@@ -101,7 +115,10 @@ class Session(Dialogue):
         tx = self._transaction()
         if self._chunks is not None:
             raise Refusal(replies.BDAT_UNDER_WAY)
-        command = parameters.parse_rcpt(argument, self.session.extended_smtp, tx.smtputf8, self.listener.offers_dsn)
+        is_own = tx.direction is Direction.OUTBOUND
+        command = parameters.parse_rcpt(
+            argument, self.session.extended_smtp, tx.smtputf8, self.listener.offers_dsn, is_own
+        )
         tenant, led_to = await self._route_or_count(tx, command.forward_path)
         if tx.named >= self.edge.around.policy().for_tenant(tenant).limits.recipients:
             raise Refusal(replies.TOO_MANY_RECIPIENTS)
@@ -153,6 +170,7 @@ class Session(Dialogue):
             tx.release_local = address.local
             return tx.tenant, (Recipient(str(address)),)
         is_submitted = tx.direction is Direction.OUTBOUND
+        _check_form(address, is_submitted and found.kind == "foreign")
         match found.kind:
             case "mailbox" | "routed" | "bounce":
                 if found.kind == "bounce" and tx.reverse_path:
@@ -163,15 +181,11 @@ class Session(Dialogue):
                 if found.kind == "routed":
                     await self._verify(found.tenant, address, replace(tx.share, tenant=found.tenant))
                 return found.tenant, _recipients(address, found)
-            case "unknown":
-                raise Refusal(replies.UNKNOWN_RECIPIENT)
-            case "disabled":
-                raise Refusal(replies.RECIPIENT_DISABLED)
+            case "unknown" | "disabled" | "unavailable":
+                raise Refusal(_NO_RECIPIENT[found.kind])
             case "full":
                 for_good = self.edge.around.policy().for_tenant(found.tenant).mailboxes.over_quota == "reject"
                 raise Refusal(replies.MAILBOX_FULL if for_good else replies.MAILBOX_FULL_FOR_NOW)
-            case "unavailable":
-                raise Refusal(replies.DIRECTORY_AWAY)
         if not is_submitted:
             raise Refusal(replies.RELAY_DENIED)
         return tx.tenant, (Recipient(str(address)),)
@@ -204,7 +218,7 @@ class Session(Dialogue):
             raise Refusal(replies.RCPT_FIRST)
         await self.say(replies.SEND_DATA)
         tx.staging.begin(tx.share, tx.declared)
-        receiver = DataReceiver(tx.staging.write)
+        receiver = DataReceiver(tx.staging.write, mends=tx.direction is Direction.OUTBOUND)
         await self._receive(receiver)
         tx.is_bad = receiver.is_bad
         await self._finish(tx)
@@ -214,6 +228,8 @@ class Session(Dialogue):
 
     async def smtp_BDAT(self, argument: bytes) -> None:
         """RFC 3030 section 2: `BDAT size [LAST]`. A chunk that can't be kept is swallowed, then refused."""
+        if self.ends_lines_in_lf:
+            raise SessionEnd(replies.NOT_IMPLEMENTED)
         size, is_last = _chunk(argument)
         if size > LARGEST_CHUNK:
             raise SessionEnd(replies.TOO_LARGE)
@@ -223,7 +239,7 @@ class Session(Dialogue):
             self._pace = None
             raise Refusal(replies.RCPT_FIRST)
         if self._chunks is None:
-            self._chunks = ByteCheck()
+            self._chunks = ByteCheck(mends=tx.direction is Direction.OUTBOUND)
             tx.staging.begin(tx.share, tx.declared)
         if size:
             await self._receive(ChunkReceiver(size, tx.staging.write, self._chunks))
@@ -249,6 +265,16 @@ class Session(Dialogue):
         await self.say(answer)
         if self.edge.is_draining:
             raise SessionEnd(replies.SHUTTING_DOWN)
+
+
+def _check_form(address: Address, is_for_others: bool) -> None:
+    """What a quoted local part, `%` or `!` means is for the server of the domain to say, and for nobody between."""
+    if is_for_others:
+        return
+    try:
+        refuse_ambiguous(address)
+    except AddressError as error:
+        raise Refusal(replies.bad_recipient(str(error))) from None
 
 
 def _recipients(address: Address, found: Resolved) -> tuple[Recipient, ...]:

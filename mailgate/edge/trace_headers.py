@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from email.utils import formatdate
 
+from mailgate.model.address import is_helo
 from mailgate.model.envelope import Client, Direction, Envelope
 from mailgate.senderauth.results import AuthenticationResults, MethodResult, Property
 
@@ -43,11 +44,19 @@ def protocol(client: Client, smtputf8: bool) -> str:
     return word + ("S" if client.tls_version else "") + ("A" if client.account else "")
 
 
+def helo_of(client: Client) -> str:
+    """What the client calls itself, or its address where that is no name that may stand in Received."""
+    return client.helo if is_helo(client.helo) else _literal(client)
+
+
+def _literal(client: Client) -> str:
+    return f"[IPv6:{client.address}]" if ":" in client.address else f"[{client.address}]"
+
+
 def _received(envelope: Envelope, hostname: str, is_hidden: bool) -> str:
     """The grammar wants a name after `from`: where the client's is hidden, ours stands there."""
     client = envelope.client
-    literal = f"IPv6:{client.address}" if ":" in client.address else client.address
-    source = f"{hostname} (client not shown)" if is_hidden else f"{client.helo} ([{literal}])"
+    source = f"{hostname} (client not shown)" if is_hidden else f"{helo_of(client)} ({_literal(client)})"
     lines = [
         f"Received: from {source}",
         f"by {hostname} with {protocol(client, envelope.smtputf8)} id {envelope.queue_id}",

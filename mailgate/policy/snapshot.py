@@ -14,6 +14,8 @@ from mailgate.model.errors import MailgateError
 from mailgate.policy.effective import EffectivePolicy, effective_policy
 from mailgate.policy.schema import GatewayPolicy, SendingCertificate, TenantPolicy
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 class SnapshotError(MailgateError):
     """These bytes are no snapshot that this version of the program can read."""
@@ -49,7 +51,7 @@ class Snapshot(BaseModel):
         return policy
 
     @cached_property
-    def _networks(self) -> tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]:
+    def _networks(self) -> tuple[tuple[Network, str], ...]:
         return tuple(
             (ipaddress.ip_network(network), name)
             for name, own in sorted(self.tenants.items())
@@ -60,10 +62,17 @@ class Snapshot(BaseModel):
         """The tenants whose own servers are at this IP address."""
         if not self._networks:
             return frozenset()
-        ip = ipaddress.ip_address(address.partition("%")[0])
-        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-            ip = ip.ipv4_mapped
+        ip = _ip(address)
         return frozenset(tenant for network, tenant in self._networks if ip in network)
+
+    @cached_property
+    def _line_feed_networks(self) -> tuple[Network, ...]:
+        networks = {network for own in self.tenants.values() for network in own.sending.line_feed_networks}
+        return tuple(map(ipaddress.ip_network, sorted(networks)))
+
+    def ends_lines_in_lf(self, address: str) -> bool:
+        """Is a device at this IP address that knows no other line end?"""
+        return bool(self._line_feed_networks) and any(_ip(address) in network for network in self._line_feed_networks)
 
     @cached_property
     def _certificates(self) -> tuple[tuple[str, SendingCertificate], ...]:
@@ -100,3 +109,9 @@ class Snapshot(BaseModel):
             return cls.model_validate_json(data)
         except ValidationError as error:
             raise SnapshotError(f"unreadable policy snapshot: {error.error_count()} errors") from error
+
+
+def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """IPv4 in IPv6 (`::ffff:…`) is IPv4."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip

@@ -76,7 +76,7 @@ def select(
 
 def _is_host_name(name: str) -> bool:
     try:
-        parse_domain(name.replace("_", "-"))
+        parse_domain(name)
     except AddressError:
         return False
     return True

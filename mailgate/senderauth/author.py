@@ -1,11 +1,13 @@
-"""Whom a field such as From names, strictly: real addresses, whatever is in display names (RFC 5322 section 3.4).
-Pure."""
+"""Whom a field such as From names: real addresses, whatever is in display names (RFC 5322 section 3.4). Where the
+field is not what the grammar says, mail programs read it each in its own way; then it names a domain only if no reading
+gives another one. Pure."""
 
 from __future__ import annotations
 
 import binascii
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from mailgate.model.address import Address, AddressError, parse_domain
@@ -27,6 +29,11 @@ _TOKEN = re.compile(
 )
 
 
+_RUN = re.compile(r'[^\s<>()\[\]:;,"@\\]*')  # of characters that no reading takes apart
+_LITERAL = re.compile(r"\[[^\s\[\]@\\]*\]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
 class AuthorError(ValueError):
     """The author is not named so that everybody reads the same one; the text says why."""
 
@@ -45,8 +52,8 @@ class _Malformed(ValueError):
 
 
 def author_domains(header: Header) -> tuple[str, ...]:
-    """The domains of the From field's addresses as A-labels in lower case, each once. Raises AuthorError where there
-    are several From fields, or where the field is not what the grammar says."""
+    """The domains of the From field's addresses as A-labels in lower case, each once. Raises AuthorError where two
+    readers might find different ones."""
     return tuple(dict.fromkeys(author.domain for author in authors(header)))
 
 
@@ -54,7 +61,7 @@ def authors(header: Header) -> tuple[Address, ...]:
     """The addresses of the From field, their local parts as they are written; raises like `author_domains`."""
     fields = header.named(b"from")
     if len(fields) > 1:
-        raise AuthorError(f"{len(fields)} From fields")
+        return _of_one_domain([address for field in fields for address in addresses_in(field, "From")], len(fields))
     if not fields or b"@" not in fields[0].value:
         if fields and any(map(_shows_address, _ENCODED_WORD.findall(fields[0].value[:LONGEST_FIELD]))):
             raise AuthorError("the From field holds an address in encoded words only")
@@ -71,16 +78,59 @@ def _shows_address(encoded_word: tuple[bytes, bytes]) -> bool:
     return b"@" in binascii.a2b_base64(letters[: len(letters) - (len(letters) % 4 == 1)] + b"==")
 
 
+def _of_one_domain(found: list[Address], fields: int) -> tuple[Address, ...]:
+    """Of several From fields each program shows another one."""
+    if len({address.domain for address in found}) > 1:
+        raise AuthorError(f"{fields} From fields")
+    return tuple(dict.fromkeys(found))
+
+
 def addresses_in(field: Field, name: str) -> tuple[Address, ...]:
     """The addresses of a field, groups taken apart. Raises AuthorError, which calls the field `name`."""
     if len(field.value) > LONGEST_FIELD:
         raise AuthorError(f"the {name} field is too long")
     try:
-        return tuple(_addresses(list(_words(field.value.decode("utf-8")))))
-    except UnicodeDecodeError:
-        raise AuthorError(f"the {name} field is not UTF-8") from None
+        text = field.value.decode("utf-8")
+    except UnicodeDecodeError:  # a display name in an older encoding, of which nothing is needed
+        text = field.value.decode("ascii", "replace")
+    try:
+        found = _addresses(list(_words(text)))
     except _Malformed as error:
-        raise AuthorError(f"the {name} field {error}") from None
+        found = _every_address(field.value, text)
+        if len({address.domain for address in found}) != 1:
+            raise AuthorError(f"the {name} field {error}") from None
+    if any("\ufffd" in address.local for address in found):
+        raise AuthorError(f"the {name} field holds an address that is not UTF-8")
+    return tuple(found)
+
+
+def _every_address(value: bytes, text: str) -> list[Address]:
+    """What any reading of a malformed field may take for an address: what surrounds each `@`, in display names,
+    comments and quotes, too. Empty where that can't be told."""
+    if _CONTROL.search(text) or any(map(_shows_address, _ENCODED_WORD.findall(value))):
+        return []
+    found: list[Address] = []
+    for before, after in pairwise(text.split("@")):
+        local = _first_run(before[::-1])[::-1]
+        literal = _LITERAL.match(after)
+        domain = literal[0] if literal else _first_run(after)
+        left, right = before[: len(before) - len(local)], after[len(domain) :]
+        # comments and blanks beside a dot are none for those who follow the grammar: `a@b (c).d` is at `b.d`
+        if left.rstrip().endswith((")", ".")) or right.lstrip().startswith(("(", ".")):
+            return []
+        try:
+            found.append(Address(local, parse_domain(domain.removesuffix("."))))
+        except AddressError:
+            return []
+        if not local or len(found) > MOST_AUTHORS:
+            return []
+    return found
+
+
+def _first_run(text: str) -> str:
+    """The characters in front of the first that ends a word."""
+    run = _RUN.match(text)
+    return run[0] if run else ""
 
 
 def _words(text: str) -> Iterator[_Word]:

@@ -91,7 +91,7 @@ class Findings:
         if self.reverse_path:
             mail_from = Property("smtp", "mailfrom", self.reverse_path)
             yield MethodResult("spf", self.spf.outcome.value, self.spf.reason, (mail_from,))
-        if of_helo is not None:
+        if of_helo is not None and self.helo:
             yield MethodResult("spf", of_helo.outcome.value, of_helo.reason, (Property("smtp", "helo", self.helo),))
 
     def _dkim(self) -> Iterator[MethodResult]:

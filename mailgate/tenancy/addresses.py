@@ -99,6 +99,8 @@ def new_domain(domain: str) -> str:
         _check_labels(found)
     except AddressError as error:
         raise UserError(f"domain {shown(domain)}: {error}") from None
+    if "_" in found:
+        raise UserError(f"domain {shown(domain)}: a host name can't hold '_' (RFC 952)")
     if found.startswith("[") or "." not in found:
         raise UserError(f"domain {shown(domain)}: a full domain name is needed, for example acme.example")
     if found.rpartition(".")[2].isdigit():

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver
+from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver, with_crlf
 
 PIECES = st.lists(st.sampled_from([b"\r\n", b".", b"a", b"..", b"\r", b"\n", b"\0", b"\r\n.", b"text"]), max_size=30)
 
 
-def receive(data: bytes, cuts: list[int]) -> tuple[bytes, bytes | None, bool]:
+def receive(data: bytes, cuts: list[int], mends: bool = False) -> tuple[bytes, bytes | None, bool]:
     got: list[bytes] = []
-    receiver = DataReceiver(got.append)
+    receiver = DataReceiver(got.append, mends)
     edges = [0, *sorted({min(cut, len(data)) for cut in cuts}), len(data)]
     rest = None
     for start, end in itertools.pairwise(edges):
@@ -64,6 +64,33 @@ def test_a_false_end_of_data_is_text_and_makes_the_message_bad(false_end: bytes)
     assert rest == b""
     assert b"MAIL FROM" in text
     assert is_bad
+
+
+@given(PIECES, st.lists(st.integers(0, 80), max_size=12))
+def test_line_ends_are_mended_the_same_however_reads_are_cut(pieces: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(pieces) + b"\r\n.\r\nNOOP\r\n"
+    text, rest, is_bad = receive(data, cuts, mends=True)
+    padded = b"\r\n" + data
+    end = padded.find(b"\r\n.\r\n")
+    lines = padded[2 : end + 2].replace(b"\r\n", b"\n").split(b"\n")
+    wanted = b"\r\n".join(line.removeprefix(b".") for line in lines)
+    assert rest == padded[end + 5 :]
+    assert is_bad == (b"\r" in wanted.replace(b"\r\n", b"") or b"\0" in wanted or b"\r" in b"".join(lines))
+    if not is_bad:
+        assert text == wanted
+
+
+def test_a_mended_false_end_is_text() -> None:
+    text, rest, is_bad = receive(b"a\n.\nMAIL FROM:<x@y.example>\n..b\r\n.\r\n", [], mends=True)
+    assert (text, rest, is_bad) == (b"a\r\n\r\nMAIL FROM:<x@y.example>\r\n.b\r\n", b"", False)
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"a"]), max_size=20), st.integers(0, 20))
+def test_bare_line_feeds_become_line_ends(pieces: list[bytes], cut: int) -> None:
+    data = b"".join(pieces)
+    first, second = data[:cut], data[cut:]
+    made = with_crlf(first, False) + with_crlf(second, first.endswith(b"\r"))
+    assert made == data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 @pytest.mark.parametrize("line", [b"\r\n. \r\n", b"\r\n .\r\n", b"\x85.\x85", b"\x1c.\x1c", "\u0085.\u0085".encode()])

@@ -251,11 +251,10 @@ def test_a_submission_to_another_tenant_is_an_entry_of_its_own(tmp_path: Path, c
         ("XFORWARD ADDR=10.0.0.1", "500"),
         ("LHLO x.example", "500"),
         ("SEND FROM:<a@b.example>", "500"),
-        ("EHLO a b", "501"),
+        ("EHLO", "501"),
+        ("EHLO a\x1b[2J", "501"),
+        ("EHLO " + "a" * 256, "501"),
         ("EHLO [999.1.1.1]", "501"),
-        ("EHLO a..b", "501"),
-        ("EHLO " + "a" * 64 + ".example", "501"),
-        ("EHLO " + "a" * 63 + ".example", "250"),
         ("EHLO my_pc.example.", "250"),
         ("EHLO [IPv6:2001:db8::1]", "250"),
         ("DATA", "503"),
@@ -405,7 +404,6 @@ def test_submission_wants_tls_then_a_login(tmp_path: Path, context: ssl.SSLConte
         await client.ask(f"AUTH PLAIN {plain}", 235)
         await client.ask(f"AUTH PLAIN {plain}", 503)
         await client.ask("MAIL FROM:<kim@other.example>", "553 5.7.1")
-        await client.ask("MAIL FROM:<>", "553 5.7.1")
         await client.ask("MAIL FROM:<Bob@acme.example>", 250)
         await client.ask("RCPT TO:<x@foreign.example>", 250)
         await client.ask("RCPT TO:<nobody@acme.example>", 550)

@@ -47,6 +47,9 @@ def refusal(fields: str | bytes, who: SendAs = BOB) -> str:
         "From: bob@b\u00fccher.example",
         "From: bob@xn--bcher-kva.example",
         "From:\r\n bob\r\n @acme.example",
+        "From: bob@acme.example <bob@acme.example>",
+        "From: Builder, Bob <bob@acme.example>",
+        "From: bob@acme.example\r\nFrom: Bob <bob@acme.example>",
         "Resent-From: bob@acme.example\r\nFrom: bob@acme.example\r\nReply-To: anybody@else.example",
     ],
 )
@@ -60,12 +63,14 @@ def test_own_addresses(fields: str) -> None:
         ("From: eve@acme.example", "may not send as eve@acme.example, which the From field names"),
         ("From: bob@acme.example, eve@acme.example\r\nSender: bob@acme.example", "eve@acme.example"),
         ("From: team: bob@acme.example, eve@acme.example;", "eve@acme.example"),
-        ("From: bob@acme.example <eve@acme.example>", "does not say clearly"),
+        ("From: bob@acme.example <eve@acme.example>", "eve@acme.example"),
+        ("From: bob@acme.example <bob@evil.example>", "does not say clearly"),
+        ("From: eve.(x) bob@acme.example <", "does not say clearly"),
         ("From: =?utf-8?q?bob=40acme=2Eexample?= <eve@acme.example>", "eve@acme.example"),
         ("From: =?utf-8?q?bob?=@acme.example", "=?utf-8?q?bob?=@acme.example"),
         ('From: "bob"@acme.example', '"bob"@acme.example'),
-        ("From: bob@acme.example\r\nFrom: bob@acme.example", "2 From fields"),
-        ("From: bob@acme.example\r\nFROM\t: eve@acme.example", "2 From fields"),
+        ("From: bob@acme.example\r\nFrom: bob@evil.example", "2 From fields"),
+        ("From: bob@acme.example\r\nFROM\t: eve@acme.example", "eve@acme.example"),
         ("From: bob@acme.example\r\nSender: eve@acme.example", "the Sender field names"),
         ("From: bob@acme.example\r\nSender: ", "the Sender field holds no address"),
         ("From: bob@acme.example\r\nSender: bob@acme.example\r\nSender: eve@acme.example", "the Sender field names"),
@@ -88,7 +93,6 @@ def test_labels_are_another_matter_where_they_mean_nothing() -> None:
     bob = SendAs(frozenset({"bob@acme.example"}), has_labels=False)
     assert bob.covers(Address("BOB", "acme.example"))
     assert not bob.covers(Address("bob+shop", "acme.example"))
-    assert not bob.covers(None)
 
 
 @given(st.binary(max_size=200))
@@ -123,7 +127,10 @@ def test_a_session_of_submissions(tmp_path: Path, context: ssl.SSLContext) -> No
             client = await on.connect()
             await client.log_in()
             await client.ask("MAIL FROM:<eve@acme.example>", "553 5.7.1")
-            await client.ask("MAIL FROM:<>", "553 5.7.1")
+            await client.ask(
+                "MAIL FROM:<>", "250"
+            )  # a read receipt has it (RFC 8098 section 3); From is judged all the same
+            await client.ask("RSET", 250)
             await submit(client, b"From: eve@acme.example\r\n\r\nhello\r\n", "550 5.7.1")
             await submit(client, FROM_BOB + b"\r\nhello\r\n", 250, sender="Bob+news@ACME.example")
             assert [event.kind for event in on.store.notes[0].events] == ["received", "refused"]

@@ -61,6 +61,13 @@ class Sending(Section):
         description='Addresses or ranges such as `"192.0.2.0/24"`, only in a tenant\'s file. Name those that '
         "nobody else can send from.",
     )
+    line_feed_networks: Networks = Field(
+        default=(),
+        description="Addresses or ranges of devices that end every line in a bare LF, as some scanners and scripts do: "
+        "commands, the message and its end. Only in a tenant's file, and only for devices that write their mail "
+        "themselves: a server that passes on what strangers wrote would let them smuggle messages in. (Users who have "
+        "logged in and all that is in `networks` may have bare LF inside a message without this.)",
+    )
     certificates: tuple[SendingCertificate, ...] = Field(
         default=(), description="Client certificates, each as `[[sending.certificates]]`, only in a tenant's file."
     )
