@@ -27,6 +27,7 @@ AT_A_TIME = 8
 
 # Cases that can't be judged through the bridge, which has said EHLO and AUTH before the case begins.
 _MAY_RELAY = "an authenticated user may send to other hosts"
+_IS_MENDED = "a bare LF of an authenticated user is made CR LF; it ends nothing"
 NOT_THROUGH_THE_BRIDGE = {
     "order-mail-first": "the bridge has said EHLO already",
     "order-early-talk": "the bridge greets, not the server",
@@ -36,6 +37,9 @@ NOT_THROUGH_THE_BRIDGE = {
     "relay-prefix-trick": _MAY_RELAY,
     "relay-from-local-sender": _MAY_RELAY,
     "relay-mixed": _MAY_RELAY,
+    "relay-from-null-sender": _MAY_RELAY,
+    "strict-lf-dot-lf": _IS_MENDED,
+    "strict-crlf-dot-lf": _IS_MENDED,
 }
 # What we do otherwise on purpose; docs/architecture.md says why.
 ARGUED_AGAINST = {
