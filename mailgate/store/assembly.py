@@ -14,7 +14,7 @@ from mailgate.model.verdict import Inspection
 from mailgate.settings import Settings
 from mailgate.store.commands import catalogue
 from mailgate.store.commands.callers import Callers
-from mailgate.store.commands.on_spool.desk import Desk, view_of_caller
+from mailgate.store.commands.on_spool.desk import Desk, ScanAgain, view_of_caller
 from mailgate.store.commands.running import Commands
 from mailgate.store.committing import Committing
 from mailgate.store.delivery.bounces import Bounces
@@ -76,7 +76,8 @@ class Parts:
 
     around: Surroundings
     desk: Desk
-    rescan: Rescan
+    held_scans: Rescan
+    scan_again: ScanAgain
     recipients: Recipients
     committing: Committing
     brake: SendingBrake
@@ -103,7 +104,7 @@ def assemble(base: Base) -> Parts:
     bounces = Bounces(base.clock)
     recipients = Recipients(base.directory, base.policies, bounces)
     around = _surroundings(base, recipients)
-    rescan = Rescan([settings.inspector_path(number) for number in range(settings.inspectors)])
+    inspectors = [settings.inspector_path(number) for number in range(settings.inspectors)]
     brake = SendingBrake(around, base.directory.ask)
     room = Room(settings.data_dir, lambda: base.spool.store.growth)
     records = LoginRecords(AccountBook(base.directory.directory), base.directory.executor, base.clock)
@@ -111,8 +112,9 @@ def assemble(base: Base) -> Parts:
     doveadm = settings.doveadm_socket
     parts = Parts(
         around=around,
-        desk=_desk(base, around, rescan),
-        rescan=rescan,
+        desk=_desk(base, around),
+        held_scans=Rescan(inspectors, at_once=1),
+        scan_again=_scan_again(around, Rescan(inspectors)),
         recipients=recipients,
         committing=Committing(around, base.delivery, room, base.holder, brake.judge, base.peers.tell_relay, bounces),
         brake=brake,
@@ -138,14 +140,14 @@ def answering(base: Base, parts: Parts) -> Answering:
         relay_work=RelayWork(base.writer, base.spool.contents, base.clock, base.delivery.clear),
         keys=DkimAnswers(base.directory.directory, base.directory.executor, lambda: base.policies.current),
         reports=Reports(parts.around, base.directory.ask),
-        own_release=OwnRelease(parts.desk, base.directory, base.admin_thread),
+        own_release=OwnRelease(parts.desk, base.directory, base.admin_thread, parts.scan_again),
     )
 
 
 def background(base: Base, parts: Parts) -> tuple[Coroutine[None, None, None], ...]:
     """What goes on until it is cancelled."""
     return (
-        HeldMail(parts.around, parts.rescan, base.owed.set).run(),
+        HeldMail(parts.around, parts.held_scans, base.owed.set).run(),
         Retries(base.writer, base.delivery, base.holder, base.clock, base.changed).run(),
         Notices(parts.around, base.owed).run(),
         WaitingMail(parts.around, base.directory.ask).run(),
@@ -173,14 +175,15 @@ def _surroundings(base: Base, recipients: Recipients) -> Surroundings:
     )
 
 
-def _desk(base: Base, around: Surroundings, rescan: Rescan) -> Desk:
+def _scan_again(around: Surroundings, rescan: Rescan) -> ScanAgain:
+    async def scan(content: bytes | Path, envelope: Envelope) -> Inspection:
+        return await rescan.inspect(content, envelope, around.policy().for_tenant(envelope.tenant))
+
+    return scan
+
+
+def _desk(base: Base, around: Surroundings) -> Desk:
     """For the commands, which block and run in the admin thread."""
-    loop = asyncio.get_running_loop()
-
-    def inspect(content: bytes | Path, envelope: Envelope) -> Inspection:
-        policy = around.policy().for_tenant(envelope.tenant)
-        return asyncio.run_coroutine_threadsafe(rescan.inspect(content, envelope, policy), loop).result()
-
     return Desk(
         write=base.writer.do_blocking,
         listing=around.listing,
@@ -193,7 +196,6 @@ def _desk(base: Base, around: Surroundings, rescan: Rescan) -> Desk:
         note=base.directory.note_deed,
         ask=base.directory.ask_blocking,
         view=partial(view_of_caller, base.directory.ask_blocking),
-        inspect=inspect,
     )
 
 
@@ -212,7 +214,7 @@ def _logins(base: Base, around: Surroundings, records: LoginRecords, hashing: Th
 def _commands(base: Base, parts: Parts) -> Commands:
     """Each kind runs in its own thread."""
     directory = base.directory
-    commands = Commands(Callers(directory.directory, parts.logins.answer, directory.executor))
+    commands = Commands(Callers(directory.directory, parts.logins.answer, directory.executor), parts.scan_again)
     tell = partial(tell_of_access, parts.around)
     commands.take(catalogue.on_spool(parts.desk), base.admin_thread)
     commands.take(catalogue.on_directory(directory.directory, parts.around.policy, tell), directory.executor)

@@ -24,13 +24,15 @@ _HEAD = struct.Struct("!I")
 
 
 class FakeInspector:
-    """Answers every request with `answer`; None hangs up, as an inspector that dies. `seen` are the bytes it was asked
-    about."""
+    """Answers every request with `answer`, once it may; None hangs up, as an inspector that dies. `seen` are the bytes
+    it was asked about."""
 
     def __init__(self, path: Path, answer: Inspection | InspectFailed | None = CLEAN) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.answer = answer
         self.seen: list[bytes] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen(10)
@@ -62,6 +64,7 @@ class FakeInspector:
         self.seen.append(request.inline if request.inline is not None else os.pread(descriptors[0], request.size, 0))
         for descriptor in descriptors:
             os.close(descriptor)
+        self.may_answer.wait(60)
         if self.answer is None:
             return
         answer = Inspected(self.answer) if isinstance(self.answer, Inspection) else self.answer

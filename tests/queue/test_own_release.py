@@ -19,10 +19,11 @@ from mailgate.model.release_address import RELEASE_SECONDS, Claim, release_addre
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
 from mailgate.settings import Settings
 from mailgate.store.commands import offline
+from mailgate.store.holding import rescan
 from mailgate.tenancy.directory import Directory
 from tests.queue.inspectors import AWAY, CLEAN, INFECTED, PART, FakeInspector
 from tests.spool.making import NOW, entry
-from tests.store.running import PASSWORD, Store, running
+from tests.store.running import PASSWORD, Store, running, until
 from tests.support.clock import ManualClock
 
 BOB, EVE = "bob@acme.example", "eve@acme.example"
@@ -183,5 +184,68 @@ def test_another_tenants_key_opens_nothing(settings: Settings) -> None:
             name = await held(store)
             with pytest.raises(NotFoundError):
                 await store.call(ReleaseOwn(BOB, local_of(name, foreign)))
+
+    asyncio.run(run())
+
+
+def test_a_long_scan_delays_nobody(settings: Settings, key: bytes) -> None:
+    """Before, commands, retention and notices waited for it in one thread, for up to two minutes."""
+
+    async def run() -> None:
+        async with running(settings) as store:
+            own, others = await held(store), await held(store)
+            with inspector(settings, LOCKED) as scanner:
+                scanner.may_answer.clear()
+                releases = [
+                    asyncio.create_task(store.call(ReleaseOwn(BOB, local_of(own, key)))),
+                    asyncio.create_task(store.admin("quarantine.release", id=others, tenant="acme", reason="asked")),
+                ]
+                await until(lambda: scanner.seen)
+                assert len(await states(store)) == 4, "a command is answered meanwhile"
+                assert await store.admin("queue.summary")
+                assert len(scanner.seen) == 1, "of one tenant one at a time"
+                scanner.may_answer.set()
+                await asyncio.gather(*releases)
+            assert await states(store) == ["bob+x@acme.example"]
+
+    asyncio.run(run())
+
+
+def test_what_changes_during_the_scan_counts(settings: Settings, key: bytes) -> None:
+    async def run() -> None:
+        async with running(settings) as store:
+            name = await held(store)
+            with inspector(settings, LOCKED) as scanner:
+                scanner.may_answer.clear()
+                release = asyncio.create_task(store.call(ReleaseOwn(BOB, local_of(name, key))))
+                by_administrator = asyncio.create_task(store.admin("quarantine.release", id=name, tenant="acme"))
+                await until(lambda: scanner.seen)
+                await store.admin("quarantine.delete", id=name, tenant="acme")
+                scanner.may_answer.set()
+                for task in (release, by_administrator):
+                    with pytest.raises(NotFoundError):
+                        await task
+            assert store.delivered() == []
+
+    asyncio.run(run())
+
+
+def test_what_one_tenant_wants_scanned_is_bounded(
+    settings: Settings, key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescan, "MOST_OF_TENANT", 2)
+
+    async def run() -> None:
+        async with running(settings) as store:
+            names = [await held(store) for _ in range(3)]
+            with inspector(settings, LOCKED) as scanner:
+                scanner.may_answer.clear()
+                waiting = [asyncio.create_task(store.call(ReleaseOwn(BOB, local_of(name, key)))) for name in names[:2]]
+                await until(lambda: scanner.seen)
+                with pytest.raises(UnavailableError, match="wait to be scanned again"):
+                    await store.call(ReleaseOwn(BOB, local_of(names[2], key)))
+                scanner.may_answer.set()
+                await asyncio.gather(*waiting)
+                assert await store.call(ReleaseOwn(BOB, local_of(names[2], key))) == Done()
 
     asyncio.run(run())

@@ -22,7 +22,7 @@ from mailgate.policy.facts import Facts
 from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
-from mailgate.store.commands.on_spool.desk import Desk, accepted
+from mailgate.store.commands.on_spool.desk import Desk, Scan, ScanAgain, accepted
 from mailgate.store.directory_thread import DirectoryThread
 from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
 from mailgate.tenancy.directory import Directory
@@ -44,17 +44,23 @@ class Standing:
 
 
 class OwnRelease:
-    """Lives in the event loop; `thread` is the admin thread, in which the desk may be used."""
+    """Lives in the event loop; `thread` is the admin thread, in which the desk may be used. `scan` looks at a kept
+    message again, which takes up to two minutes: outside of that thread."""
 
-    def __init__(self, desk: Desk, directory: DirectoryThread, thread: Executor) -> None:
+    def __init__(self, desk: Desk, directory: DirectoryThread, thread: Executor, scan: ScanAgain) -> None:
         self._desk = desk
+        self._scan = scan
         self._directory = directory
         self._thread = thread
 
     async def release(self, account: str, local: str) -> None:
-        """Raises what `release_own` and `standing_of` raise."""
+        """The same NotFoundError for every address that is worth nothing to this user, so that nobody learns of others'
+        mail; ConflictError where the policy objects; UnavailableError where it can't be scanned now."""
+        loop = asyncio.get_running_loop()
         standing = await self._directory.ask(partial(standing_of, account))
-        await asyncio.get_running_loop().run_in_executor(self._thread, release_own, self._desk, standing, local)
+        wanted = await loop.run_in_executor(self._thread, _to_scan, self._desk, standing, local)
+        inspection = await self._scan(wanted.content, wanted.envelope)
+        await loop.run_in_executor(self._thread, _release, self._desk, standing, local, inspection)
 
 
 def standing_of(account: str, directory: Directory) -> Standing:
@@ -63,19 +69,20 @@ def standing_of(account: str, directory: Directory) -> Standing:
     return Standing(account, tenant, boxes, directory.release_key(tenant))
 
 
-def release_own(desk: Desk, standing: Standing, local: str) -> None:
-    """Blocking, in the admin thread; returns once it is on stable storage. The same NotFoundError for every address
-    that is worth nothing to this user, so that nobody learns of others' mail; ConflictError where the policy objects;
-    UnavailableError where it can't be scanned now."""
-    kept, row = _claimed(desk, standing, local)
-    policy = desk.policy().for_tenant(standing.tenant)
-    if "encrypted" not in policy.quarantine.recipients_release:
-        raise ConflictError("only your administrator can release this message")
+def _to_scan(desk: Desk, standing: Standing, local: str) -> Scan:
+    """Blocking, in the admin thread."""
+    kept, _ = _claimed(desk, standing, local)
     assert kept.content is not None, "an accepted message has a content"
     content = desk.reading.content(kept.message, kept.envelope.queue_id, kept.content)
-    inspection = desk.inspect(content, kept.envelope)
+    return Scan(content, kept.envelope)
+
+
+def _release(desk: Desk, standing: Standing, local: str, inspection: Inspection) -> None:
+    """In the admin thread; returns once it is on stable storage. What held before the scan must hold still."""
     if inspection.is_transient:
         raise UnavailableError("the scanner gave no verdict, so nothing was released")
+    kept, row = _claimed(desk, standing, local)
+    policy = desk.policy().for_tenant(standing.tenant)
     now = desk.clock()
     if inspection.verdict is Verdict.INFECTED or not _is_only_encrypted(policy, kept, row, inspection, now):
         raise ConflictError("this message is held for more than its encryption: only your administrator can release it")
@@ -107,6 +114,8 @@ def _claimed(desk: Desk, standing: Standing, local: str) -> tuple[Kept, Row]:
     is_encrypted = kept.decision is not None and kept.decision.key == ENCRYPTED_KEY
     if not is_encrypted or desk.clock() > kept.envelope.received_at + RELEASE_SECONDS:
         raise nothing
+    if "encrypted" not in desk.policy().for_tenant(standing.tenant).quarantine.recipients_release:
+        raise ConflictError("only your administrator can release this message")
     return kept, rows[0]
 
 

@@ -3,7 +3,7 @@ never in the event loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -49,8 +49,17 @@ NoteDeed = Callable[[TenantName, str, str, Json], None]
 to be done."""
 
 
-def _no_inspectors(content: bytes | Path, envelope: Envelope) -> Inspection:
-    raise UnavailableError("nothing can be scanned while the gateway does not run: start it with `mailgate serve`")
+ScanAgain = Callable[[bytes | Path, Envelope], Awaitable[Inspection]]
+"""Looks at a kept message again, which may take minutes; UnavailableError where that can't be done now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a command yields that needs a message scanned again: it goes on, in its thread, with what was found; nobody
+    else waits for it meanwhile."""
+
+    content: bytes | Path
+    envelope: Envelope
 
 
 def _nobody_to_ask(question: Callable[[Directory], T]) -> T:
@@ -59,9 +68,9 @@ def _nobody_to_ask(question: Callable[[Directory], T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`wake`: the queue has something to do now. `reload` publishes the policy folder. `inspect` scans a kept message
-    again; UnavailableError where that can't be done. Spool and audit logs share no transaction, so that `note` comes
-    first: nothing is done to mail without an entry. `view`: which mail exists for the caller; None for all."""
+    """`wake`: the queue has something to do now. `reload` publishes the policy folder. Spool and audit logs share no
+    transaction, so that `note` comes first: nothing is done to mail without an entry. `view`: which mail exists for the
+    caller; None for all."""
 
     write: Write
     listing: Listing
@@ -74,7 +83,6 @@ class Desk:
     note: NoteDeed
     view: Callable[[], View | None] = lambda: None
     ask: Ask = _nobody_to_ask
-    inspect: Callable[[bytes | Path, Envelope], Inspection] = _no_inspectors
 
 
 def view_of_caller(ask: Ask) -> View | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from mailgate.dsn.returned import HEADER_LIMIT, header_of
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
-from mailgate.model.verdict import Verdict
+from mailgate.model.verdict import Inspection, Verdict
 from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Filter, Kept
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Wanted
-from mailgate.store.commands.on_spool.desk import Desk, Json, accepted, clear, page, rows_of, shown
+from mailgate.store.commands.on_spool.desk import Desk, Json, Scan, accepted, clear, page, rows_of, shown
 
 _IN_QUARANTINE = frozenset({State.QUARANTINED})
 
@@ -88,12 +88,12 @@ def _release(
     reason: str = "",
     confirm_infected: bool = False,
     confirm_signature: str = "",
-) -> Json:
+) -> Generator[Scan, Inspection, Json]:
     """Delivers the same bytes after all. ConflictError for infected mail without a reason, `confirm_infected` and the
     name of the signature that is found today; UnavailableError where it can't be scanned now: then nothing changes.
     Returns {"changed": forward-paths, "busy": […], "verdict", "signature"}."""
     kept = _quarantined(desk, id, tenant)
-    inspection = desk.inspect(_content(desk, kept), kept.envelope)
+    inspection = yield Scan(_content(desk, kept), kept.envelope)
     if inspection.is_transient:
         raise UnavailableError("the scanner gave no verdict, so nothing was released; try again later")
     is_confirmed = reason and confirm_infected and confirm_signature == inspection.signature
