@@ -5,7 +5,7 @@ clamd unpacks and scans containers by itself; this only lists them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -131,7 +131,11 @@ class _Inside:
         unopened = found.unopened or readers.unopened(kind, self._opens)
         try:
             if is_container(found.data):
-                unopened = self.walk(found.data, kind, f"{path}/", own).unopened or unopened
+                inner: set[str] = set()
+                unopened = self.walk(found.data, kind, f"{path}/", inner).unopened or unopened
+                if PartClass.ENCRYPTED in inner:
+                    own.discard(PartClass.END_TO_END_ENCRYPTED)
+                own |= inner
         finally:
             classes = tuple(sorted(own))
             member = Member(path, found.name, kind.mime, found.size, classes, found.is_encrypted, found.names, unopened)
@@ -144,11 +148,11 @@ def container_reports(
     """The container's own report, completed, and one for each member. Members share the verdict of the container, whose
     scan went through them, but for those that were `scanned` by themselves (by path); an encrypted one was not scanned,
     whatever the scanner says, nor what was not listed, nor what nobody went through."""
-    classes = tuple(dict.fromkeys((*container.classes, *listing.classes)))
-    told = container
-    if PartClass.ENCRYPTED in classes:
-        told = _encrypted(told)
-    told = not_opened(told, listing.unopened)
+    own = container.classes
+    if PartClass.ENCRYPTED in listing.classes:  # a password hides what is inside, whatever stands in front of it
+        own = tuple(name for name in own if name != PartClass.END_TO_END_ENCRYPTED)
+    classes = tuple(dict.fromkeys((*own, *listing.classes)))
+    told = judged(_as_scanned(container), classes, listing.unopened)
     detail = told.detail or (f"its contents can't be listed: {listing.unreadable}" if listing.unreadable else "")
     told = replace(told, classes=classes, detail=detail)
     reports = [told, *(_member_report(container, told, member, scanned or {}) for member in listing.members)]
@@ -169,18 +173,35 @@ def container_reports(
     return reports
 
 
-def not_opened(report: PartReport, why: str) -> PartReport:
-    """The report on what nobody went through, where there is a reason `why`."""
-    if why and report.verdict is Verdict.CLEAN:
-        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.LIMIT, detail=why)
+def judged(report: PartReport, classes: Collection[str], unopened: str) -> PartReport:
+    """The report on what the scanner found nothing in, where nobody could look: it has a password, nobody went through
+    it (`unopened` says why), or only its recipient can read it."""
+    is_encrypted, is_end_to_end = (name in classes for name in (PartClass.ENCRYPTED, PartClass.END_TO_END_ENCRYPTED))
+    report = replace(report, encrypted=True) if is_encrypted else report
+    if report.verdict is not Verdict.CLEAN:
+        return report
+    if is_encrypted and not is_end_to_end:
+        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED)
+    if unopened:
+        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.LIMIT, detail=unopened)
+    if is_end_to_end:
+        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.END_TO_END_ENCRYPTED)
     return report
+
+
+def _as_scanned(container: PartReport) -> PartReport:
+    """Before it was known what is inside: end-to-end encryption gives way to whatever else nobody could look into."""
+    if container.reason is Unscanned.END_TO_END_ENCRYPTED:
+        return replace(container, verdict=Verdict.CLEAN, reason=None)
+    return container
 
 
 def _member_report(
     container: PartReport, told: PartReport, member: Member, scanned: Mapping[str, ScanResult]
 ) -> PartReport:
     own = scanned.get(member.path)
-    shared = told if own is None else container  # what was scanned by itself does not suffer from what was not
+    # What was scanned by itself does not suffer from what was not.
+    shared = _as_scanned(told if own is None else container)
     verdict: PartReport | ScanResult = shared if own is None or own.verdict is Verdict.CLEAN else own
     names = member.names or ((member.name,) if member.name else ())
     report = PartReport(
@@ -199,15 +220,7 @@ def _member_report(
         names=names,
         placements=(Placement.ARCHIVE, *(place for place in container.placements if place == Placement.MESSAGE)),
     )
-    if PartClass.ENCRYPTED in member.classes:
-        report = _encrypted(report)
-    return not_opened(report, member.unopened)
-
-
-def _encrypted(report: PartReport) -> PartReport:
-    if report.verdict is Verdict.CLEAN:
-        return replace(report, verdict=Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED, encrypted=True)
-    return replace(report, encrypted=True)
+    return judged(report, member.classes, member.unopened)
 
 
 def _listings(contents: Sequence[bytes]) -> Iterator[bytes]:

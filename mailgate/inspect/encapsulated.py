@@ -184,17 +184,18 @@ def _octet_strings(data: bytes) -> Iterator[bytes]:
                 return
             continue
         tag, length, position = _element(data, position)
-        inside_content = [kind for kind, _ in path].count(0xA0) >= 2
         if tag & 0x20:
             if len(path) >= _MAX_ASN1_DEPTH:
                 return
             path.append((tag, -1 if length < 0 else position + length))
-            if tag == 0xA0 and not content_depth and [kind for kind, _ in path].count(0xA0) == 2:
+            tags = [kind for kind, _ in path]
+            # In encapContentInfo, a sequence in a sequence; the certificates beside it are a [0] too.
+            if tag == 0xA0 and not content_depth and tags.count(0xA0) == 2 and tags[-3:-1] == [0x30, 0x30]:
                 content_depth = len(path)
             continue
         if length < 0:
             return
-        if tag == 0x04 and inside_content:
+        if tag == 0x04 and content_depth:
             yield data[position : position + length]
         position += length
 

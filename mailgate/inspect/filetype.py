@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from mailgate.inspect import pgp
 from mailgate.inspect import signatures as table
 from mailgate.inspect.disk_images import RAW, disk_image
 from mailgate.inspect.encapsulated import looks_like_message
+from mailgate.inspect.encodings import decode
+from mailgate.model.part_class import PartClass
 
 _HEAD = 4096
 _BY_FIRST_BYTE: dict[int, list[table.Signature]] = {}
@@ -37,6 +40,14 @@ _OFFICE = {
     b"ppt/": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     b"visio/": "application/vnd.ms-visio.drawing",
 }
+_SEALED = (PartClass.ENCRYPTED, PartClass.END_TO_END_ENCRYPTED)
+_AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
+# ContentInfo (RFC 5652 section 3) of enveloped-data, signed-and-enveloped-data or authenticated-enveloped-data.
+_ENVELOPED = re.compile(
+    rb"\x30(?:[\0-\x80]|\x81.|\x82..|\x83.{3}|\x84.{4})\x06"
+    rb"(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x03\x04]|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17)",
+    re.DOTALL,
+)
 _ARC = re.compile(rb"\x1a[\x01-\x0b][!-~]{1,12}\0")
 _ZIP = "application/zip"
 _TEXT_BYTES = bytes({*range(32, 256), 9, 10, 12, 13, 27})
@@ -67,7 +78,7 @@ def detect(data: bytes, *names: str) -> FileType:
     if not data:
         return _EMPTY
     head = bytes(data[:_HEAD])
-    found = _by_structure(head, data) or _by_signature(head, data) or _disk_image(data)
+    found = _by_structure(head, data) or _by_signature(head, data) or _disk_image(data) or _sealed(head, data)
     if found is not None:
         return found
     extensions = dict.fromkeys(name.rstrip(" .").rpartition(".")[2].lower() if "." in name else "" for name in names)
@@ -75,6 +86,15 @@ def detect(data: bytes, *names: str) -> FileType:
     first, *others = [kind(head, extension) for extension in extensions or ("",)]
     classes = dict.fromkeys(name for each in (first, *others) for name in each.classes)
     return replace(first, classes=tuple(classes)) if others else first
+
+
+def _sealed(head: bytes, data: bytes) -> FileType | None:
+    """OpenPGP and age: encrypted for their recipients."""
+    if head.startswith(_AGE):
+        return FileType("application/age-encrypted", (table.DATA, *_SEALED))
+    if head[0] & 0x80 and pgp.is_encrypted(data):
+        return FileType("application/pgp-encrypted", (table.DATA, *_SEALED))
+    return None
 
 
 def _disk_image(data: bytes) -> FileType | None:
@@ -193,6 +213,8 @@ def _is_asn1(head: bytes) -> bool:
 
 
 def _asn1(head: bytes) -> FileType | None:
+    if _ENVELOPED.match(head):
+        return FileType("application/pkcs7-mime", (table.CERTIFICATE, *_SEALED))
     if b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07" in head[:32]:
         return FileType("application/pkcs7-mime", (table.CERTIFICATE,))
     if head[4:5] == b"\x30" or b"\x02\x01\x03\x30" in head[:16]:
@@ -246,7 +268,10 @@ def _text_content(text: bytes) -> FileType | None:
     shebang = _SHEBANG.match(text)
     if shebang is not None or _SCRIPT_TEXT.match(text):
         return FileType("text/x-script", (table.SCRIPT, table.TEXT))
-    if _PEM.match(text):
+    pem = _PEM.match(text)
+    if pem is not None:
+        if _ENVELOPED.match(decode("base64", text[pem.end() : pem.end() + 80].split(b"=", 1)[0][:64])[0][0][1]):
+            return FileType("application/pkcs7-mime", (table.CERTIFICATE, table.TEXT, *_SEALED))
         return FileType("application/x-pem-file", (table.CERTIFICATE, table.TEXT))
     if text.startswith(b"BEGIN:VCALENDAR"):
         return FileType("text/calendar", (table.TEXT,))

@@ -16,7 +16,7 @@ _WRAPPER_DEFECTS = {"tnef": "tnef", "cms": "opaque-signed", "pgp": "opaque-pgp"}
 
 @dataclass(frozen=True, slots=True)
 class InnerFile:
-    """`suffix`: of its place. `detail`: of the defect."""
+    """`suffix`: of its place. `detail`: of the defect; without one, that there is such a file is none."""
 
     defect: str
     suffix: str
@@ -33,8 +33,11 @@ def wrapped_files(data: bytes, budget: Budget) -> Iterator[InnerFile]:
 
 def written_files(text: bytes, budget: Budget) -> Iterator[InnerFile]:
     """Files written into a text. Raises LimitExceededError where the budget is used up."""
-    for name, content in pgp.armoured(text, budget):
-        yield InnerFile("opaque-pgp", "pgp", content, name)
+    for block in pgp.blocks(text):
+        if pgp.is_encrypted(block):
+            yield InnerFile("", "pgp", block)
+        for name, content in pgp.literals(block, budget):
+            yield InnerFile("opaque-pgp", "pgp", content, name)
     for kind, (name, content) in files_in_text(text):
         yield InnerFile("text-encoded-file", kind, content, name, kind)
     for defect, suffix, content in hidden(text):

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from mailgate.inspect import filetype, mime, readers
 from mailgate.inspect.clamd import Sample
-from mailgate.inspect.containers import Lister, container_reports, is_container, not_opened
+from mailgate.inspect.containers import Lister, container_reports, is_container, judged
 from mailgate.inspect.members import Listing
 from mailgate.inspect.parts import ParseLimits, Part, Views
 from mailgate.inspect.replies import ScanResult, unscanned
@@ -36,7 +36,7 @@ def inspect(
     deadline = started + limits.wall_seconds - _ANSWER_SECONDS
     scanned = scan_message(raw, views.raw_spans, items, scanner, deadline)
     reports = [
-        not_opened(_report(*each), readers.unopened(each[0].kind, readers.ASSUMED))
+        judged(_report(*each), each[0].kind.classes, readers.unopened(each[0].kind, readers.ASSUMED))
         for each in zip(items, scanned.results, strict=True)
     ]
     containers = {each.digest: each.part.data for each in items if is_container(each.part.data)}

@@ -13,6 +13,8 @@ from mailgate.inspect.members import Budget, LimitExceededError
 
 _MAX_DEPTH = 32  # packets in packets, as GnuPG has it
 _COMPRESSED, _LITERAL = 8, 11
+_PUBLIC_KEY_SESSION, _SYMMETRIC_SESSION, _SEALED_OLD, _SEALED, _SEALED_AEAD = 1, 3, 9, 18, 20
+_MOST_KEYS = 2000  # recipients of one message
 _BEFORE = {2, 4, 10, 21}  # signature, one-pass signature, marker, padding: they may stand in front of the content
 _READABLE = frozenset(
     first
@@ -36,8 +38,52 @@ def may_be_pgp(data: bytes) -> bool:
     return bool(data) and data[0] in _READABLE and not data.startswith(_PNG)
 
 
-def armoured(text: bytes, budget: Budget) -> Iterator[File]:
-    """The files of all armoured messages (RFC 9580 section 6.2) in a text or a page; see `literals`."""
+def is_encrypted(data: bytes) -> bool:
+    """Whether the bytes are an OpenPGP message that only its recipients, or who knows a password, can read: packets of
+    session keys and encrypted data (RFC 9580 sections 5.1, 5.3, 5.7, 5.13, 5.16, 10.3)."""
+    position = 0
+    has_key = False
+    for _ in range(_MOST_KEYS):
+        tag, start, end, is_partial = _packet_head(data, position)
+        body = data[start : start + 3]
+        if tag in (_PUBLIC_KEY_SESSION, _SYMMETRIC_SESSION):
+            if body[:1] not in (b"\2", b"\3", b"\4", b"\5", b"\6") or end > len(data) or is_partial:
+                return False
+            has_key = True
+        elif tag in (_SEALED, _SEALED_AEAD) and body[:1] in (b"\1", b"\2"):
+            return has_key or is_partial or end == len(data)
+        elif tag == _SEALED_OLD:
+            return has_key or (end == len(data) and end - start > 16 and not is_partial)
+        elif tag not in _BEFORE or end > len(data) or is_partial:
+            return False
+        position = end
+    return False
+
+
+def _packet_head(data: bytes, position: int) -> tuple[int, int, int, bool]:
+    """Tag, begin and end of the packet at `position` (section 4.2), and whether it goes on behind that; tag 0 where
+    there is none."""
+    head = data[position : position + 6]
+    if len(head) < 2 or not head[0] & 0x80:
+        return 0, position, position, False
+    if not head[0] & 0x40:
+        size = (1, 2, 4, 0)[head[0] & 3]
+        start = position + 1 + size
+        end = start + int.from_bytes(head[1 : 1 + size], "big") if size else len(data)
+        return head[0] >> 2 & 0x0F, start, end, False
+    tag, first = head[0] & 0x3F, head[1]
+    if first < 192:
+        return tag, position + 2, position + 2 + first, False
+    if first < 224:
+        start = position + 3
+        return tag, start, start + (first - 192 << 8) + int.from_bytes(head[2:3], "big") + 192, False
+    if first < 255:
+        return tag, position + 2, position + 2 + (1 << (first & 0x1F)), True
+    return tag, position + 6, position + 6 + int.from_bytes(head[2:6], "big"), False
+
+
+def blocks(text: bytes) -> Iterator[bytes]:
+    """What every armoured block (RFC 9580 section 6.2) in a text or a page holds, in each reading."""
     if _ARMOUR not in text:
         return
     for match in _BEGIN.finditer(text):
@@ -48,7 +94,7 @@ def armoured(text: bytes, budget: Budget) -> Iterator[File]:
         readings = [_FIELD.sub(b"", block), *([block[empty.end() :]] if empty else [])]
         for letters in dict.fromkeys(each.split(b"=", 1)[0].translate(None, _NOT_LETTERS) for each in readings):
             whole = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
-            yield from literals(pybase64.b64decode(whole + b"=" * (-len(whole) % 4)), budget)
+            yield pybase64.b64decode(whole + b"=" * (-len(whole) % 4))
 
 
 def literals(data: bytes, budget: Budget) -> Iterator[File]:

@@ -281,7 +281,8 @@ class Walk:
     def _inner_files(self, files: Iterable[InnerFile], origin: tuple[int, int], at: At) -> None:
         try:
             for file in files:
-                self.union.defect(file.defect, at.place, file.detail)
+                if file.defect:
+                    self.union.defect(file.defect, at.place, file.detail)
                 where = at.loosely(file.suffix)
                 self._add(file.content, origin, where, "application/octet-stream", name=file.name)
         except LimitExceededError:

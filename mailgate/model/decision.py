@@ -16,8 +16,8 @@ class Action(enum.StrEnum):
     REJECT = "reject"
 
 
-ENCRYPTED_KEY = "unscanned.encrypted"
-"""The key of the policy that withholds mail since something in it is encrypted."""
+ENCRYPTED_KEYS = frozenset({"unscanned.encrypted", "unscanned.end_to_end_encrypted"})
+"""The keys of the policy that withhold mail since something in it is encrypted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,5 +13,6 @@ class PartClass(enum.StrEnum):
     MACRO = "macro"
     ARCHIVE = "archive"
     ENCRYPTED = "encrypted"
+    END_TO_END_ENCRYPTED = "end-to-end-encrypted"
     DISK_IMAGE = "disk-image"
     SHORTCUT = "shortcut"

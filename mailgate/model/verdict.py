@@ -15,12 +15,15 @@ class Verdict(enum.StrEnum):
 
 
 class Unscanned(enum.StrEnum):
-    """Why a part was not scanned. The first two are the scanner's trouble (try again: 451), the rest the message's."""
+    """Why a part was not scanned. The first two are the scanner's trouble (try again: 451), the rest the message's.
+    END_TO_END_ENCRYPTED is S/MIME, OpenPGP and the like, which only the recipient can read; ENCRYPTED has a
+    password."""
 
     SCANNER_DOWN = "scanner-down"
     SCANNER_ERROR = "scanner-error"
     LIMIT = "limit"
     ENCRYPTED = "encrypted"
+    END_TO_END_ENCRYPTED = "end-to-end-encrypted"
     WORKER = "worker"
 
     @property

@@ -50,6 +50,7 @@ from mailgate.policy.values import ANY_OTHER_DEFECT, names_domain
 
 GATEWAY_FILE = "gateway.toml"
 BUILT_IN = "built-in"
+_OF_THE_MESSAGE = (Unscanned.LIMIT, Unscanned.ENCRYPTED, Unscanned.END_TO_END_ENCRYPTED)
 
 _S = TypeVar("_S", bound=Section)
 
@@ -101,7 +102,7 @@ class EffectivePolicy:
 
     def unscanned_action(self, reason: Unscanned | None) -> tuple[str, Action]:
         """Key and action for a part that was not scanned through its own fault; without a reason it is `worker`."""
-        name = reason.value if reason in (Unscanned.LIMIT, Unscanned.ENCRYPTED) else Unscanned.WORKER.value
+        name = reason.value.replace("-", "_") if reason in _OF_THE_MESSAGE else Unscanned.WORKER.value
         return f"unscanned.{name}", getattr(self.unscanned, name)
 
     def defect_action(self, name: str) -> tuple[str, DefectAction]:

@@ -96,7 +96,7 @@ def unscanned(case: Case) -> Iterator[Decision]:
     policy, facts = case.policy, case.facts
     for part in facts.inspection.unscanned:
         key, action = policy.unscanned_action(part.reason)
-        reason = f"{_called(part)} can't be scanned ({key.partition('.')[2]})"
+        reason = f"{_called(part)} can't be scanned ({key.partition('.')[2].replace('_', '-')})"
         yield _decision(policy, action, key, reason, part.place)
 
 

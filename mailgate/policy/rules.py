@@ -48,7 +48,7 @@ class Rule:
     def matches(self, part: PartReport) -> bool:
         """Whether all conditions on the part hold."""
         rule = self.settings
-        encrypted = part.encrypted or part.reason is Unscanned.ENCRYPTED
+        encrypted = part.encrypted or part.reason in (Unscanned.ENCRYPTED, Unscanned.END_TO_END_ENCRYPTED)
         classes = {*part.classes, PartClass.ENCRYPTED} if encrypted else part.classes
         return (
             (rule.encrypted is None or rule.encrypted is encrypted)

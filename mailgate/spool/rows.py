@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mailgate.ipc.calls import NewEntry
-from mailgate.model.decision import ENCRYPTED_KEY, Action, Decision
+from mailgate.model.decision import ENCRYPTED_KEYS, Action, Decision
 from mailgate.model.envelope import Direction, Envelope, MailboxId, Recipient
 from mailgate.model.errors import UserError
 from mailgate.model.outcome import State
@@ -65,7 +65,7 @@ def untold_of(decision: Decision) -> Untold:
     it; of anything else in quarantine by the next digest."""
     if decision.action is not Action.QUARANTINE:
         return 0
-    return 2 if decision.key == ENCRYPTED_KEY else 1
+    return 2 if decision.key in ENCRYPTED_KEYS else 1
 
 
 def summary_of(accepted: Accepted) -> dict[str, Any]:

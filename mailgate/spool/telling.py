@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from mailgate.model.decision import ENCRYPTED_KEY, Decision
+from mailgate.model.decision import ENCRYPTED_KEYS, Decision
 from mailgate.model.envelope import MailboxId, QueueId, TenantName
 from mailgate.spool.queue import UntoldRow
 from mailgate.spool.timeline import Timeline
@@ -43,7 +43,7 @@ def mailboxes_for_digest(connection: apsw.Connection, day: int) -> list[tuple[Te
 
 def _row(message: int, n: int, queue_id: str, tenant: str, mailbox: str, *rest: Any) -> UntoldRow:
     reverse_path, forward_path, received_at, reason, decision = rest
-    is_encrypted = _decision(decision).key == ENCRYPTED_KEY
+    is_encrypted = _decision(decision).key in ENCRYPTED_KEYS
     names = QueueId(queue_id), TenantName(tenant), MailboxId(mailbox)
     return UntoldRow(message, n, *names, reverse_path, forward_path, received_at, reason, is_encrypted)
 

@@ -142,7 +142,7 @@ def test_what_is_signed_encoded_and_inside_out() -> None:
 @pytest.mark.parametrize("tag", [1, 3, 6, 9, 18, 20])
 def test_keys_and_encrypted_messages_hold_nothing_to_read(tag: int) -> None:
     found = in_text(armour(new_packet(tag, bytes(300))))
-    assert len(found.parts) == 1
+    assert len(found.parts) == 1 + (tag == 9)  # encrypted data as PGP 2 wrote it, with no key in front
     assert "opaque-pgp" not in names(found)
 
 
@@ -215,7 +215,9 @@ def test_broken_packets_never_raise(stream: bytes, data: st.DataObject) -> None:
         broken[at] = value
     cut = bytes(broken[: data.draw(st.integers(0, len(stream)))])
     list(pgp.literals(cut, small()))
-    list(pgp.armoured(armour(cut), small()))
+    for block in pgp.blocks(armour(cut)):
+        pgp.is_encrypted(block)
+        list(pgp.literals(block, small()))
 
 
 @settings(max_examples=300, deadline=None)
@@ -224,7 +226,8 @@ def test_broken_packets_never_raise(stream: bytes, data: st.DataObject) -> None:
     st.binary(),
 )
 def test_anything_behind_a_beginning_is_parsed(begin: bytes, rest: bytes) -> None:
-    list(pgp.armoured(begin + rest, small()))
+    for block in (begin + rest, *pgp.blocks(begin + rest)):
+        pgp.is_encrypted(block)
     list(encapsulated.opened(begin + rest, small()))
 
 
@@ -298,3 +301,19 @@ def test_a_web_archive_behind_the_head_of_another_file(head: bytes, version: byt
 @pytest.mark.parametrize("head", [b"PK\3\4" + bytes(26), bytes.fromhex("d0cf11e0a1b11ae1")])
 def test_messages_in_archives_are_no_web_archive(head: bytes) -> None:
     assert "embedded-message" not in names(attached(head + b"MIME-Version: 1.0\r\n" + ARCHIVE))
+
+
+def test_the_certificates_of_a_clear_signature_are_not_its_content() -> None:
+    """A detached signature (RFC 8551 section 3.5.3): no eContent, but certificates under a [0] as well."""
+
+    def element(tag: int, *contents: bytes) -> bytes:
+        content = b"".join(contents)
+        return bytes((tag, 0x82)) + len(content).to_bytes(2, "big") + content
+
+    certificate = element(0x30, element(0x30, element(0xA0, b"\2\1\2"), element(4, b"key identifier")), bytes(90))
+    kind, data = bytes.fromhex("06092a864886f70d010702"), bytes.fromhex("06092a864886f70d010701")
+    detached = element(0x30, data)
+    for content, expected in ((detached, b""), (element(0x30, data, element(0xA0, element(4, PAYLOAD))), PAYLOAD)):
+        fields = element(0x30, b"\2\1\1", element(0x31), content, element(0xA0, certificate), element(0x31))
+        signature = element(0x30, kind, element(0xA0, fields))
+        assert encapsulated.cms_content(signature, small()) == expected

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.inspect import arj, containers, filetype, rar, readers, signatures
-from mailgate.inspect.containers import container_reports, is_container, listing, not_opened
+from mailgate.inspect.containers import container_reports, is_container, judged, listing
 from mailgate.inspect.members import Budget, Listing
 from mailgate.inspect.readers import Reader
 from mailgate.model.part_class import PartClass
@@ -42,7 +42,7 @@ def report(data: bytes, name: str = "") -> PartReport:
     """As the inspection makes it of a part in which the scanner found nothing."""
     kind = filetype.detect(data, name)
     made = PartReport("2", name, "", kind.mime, len(data), "d", Verdict.CLEAN, classes=kind.classes)
-    made = not_opened(made, readers.unopened(kind, readers.ASSUMED))
+    made = judged(made, kind.classes, readers.unopened(kind, readers.ASSUMED))
     return container_reports(made, listing(data, Budget()))[0] if is_container(data) else made
 
 

@@ -58,7 +58,12 @@ def test_tenant_gives_single_keys_of_a_table() -> None:
         '[unscanned]\nlimit = "reject"\nworker = "reject"\n[retention]\naudit_days = 7',
         '[unscanned]\nlimit = "quarantine"\n[retention]\ntimeline_days = 8',
     )
-    assert found.unscanned.model_dump() == {"limit": "quarantine", "encrypted": "quarantine", "worker": "reject"}
+    assert found.unscanned.model_dump() == {
+        "limit": "quarantine",
+        "encrypted": "quarantine",
+        "end_to_end_encrypted": "accept",
+        "worker": "reject",
+    }
     assert found.retention.model_dump() == {
         "quarantine_days": 30,
         "timeline_days": 8,
@@ -94,8 +99,12 @@ def test_defects_add_up() -> None:
 @pytest.mark.parametrize("reason", [*Unscanned, None])
 def test_every_reason_for_not_scanning_has_an_action(reason: Unscanned | None) -> None:
     key, action = policy('[unscanned]\nworker = "reject"').unscanned_action(reason)
-    expected = reason.value if reason in (Unscanned.LIMIT, Unscanned.ENCRYPTED) else "worker"
-    assert (key, action) == (f"unscanned.{expected}", Action.REJECT if expected == "worker" else Action.QUARANTINE)
+    actions = {
+        Unscanned.LIMIT: ("unscanned.limit", Action.QUARANTINE),
+        Unscanned.ENCRYPTED: ("unscanned.encrypted", Action.QUARANTINE),
+        Unscanned.END_TO_END_ENCRYPTED: ("unscanned.end_to_end_encrypted", Action.ACCEPT),
+    }
+    assert (key, action) == actions.get(reason or Unscanned.WORKER, ("unscanned.worker", Action.REJECT))
 
 
 @pytest.mark.parametrize("wanted", TransportLevel)

@@ -51,7 +51,7 @@ def test_all_problems_of_all_files_at_once(tmp_path: Path) -> None:
         "gateway.toml:5: limits.depth: 0 is too small; at least 1",
         'tenants/acme.toml:3: attachments[1].action: "rejct" is not one of accept, quarantine, reject',
         'tenants/acme.toml:5: attachments[1].class[2]: "skript" is not one of executable, script, macro, archive, '
-        "encrypted, disk-image, shortcut",
+        "encrypted, end-to-end-encrypted, disk-image, shortcut",
         "tenants/beta.toml:1: not valid TOML in column 8: expected ']' at the end of a table declaration; correct the "
         "line (see https://toml.io)",
     ]

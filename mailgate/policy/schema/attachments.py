@@ -42,8 +42,8 @@ class AttachmentRule(Section):
     classes: PartClasses = Field(
         default=(),
         alias="class",
-        description="What the bytes are: `executable`, `script`, `macro`, `archive`, `encrypted`, `disk-image`, "
-        "`shortcut`.",
+        description="What the bytes are: `executable`, `script`, `macro`, `archive`, `encrypted`, "
+        "`end-to-end-encrypted`, `disk-image`, `shortcut`.",
     )
     types: Globs = Field(
         default=(),

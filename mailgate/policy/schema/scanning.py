@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mailgate.model.decision import Action
 from mailgate.policy.schema.section import Section
-from mailgate.policy.values import DownAction, StopAction
+from mailgate.policy.values import DownAction, RuleAction, StopAction
 
 
 class DefectAction(enum.StrEnum):
@@ -35,7 +35,7 @@ class Scanning(Section):
 
 
 class UnscannedActions(Section):
-    """What happens to a message with a part that could not be scanned. No rule can let such a part pass."""
+    """What happens to a message with a part that could not be scanned. No attachment rule can let such a part pass."""
 
     limit: StopAction = Field(
         default=Action.QUARANTINE, description="A limit of size, number, depth or time ended the inspection of a part."
@@ -43,6 +43,11 @@ class UnscannedActions(Section):
     encrypted: StopAction = Field(
         default=Action.QUARANTINE,
         description="A part is encrypted, e.g. an archive with a password; nobody can look inside.",
+    )
+    end_to_end_encrypted: RuleAction = Field(
+        default=Action.ACCEPT,
+        description="A part is encrypted for its recipient by S/MIME, OpenPGP or age. `accept` lets it pass, marked as "
+        "not scanned; `quarantine` and `reject` stop it, in both directions.",
     )
     worker: StopAction = Field(
         default=Action.QUARANTINE, description="The inspection of this message failed twice, whatever the reason."

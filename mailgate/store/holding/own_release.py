@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mailgate.model.decision import ENCRYPTED_KEY, Action
+from mailgate.model.decision import ENCRYPTED_KEYS, Action
 from mailgate.model.envelope import MailboxId, QueueId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.event import Event
@@ -111,7 +111,7 @@ def _claimed(desk: Desk, standing: Standing, local: str) -> tuple[Kept, Row]:
     if not rows or rows[0].state != State.QUARANTINED or rows[0].mailbox not in standing.mailboxes:
         raise nothing
     kept = accepted(desk, claim.queue_id, standing.tenant)
-    is_encrypted = kept.decision is not None and kept.decision.key == ENCRYPTED_KEY
+    is_encrypted = kept.decision is not None and kept.decision.key in ENCRYPTED_KEYS
     if not is_encrypted or desk.clock() > kept.envelope.received_at + RELEASE_SECONDS:
         raise nothing
     if "encrypted" not in desk.policy().for_tenant(standing.tenant).quarantine.recipients_release:
@@ -122,7 +122,8 @@ def _claimed(desk: Desk, standing: Standing, local: str) -> tuple[Kept, Row]:
 def _is_only_encrypted(policy: EffectivePolicy, kept: Kept, row: Row, inspection: Inspection, now: float) -> bool:
     """Would the policy in force deliver it if encryption did not matter? Size, hops and sender were judged when it came
     in, and are not what it was held for."""
-    lenient = replace(policy, unscanned=policy.unscanned.model_copy(update={"encrypted": Action.ACCEPT}))
+    lenient_keys = dict.fromkeys(("encrypted", "end_to_end_encrypted"), Action.ACCEPT)
+    lenient = replace(policy, unscanned=policy.unscanned.model_copy(update=lenient_keys))
     envelope = kept.envelope
     facts = Facts(
         direction=envelope.direction,
