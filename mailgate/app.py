@@ -127,7 +127,7 @@ def _spec(name: str, role: str, sockets: dict[str, list[int]], held: int | None,
     inherited = [descriptor for descriptors in sockets.values() for descriptor in descriptors]
     return ChildSpec(
         name,
-        (sys.executable, "-m", "mailgate", role, *named),
+        (sys.executable, "-P", "-m", "mailgate", role, *named),  # -P: no code of the working directory
         tuple(inherited if held is None else [*inherited, held]),
         environ,
         reloads=role != "_inspector",

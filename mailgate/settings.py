@@ -1,4 +1,4 @@
-"""How this process runs: MAILGATE_* in the environment, then `mailgate.toml`, then the defaults here."""
+"""How this process runs: MAILGATE_* in the environment, then a file (see `config_file`), then the defaults here."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import ipaddress
 import os
 import re
 import socket
+import stat
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from mailgate.model.errors import UserError
@@ -67,12 +70,47 @@ Listens = Annotated[list[Listen], NoDecode, BeforeValidator(_listens)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
-class Settings(BaseSettings):
-    """Every field is `MAILGATE_<NAME>` in the environment and `<name>` in mailgate.toml."""
+CONFIG_FILE = Path("/etc/mailgate/mailgate.toml")
 
-    model_config = SettingsConfigDict(
-        env_prefix="MAILGATE_", toml_file="mailgate.toml", extra="forbid", arbitrary_types_allowed=True, frozen=True
-    )
+
+def config_file() -> Path | None:
+    """MAILGATE_CONFIG, or else CONFIG_FILE; none where MAILGATE_CONFIG is empty. Never a file of the working directory,
+    which may be anybody's."""
+    named = os.environ.get("MAILGATE_CONFIG")
+    return CONFIG_FILE if named is None else Path(named) if named else None
+
+
+def ignored_config() -> Path | None:
+    """A mailgate.toml of the working directory that is not read."""
+    here, read = Path("mailgate.toml"), config_file()
+    with suppress(OSError):
+        if here.is_file() and (read is None or not read.is_file() or not here.samefile(read)):
+            return here.absolute()
+    return None
+
+
+def _read_config() -> dict[str, Any]:
+    """UserError where somebody else could have written the file, or where it is no TOML."""
+    path = config_file()
+    if path is None or not path.is_file():
+        return {}
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid not in (0, os.geteuid()):
+                raise UserError(f"{path} belongs to another account (uid {status.st_uid}): chown it to root")
+            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                mode = stat.filemode(status.st_mode)
+                raise UserError(f"{path} is {mode}: others may write to it; chmod go-w {path}")
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+class Settings(BaseSettings):
+    """Every field is `MAILGATE_<NAME>` in the environment and `<name>` in the file of the settings."""
+
+    model_config = SettingsConfigDict(env_prefix="MAILGATE_", extra="forbid", arbitrary_types_allowed=True, frozen=True)
 
     data_dir: Path = Field(Path("var"), description="All that the gateway keeps: spool, tenants, keys.")
     policy_dir: Path = Field(Path("policies"), description="The folder with gateway.toml and tenants/.")
@@ -145,7 +183,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_config())
 
     @field_validator("hostname")
     @classmethod
@@ -210,8 +248,13 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """The settings, or UserError that lists every wrong one with its name and what is wrong."""
+    named = os.environ.get("MAILGATE_CONFIG")
     try:
+        if named and not Path(named).is_file():
+            raise UserError(f"MAILGATE_CONFIG: there is no file {named}")
         return Settings()  # type: ignore[call-arg]
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}") from None
     except ValidationError as error:
         lines = []
         for item in error.errors():

@@ -1,6 +1,7 @@
 """`make run`: a scanner, a demo tenant and the gateway in the foreground, then a short screen with what to try.
 
-Settings in the environment or in mailgate.toml count here too; without any, everything is on loopback and below var/.
+Settings in the environment, or in the file that MAILGATE_CONFIG names, count here too; without any, everything is on
+loopback and below var/.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def run(json: Annotated[bool, typer.Option("--json", help="Print one JSON docume
     try:
         found = doctor.examine(settings.load())
     except UserError as error:
-        found = [checks.fail("settings", str(error), "correct the environment or mailgate.toml")]
+        found = [checks.fail("settings", str(error), "correct the environment or the file of the settings")]
     is_well = not doctor.failed(found)
     if json:
         emit_json({"status": "ok" if is_well else "failing", "checks": [check.as_json() for check in found]})

@@ -37,9 +37,10 @@ from mailgate.cli import (
     user,
     user_import,
 )
-from mailgate.cli.output import fail
+from mailgate.cli.output import fail, hint
 from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UserError
 from mailgate.policy.problems import PolicyErrors
+from mailgate.settings import CONFIG_FILE, ignored_config
 
 app = typer.Typer(
     name="mailgate",
@@ -79,7 +80,10 @@ def _main(
         Path | None, typer.Option(help="Give it as the operator whose Ed25519 private key this is.")
     ] = None,
 ) -> None:
-    """Settings come from MAILGATE_* in the environment, then from mailgate.toml in the working directory."""
+    """Settings come from MAILGATE_* in the environment, then from the file that MAILGATE_CONFIG names, or
+    /etc/mailgate/mailgate.toml."""
+    if ignored := ignored_config():
+        hint(f"{ignored} is not read: name it in MAILGATE_CONFIG, or move it to {CONFIG_FILE}")
     connection.act_as(login)
     if operator_key is not None:
         os.environ["MAILGATE_OPERATOR_KEY"] = str(operator_key)

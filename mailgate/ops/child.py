@@ -34,7 +34,7 @@ def environment(settings: Settings) -> dict[str, str]:
             continue
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         own[prefix + name.upper()] = text
-    return own
+    return own | {prefix + "CONFIG": ""}
 
 
 class Child:

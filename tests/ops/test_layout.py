@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -56,3 +57,42 @@ def test_the_lock_is_awaited_while_children_of_a_dead_holder_go_down(tmp_path: P
             layout.lock(tmp_path, patience=0)
         holder.stdin.close()  # the heir reads its end and goes
         os.close(layout.lock(tmp_path, patience=60))
+
+
+def test_a_removed_file_frees_nothing(tmp_path: Path) -> None:
+    """Whatever an administrator tidies up in the folder, there is one gateway on it, and its process is told."""
+    held = layout.lock(tmp_path)
+    (tmp_path / layout.LOCK_NAME).unlink()
+    with pytest.raises(layout.InUseError, match=f"process {os.getpid()}"):
+        layout.lock(tmp_path, patience=60)
+    assert layout.holder(tmp_path) == os.getpid()
+    os.close(held)
+    assert layout.holder(tmp_path) is None
+    os.close(layout.lock(tmp_path, patience=0))
+
+
+def test_the_gateway_of_an_earlier_version_counts(tmp_path: Path) -> None:
+    """They locked the file."""
+    with (tmp_path / layout.LOCK_NAME).open("w") as file:
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(layout.InUseError, match=f"process {os.getpid()}"):
+            layout.lock(tmp_path, patience=60)
+        assert layout.holder(tmp_path) == os.getpid()
+    os.close(layout.lock(tmp_path, patience=0))
+
+
+def test_the_file_that_an_earlier_version_left_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / layout.LOCK_NAME).write_text("1\n")
+    assert layout.holder(tmp_path) is None
+    os.close(layout.lock(tmp_path, patience=0))
+
+
+def test_another_way_to_the_folder_is_the_same_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    held = layout.lock(tmp_path / "data")
+    with pytest.raises(layout.InUseError):
+        layout.lock(tmp_path / "link", patience=0)
+    os.close(held)
