@@ -108,13 +108,19 @@ async def authenticate(tx: Transaction) -> None:
 
 
 async def inspect(tx: Transaction) -> None:
-    """Every part gets its verdict."""
+    """Every part gets its verdict. A message for several tenants is inspected once, under the strictest limits."""
     limits = tx.around.limits()
-    wanted = tx.around.policy().for_tenant(tx.recipients[0][0]).limits
+    policy = tx.around.policy()
+    tenants = {tenant for tenant, _ in tx.recipients} | ({tx.tenant} if tx.tenant else set())
+    wanted = [policy.for_tenant(tenant).limits for tenant in tenants]
     try:
         tx.inspection = await tx.around.inspectors.inspect(
             tx.staging,
-            InspectLimits(depth=wanted.depth, parts=wanted.parts, wall_seconds=max(1.0, limits.reply_seconds - 8)),
+            InspectLimits(
+                depth=min(each.depth for each in wanted),
+                parts=min(each.parts for each in wanted),
+                wall_seconds=max(1.0, limits.reply_seconds - 8),
+            ),
             tx.direction is Direction.INBOUND,
             tx.share,
         )

@@ -92,7 +92,7 @@ class Peer(asyncio.Protocol):
             answer = Failed("not-found", str(error))
         except ConflictError as error:
             answer = Failed("conflict", str(error))
-        except (UnavailableError, msgspec.ValidationError) as error:
+        except (UnavailableError, msgspec.DecodeError, RecursionError) as error:
             answer = Failed("unavailable", str(error))
         if self._transport is not None:
             self._transport.write(frame(number, answer))

@@ -70,12 +70,13 @@ class Mail:
     @property
     def head(self) -> bytes:
         """The beginning, with the whole header section; OSError where the bytes can't be read."""
-        head = b""
+        head = bytearray()
         for data in self.chunks():
+            searched = max(0, len(head) - len(_HEADER_END))
             head += data
-            if _HEADER_END in head or len(head) > LONGEST_HEAD:
+            if head.find(_HEADER_END, searched) >= 0 or len(head) > LONGEST_HEAD:
                 break
-        return head
+        return bytes(head)
 
     @cached_property
     def header(self) -> bytes:

@@ -23,6 +23,8 @@ from aiosmtplib.response import SMTPResponse
 from mailgate.transport.lmtp import LmtpGreeting
 
 LONGEST_REPLY: Final = 32 << 10
+MOST_WAITING: Final = 128 << 10  # bytes of replies that nobody has read yet; then the server is not listened to
+_UNASKED: Final = 1  # a server that ends the connection may say 421 at any time (RFC 5321 section 3.8)
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\n]*?))?\r?\n?")
 
 
@@ -31,7 +33,8 @@ class GarbageError(SMTPResponseException):
 
 
 class PipelinedProtocol(SMTPProtocol):
-    """Replies wait in the order in which they came; the end of the connection comes after the last of them."""
+    """Replies wait in the order in which they came; the end of the connection comes after the last of them. More
+    of them than commands are garbage and end it: a server could fill our memory while it is sent a message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,16 +42,44 @@ class PipelinedProtocol(SMTPProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._end: Exception | None = None
         self._is_starting_tls = False
+        self._due = 0
+        self._waiting_bytes = 0
+        self._is_listening = True
+
+    def expect(self, replies: int) -> None:
+        """To be called before commands are written that are to be answered by so many; what waits for a reply expects
+        that one anyway."""
+        self._due += replies
 
     def data_received(self, data: bytes) -> None:
+        if self._end is not None:
+            return
         self._buffer += data
+        at, allowed = 0, max(self._due, 1) + _UNASKED
         try:
-            while (end := _end_of_reply(self._buffer)) is not None:
-                self._replies.append(_parse(bytes(self._buffer[:end])))
-                del self._buffer[:end]
+            while (end := _end_of_reply(self._buffer, at)) is not None:
+                if len(self._replies) >= allowed:
+                    raise GarbageError(-1, "more replies than commands")
+                self._replies.append(_parse(bytes(self._buffer[at:end])))
+                self._waiting_bytes += end - at
+                at = end
         except GarbageError as error:
             self._finish(error)
+            if isinstance(self.transport, asyncio.Transport):
+                self.transport.abort()
+        else:
+            del self._buffer[:at]
+            self._listen(self._waiting_bytes <= MOST_WAITING)
         self._wake()
+
+    def _listen(self, is_wanted: bool) -> None:
+        if is_wanted is self._is_listening or not isinstance(self.transport, asyncio.Transport):
+            return
+        self._is_listening = is_wanted
+        if is_wanted:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
 
     def _finish(self, error: Exception) -> None:
         if self._end is None:
@@ -78,6 +109,9 @@ class PipelinedProtocol(SMTPProtocol):
         if not self._replies:  # replies to what was sent at once come together: only the first is waited for
             await self._wait(timeout)
         reply = self._replies.popleft()
+        self._due = max(0, self._due - 1)
+        self._waiting_bytes = max(0, self._waiting_bytes - len(reply.message)) if self._replies else 0
+        self._listen(self._waiting_bytes <= MOST_WAITING)
         if self._is_starting_tls and reply.code == 220 and not self.is_clean:
             # what comes before the handshake may come from anybody (RFC 3207 section 6)
             raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
@@ -109,9 +143,9 @@ class PipelinedProtocol(SMTPProtocol):
             self._is_starting_tls = False
 
 
-def _end_of_reply(buffer: bytearray) -> int | None:
-    """The length of the first whole reply; GarbageError for what can't become one."""
-    at = 0
+def _end_of_reply(buffer: bytearray, start: int) -> int | None:
+    """Where the first whole reply from `start` on ends; GarbageError for what can't become one."""
+    at = start
     while (line_end := buffer.find(b"\n", at)) >= 0:
         line = buffer[at : line_end + 1]
         if not _REPLY_LINE.fullmatch(line):
@@ -119,7 +153,7 @@ def _end_of_reply(buffer: bytearray) -> int | None:
         at = line_end + 1
         if line[3:4] != b"-":
             return at
-    if len(buffer) > LONGEST_REPLY:
+    if len(buffer) - start > LONGEST_REPLY:
         raise GarbageError(-1, "a reply without end")
     return None
 

@@ -117,23 +117,23 @@ class SmtpSession:
         content = b"".join(mail.chunks())
         if not mail.traits.ends_line:
             content += b"\r\n"
-        dialogue.write(b"".join((*envelope, b"BDAT %d LAST\r\n" % len(content), content)))
+        dialogue.write(b"".join((*envelope, b"BDAT %d LAST\r\n" % len(content), content)), len(envelope) + 1)
         dialogue.transfer.is_sent = True
         await self._envelope_replies(dialogue)
         dialogue.transfer.end = await dialogue.reply("end of data", self._timeouts.data_end)
 
     async def _envelope_ahead(self, dialogue: _Dialogue, mail: Mail, envelope: list[bytes]) -> None:
-        dialogue.write(b"".join((*envelope, b"DATA\r\n")))
+        dialogue.write(b"".join((*envelope, b"DATA\r\n")), len(envelope) + 1)
         await self._envelope_replies(dialogue)
         await self._data(dialogue, mail, await dialogue.reply("DATA", self._timeouts.data_start))
 
     async def _one_by_one(self, dialogue: _Dialogue, mail: Mail, envelope: list[bytes]) -> None:
         for line in envelope:
-            dialogue.write(line)
+            dialogue.write(line, 1)
             await self._envelope_reply(dialogue)
         if not dialogue.has_recipient:
             return
-        dialogue.write(b"DATA\r\n")
+        dialogue.write(b"DATA\r\n", 1)
         await self._data(dialogue, mail, await dialogue.reply("DATA", self._timeouts.data_start))
 
     async def _envelope_replies(self, dialogue: _Dialogue) -> None:
@@ -158,10 +158,10 @@ class SmtpSession:
             dialogue.transfer.end = answer
             return
         if dialogue.has_recipient:
-            await dialogue.message(mail)
+            await dialogue.message(mail, len(dialogue.taken) if self._is_lmtp else 1)
             dialogue.transfer.is_sent = True
         else:
-            dialogue.write(b".\r\n")  # an empty message, which is refused (RFC 2920 section 3.1)
+            dialogue.write(b".\r\n", 1)  # an empty message, which is refused (RFC 2920 section 3.1)
         if not self._is_lmtp:
             dialogue.transfer.end = await dialogue.reply("end of data", self._timeouts.data_end)
             return
@@ -234,16 +234,19 @@ class _Dialogue:
         """The numbers of the recipients that were not refused at RCPT."""
         return [number for number, reply in enumerate(self.transfer.rcpt) if reply is not None and reply.is_positive]
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, replies: int = 0) -> None:
+        """Commands that are answered by so many `replies`."""
+        self._protocol.expect(replies)
         self._protocol.write(data)
 
     async def reply(self, step: str, seconds: float) -> Reply:
         self.step = step
         return as_reply(await self._protocol.read_response(seconds))
 
-    async def message(self, mail: Mail) -> None:
-        """Dot-stuffed, with the final dot (RFC 5321 section 4.5.2)."""
+    async def message(self, mail: Mail, replies: int) -> None:
+        """Dot-stuffed, with the final dot (RFC 5321 section 4.5.2), to be answered by so many `replies`."""
         self.step = "message"
+        self._protocol.expect(replies)
         stuffer = DotStuffer()
         for data in mail.chunks():
             self.write(stuffer.feed(data))

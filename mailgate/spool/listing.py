@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_pa
     r.attempts, r.received_at, r.next_attempt_at, r.lease_holder, r.expires_at, r.reason, r.reply_code,
     r.reply_enhanced, m.content_size"""
 
+MOST_KEPT = 1_000
 _KEPT = """id, envelope, accepted, decision, inspection, events, content_size, content_format, content_key_id,
     content_in_file, content_digest"""
 _DEBTS = f"""SELECT m.id, m.envelope, m.inspection, {CONTENT_COLUMNS}
@@ -191,16 +193,19 @@ class Listing:
         ).get
         return found
 
-    def kept(self, queue_id_or_message_id: str) -> list[Kept]:
-        """The messages with this queue id or Message-ID (with or without its angle brackets), oldest first."""
+    def kept(
+        self, queue_id_or_message_id: str, is_shown: Callable[[Envelope], bool] = lambda envelope: True
+    ) -> list[Kept]:
+        """The messages with this queue id or Message-ID (with or without its angle brackets), oldest first. Of those
+        that are shown the newest MOST_KEPT: anybody can send a thousand with the Message-ID of another."""
         given = queue_id_or_message_id
-        rows = self._connection.execute(
-            f"SELECT {_KEPT} FROM message WHERE queue_id = ?1 "  # noqa: S608
-            f"UNION SELECT {_KEPT} FROM message WHERE message_id <> '' AND message_id IN (?1, ?2) "
-            "ORDER BY 1 LIMIT 1000",
-            (given, f"<{given}>"),
+        exact = f"SELECT {_KEPT} FROM message WHERE queue_id = ?"  # noqa: S608
+        named = f"SELECT {_KEPT} FROM message WHERE message_id <> '' AND message_id IN (?, ?) ORDER BY id DESC"  # noqa: S608
+        rows = itertools.chain(
+            self._connection.execute(exact, (given,)), self._connection.execute(named, (given, f"<{given}>"))
         )
-        return [self._kept(*row) for row in rows]
+        found = itertools.islice((row for row in rows if is_shown(_envelope(row[1]))), MOST_KEPT)
+        return [self._kept(*row) for _, row in sorted({row[0]: row for row in found}.items())]
 
     def _kept(self, message: int, envelope: bytes, accepted: int, *rest: Any) -> Kept:
         decision, inspection, events, *content = rest

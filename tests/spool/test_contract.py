@@ -357,6 +357,21 @@ def test_a_message_is_found_by_its_message_id_with_and_without_brackets(spool: S
     assert listing.kept("other@x") == []
 
 
+def test_others_with_the_same_message_id_hide_nothing(
+    spool: SqliteSpool, listing: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailgate.spool.listing.MOST_KEPT", 3)
+    older, newer = entry(message_id="<same@x>"), entry(message_id="<same@x>")
+    others = [entry(message_id="<same@x>", tenant="other") for _ in range(5)]
+    keep(spool, *others, older, *others[:0], newer)
+    keep(spool, *(entry(message_id="<same@x>", tenant="other") for _ in range(5)))
+    keep(spool, *(entry(message_id=f"<{older.envelope.queue_id}>", tenant="other") for _ in range(5)))
+    shown = listing.kept("same@x", lambda envelope: envelope.tenant != "other")
+    assert [kept.envelope.queue_id for kept in shown] == [older.envelope.queue_id, newer.envelope.queue_id]
+    assert len(listing.kept("same@x")) == 3
+    assert older.envelope.queue_id in [kept.envelope.queue_id for kept in listing.kept(older.envelope.queue_id)]
+
+
 def test_no_message_id_finds_nothing(spool: SqliteSpool, listing: Listing) -> None:
     keep(spool, entry(message_id=""))
     assert listing.kept("") == []

@@ -117,7 +117,7 @@ def _visible(desk: Desk, rows: Sequence[Row]) -> list[Row]:
     envelopes = {
         queue_id: envelope
         for queue_id in {row.queue_id for row in rows}
-        for kept in desk.listing.kept(queue_id)
+        for kept in desk.listing.kept(queue_id, lambda envelope: view.shown(envelope) is not None)
         if kept.accepted and (envelope := view.shown(kept.envelope)) is not None
     }
     return [
@@ -170,9 +170,10 @@ def accepted(desk: Desk, queue_id: str, tenant: str) -> Kept:
 def kept_of(desk: Desk, id: str) -> list[Kept]:
     """The messages with this queue id or Message-ID, as far as they exist for the caller: with the recipients that the
     caller may know of, and what happened to them."""
-    found, view = desk.listing.kept(id), desk.view()
+    view = desk.view()
     if view is None:
-        return found
+        return desk.listing.kept(id)
+    found = desk.listing.kept(id, lambda envelope: view.shown(envelope) is not None)
     return [
         replace(kept, envelope=envelope, events=_told_to(envelope, kept.events))
         for kept in found
