@@ -15,6 +15,7 @@ from mailgate.cli import (
     app_password,
     audit,
     breakglass,
+    clock,
     connection,
     directory,
     dkim,
@@ -54,7 +55,7 @@ app = typer.Typer(
 for _command in (serve, reload, doctor, scan, trace):
     app.command(name=_command.__name__.rpartition(".")[2])(_command.run)
 _ON_PEOPLE = (tenant, directory, user, group, mailbox, alias, breakglass, operator, audit)
-_ON_MAIL = (queue, quarantine, inspection, policy, dkim, dmarc, transport, dns)
+_ON_MAIL = (queue, quarantine, inspection, policy, dkim, dmarc, transport, dns, clock)
 for _group in (*_ON_PEOPLE, *_ON_MAIL):
     app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import os
 import shutil
@@ -62,6 +63,18 @@ def disk(folder: Path, message_size_limit: int) -> Check:
     if free < 4 * least:
         return warn("disk", f"only {free >> 20} MiB free on {folder}", "make room before it runs out", **facts)
     return ok("disk", f"{free >> 20} MiB free on {folder}", **facts)
+
+
+def clock(doubted_since: float | None) -> Check:
+    """`doubted_since`: seconds since 1970, by the clock in doubt; None where nothing is."""
+    if doubted_since is None:
+        return ok("clock", "has not stepped")
+    since = datetime.datetime.fromtimestamp(doubted_since, datetime.UTC)
+    return warn(
+        "clock",
+        f"it stepped ({since:%Y-%m-%d %H:%M} UTC): nothing is deleted for its age",
+        "set it right; if it is right: `mailgate clock confirm`",
+    )
 
 
 def processes(states: Mapping[str, bool]) -> Check:

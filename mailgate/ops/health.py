@@ -35,16 +35,17 @@ class Health:
         return [
             checks.processes(self._states()),
             *self._scanners(),
-            self._spool(),
+            *self._store(),
             checks.disk(settings.data_dir, settings.message_size_limit),
         ]
 
-    def _spool(self) -> Check:
+    def _store(self) -> list[Check]:
         try:
             answer = call_once(self._settings.store_path, Admin("queue.summary"))
         except MailgateError as error:
-            return fail("spool", f"the store does not answer: {error}", "see the log")
-        return spool(answer.value if isinstance(answer, Result) else {}, self._clock())
+            return [fail("spool", f"the store does not answer: {error}", "see the log")]
+        summary = answer.value if isinstance(answer, Result) else {}
+        return [spool(summary, self._clock()), checks.clock(summary.get("clock_doubted_since"))]
 
 
 def damaged_words(queue_ids: Sequence[str]) -> str:

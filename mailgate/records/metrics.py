@@ -44,6 +44,12 @@ DAMAGED_TENANTS = Gauge(
     "mailgate_damaged_tenants", "Tenants whose database could not be read.", multiprocess_mode="livesum"
 )
 DAMAGED_MESSAGES = Counter("mailgate_damaged_messages", "Messages whose kept content was found to be damaged.")
+CLOCK_STEPS = Counter("mailgate_clock_steps", "Steps of the wall clock that were noticed.")
+CLOCK_IN_DOUBT = Gauge(
+    "mailgate_clock_in_doubt",
+    "1 while nothing is deleted for its age, since the wall clock may be wrong.",
+    multiprocess_mode="livesum",
+)
 POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
 
 

@@ -43,7 +43,8 @@ _logger = log.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the steps work with. `clock` in seconds since 1970, `holder` names this start of the relay."""
+    """What the steps work with. `since_boot` in seconds, by a clock that never steps and
+    goes on while the machine sleeps; `holder` names this start of the relay."""
 
     store: StoreLine
     holder: str
@@ -57,12 +58,12 @@ class Parts:
     outcomes: Outcomes
     reporting: Reporting
     timeouts: Timeouts
-    clock: Callable[[], float]
+    since_boot: Callable[[], float]
 
 
 async def lease(parts: Parts, limit: int, full: tuple[str, ...]) -> tuple[list[Job], float | None]:
     """Due recipients as jobs, and when the next one is due (seconds since 1970)."""
-    until = parts.clock() + LEASE_SECONDS
+    until = parts.since_boot() + LEASE_SECONDS
     answer = await parts.store.call(Lease(parts.holder, limit, LEASE_SECONDS, full))
     if not isinstance(answer, Leased):
         raise UnavailableError("the store gave an unexpected answer to a lease")
@@ -78,7 +79,7 @@ async def lease(parts: Parts, limit: int, full: tuple[str, ...]) -> tuple[list[J
 
 async def deliver(parts: Parts, job: Job) -> tuple[Result, Outcome]:
     """All steps after the lease, for one job; never raises but CancelledError. The outcome is the first recipient's."""
-    if parts.clock() > job.until - parts.timeouts.delivery:
+    if parts.since_boot() > job.until - parts.timeouts.delivery:
         # it waited so long that its lease might end in mid-attempt; then the queue hands it out again
         return Result.GOOD, Outcome(State.QUEUED, "not tried")
     began = time.time()

@@ -20,9 +20,9 @@ _OF_ONE_HOST = frozenset({"5.7.10", "5.7.30"})  # another one may honour REQUIRE
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """`works` are the recipients in the order of the transaction. `until`: when the lease ends, seconds since 1970.
-    `way` leads out of here; `inbound` to the tenant's own server, should the destination turn out to be a domain of the
-    tenant."""
+    """`works` are the recipients in the order of the transaction. `until`: when the lease ends, by
+    the clock of `delivery.Parts`. `way` leads out of here; `inbound` to the tenant's own server, should the destination
+    turn out to be a domain of the tenant."""
 
     works: tuple[Work, ...]
     mail: Mail

@@ -95,7 +95,7 @@ class RelayProcess:
             outcomes=Outcomes(self._store, holder, self._changed.set),
             reporting=Reporting(self._reports),
             timeouts=limits,
-            clock=clock,
+            since_boot=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         )
 
     def _welcomed(self, welcome: Welcome) -> None:

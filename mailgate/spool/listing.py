@@ -18,6 +18,8 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
 from mailgate.spool import damage, dmarc_counts, dmarc_received, telling
+from mailgate.spool.clock_keeping import read_clock
+from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.damage import DamagedMessage
 from mailgate.spool.dmarc_counts import ReportKey
 from mailgate.spool.queue import CONTENT_COLUMNS, Content, Debt, Owed, Unscanned, UntoldRow
@@ -124,6 +126,10 @@ class Listing:
 
     def __init__(self, path: Path) -> None:
         self._connection = open_reader(path)
+
+    def clock(self) -> ClockState | None:
+        """What is known of the wall clock; None before the first start."""
+        return read_clock(self._connection)
 
     def page(self, chosen: Filter, after: Key = FIRST, limit: int = 100) -> list[Row]:
         """Oldest first, those after the row (message, n) of the page before. A filtered list leaves out what is in the

@@ -183,7 +183,21 @@ CREATE TABLE damaged (
 );
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = """
+-- one row: the clocks as they were read last, and what is in doubt about the wall clock (spool.clock_steps)
+CREATE TABLE clock (
+    id INTEGER PRIMARY KEY,          -- 1
+    wall REAL NOT NULL,
+    since_boot REAL NOT NULL,
+    boot_id TEXT NOT NULL,
+    is_synchronised INTEGER NOT NULL,
+    doubted_since REAL,
+    shift REAL NOT NULL,
+    was_free INTEGER NOT NULL
+);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

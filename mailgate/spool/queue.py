@@ -13,6 +13,7 @@ from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
+from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.dmarc_counts import ReportKey
 
 PLAIN_FORMAT = 1
@@ -325,6 +326,12 @@ class SpoolStore(Protocol):
 
     def forget_tenant(self, tenant: TenantName, now: float, after: int, limit: int) -> Forgotten:
         """A step of the tenant's end: `limit` messages from number `after` on, waiting or not, and the figures."""
+
+    def keep_clock(self, state: ClockState) -> None:
+        """What is known of the clock, for the next start."""
+
+    def move_times(self, seconds: float, today: int) -> None:
+        """The wall clock stepped: the times of all that waits go along. `today` as days since 1970, by the new time."""
 
     def scrub(self) -> bool:
         """One step of overwriting what was deleted: called, in transactions of its own, while it returns True. The next

@@ -22,7 +22,7 @@ class Deferral:
 def after(attempt: Attempt, outcome: Outcome, now: float, schedule: Schedule, chance: float) -> Deferral | Outcome:
     """The deferral, or what the recipient ends as. A deferral after the time is up becomes EXPIRED with the last reply
     kept. What failed of an unproven sender's mail is QUARANTINED (promise 7)."""
-    if outcome.state is State.QUEUED and now < attempt.expires_at:
+    if outcome.state is State.QUEUED and not schedule.is_over(attempt.number, attempt.expires_at, now):
         is_due = attempt.notice_at is not None and attempt.notice_at <= now
         return Deferral(
             schedule.next_attempt_at(attempt.number, attempt.expires_at, now, chance),

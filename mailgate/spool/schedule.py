@@ -13,13 +13,16 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """All times in seconds. Delays start at `first`, grow by `growth`, never exceed `longest`; `spread` is the share by
-    which chance shortens or lengthens a delay, so that what failed together does not come back together."""
+    which chance shortens or lengthens a delay, so that what failed together does not come back together.
+    Nothing expires after fewer than `least_attempts` (half a day's, by these delays): a clock that was wrong, or a
+    machine that was off, costs nobody all of the patience that was promised."""
 
     first: float = 5 * MINUTE
     growth: float = 2.0
     longest: float = 4 * HOUR
     spread: float = 0.2
     lifetime: float = 5 * DAY
+    least_attempts: int = 8
     notices: tuple[float, ...] = (4 * HOUR,)
 
     def delay(self, attempts: int, chance: float) -> float:
@@ -34,7 +37,12 @@ class Schedule:
 
     def next_attempt_at(self, attempts: int, expires_at: float, now: float, chance: float) -> float:
         """The last attempt is made when the time is up, not a delay before."""
-        return max(now, min(now + self.delay(attempts, chance), expires_at))
+        after_delay = now + self.delay(attempts, chance)
+        return after_delay if expires_at <= now else min(after_delay, expires_at)
+
+    def is_over(self, attempts: int, expires_at: float, now: float) -> bool:
+        """Whether the last attempt has been made."""
+        return now >= expires_at and attempts >= self.least_attempts
 
     def notice_at(self, received_at: float, now: float) -> float | None:
         """When the next delay notice is due after `now`; None when all have been given."""

@@ -16,6 +16,8 @@ from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool import offboarding
+from mailgate.spool.clock_keeping import keep_clock, move_times
+from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.coverage import Coverage
 from mailgate.spool.damage import Damage
 from mailgate.spool.dmarc_counts import DmarcCounts, ReportKey
@@ -350,6 +352,14 @@ class SqliteSpool:
     @property
     def growth(self) -> int:
         return (self._log_pages - self._free_pages) * PAGE_BYTES
+
+    @translated
+    def keep_clock(self, state: ClockState) -> None:
+        keep_clock(self._connection, state)
+
+    @translated
+    def move_times(self, seconds: float, today: int) -> None:
+        move_times(self._connection, seconds, today)
 
     @translated
     def scrub(self) -> bool:

@@ -29,6 +29,7 @@ from mailgate.store.holding.unscanned import HeldMail
 from mailgate.store.keeping.opening import OpenSpool
 from mailgate.store.keeping.reading import Reading
 from mailgate.store.keeping.room import Room
+from mailgate.store.keeping.steady_clock import ClockWatch, SteadyClock
 from mailgate.store.keeping.writer import Writer
 from mailgate.store.logins.checking import Logins
 from mailgate.store.logins.doveadm import kick
@@ -64,7 +65,8 @@ class Base:
     policies: Policies
     peers: Peers
     holder: str
-    clock: Callable[[], float]
+    clock: SteadyClock
+    clock_watch: ClockWatch
     changed: asyncio.Event
     owed: asyncio.Event
     wake: Callable[[], None]
@@ -156,6 +158,7 @@ def background(base: Base, parts: Parts) -> tuple[Coroutine[None, None, None], .
         parts.brake.run(),
         Retention(parts.desk, base.admin_thread, base.directory, parts.login_records.forget).run(),
         parts.sessions.run(),
+        base.clock_watch.run(),
     )
 
 
@@ -184,6 +187,11 @@ def _scan_again(around: Surroundings, rescan: Rescan) -> ScanAgain:
 
 def _desk(base: Base, around: Surroundings) -> Desk:
     """For the commands, which block and run in the admin thread."""
+    loop = asyncio.get_running_loop()
+
+    def confirmed() -> None:
+        loop.call_soon_threadsafe(base.clock_watch.confirm)
+
     return Desk(
         write=base.writer.do_blocking,
         listing=around.listing,
@@ -196,6 +204,7 @@ def _desk(base: Base, around: Surroundings) -> Desk:
         note=base.directory.note_deed,
         ask=base.directory.ask_blocking,
         view=partial(view_of_caller, base.directory.ask_blocking),
+        clock_confirmed=confirmed,
     )
 
 

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import signal
 import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +23,8 @@ from mailgate.store.delivery.lmtp import LmtpMailboxes
 from mailgate.store.delivery.local import Deliver, Delivery
 from mailgate.store.directory_thread import DirectoryThread
 from mailgate.store.keeping.opening import OpenSpool, open_directory, open_spool
+from mailgate.store.keeping.steady_clock import ClockWatch, SteadyClock
+from mailgate.store.keeping.steady_clock import start as start_clock
 from mailgate.store.keeping.writer import Writer
 from mailgate.store.logins.mailbox_logins import MailboxLogins
 from mailgate.store.peers import Peers
@@ -40,11 +41,11 @@ class StoreProcess:
         settings: Settings,
         store_socket: socket.socket,
         admin_socket: socket.socket,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._settings = settings
         self._sockets = (store_socket, admin_socket)
-        self._clock = clock
+        self._clock = SteadyClock() if clock is None else SteadyClock.without_steps(clock)
         self._base: Base | None = None
 
     def reload(self) -> None:
@@ -62,6 +63,7 @@ class StoreProcess:
 
     async def _run(self, spool: OpenSpool, ready: Callable[[], None], stop: asyncio.Event) -> None:
         loop, clock = asyncio.get_running_loop(), self._clock
+        clock_state = spool.write(partial(start_clock, before=spool.listing.clock(), clock=clock))
         recover(spool.store, spool.listing, spool.contents, self._settings.staging_dir, clock())
         directory = open_directory(self._settings, clock)
         directory.on_damage(DAMAGED_TENANTS.set)
@@ -99,6 +101,7 @@ class StoreProcess:
                 peers=peers,
                 holder=secrets.token_hex(8),
                 clock=clock,
+                clock_watch=ClockWatch(clock, clock_state, writer.do, lambda step: wake()),
                 changed=changed,
                 owed=owed,
                 wake=wake,

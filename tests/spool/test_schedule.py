@@ -49,8 +49,8 @@ def test_chance_makes_a_difference() -> None:
 def test_the_next_attempt_lies_ahead_and_not_beyond_the_end(number: int, elapsed: float, chance: float) -> None:
     now, end = 1e9 + elapsed, 1e9 + 5 * DAY
     planned = PLAIN.next_attempt_at(number, end, now, chance)
-    assert planned >= now
-    assert planned <= max(now, end)
+    assert planned > now or planned == end
+    assert planned <= (end if now < end else now + PLAIN.longest)
 
 
 def test_the_last_attempt_is_made_when_the_time_is_up() -> None:
@@ -128,7 +128,9 @@ def test_a_deferral_after_the_end_expires_and_keeps_the_last_reply() -> None:
 def test_every_deferral_moves_towards_an_end(number: int, now: float, chance: float) -> None:
     change = after(attempt(number), Outcome(State.QUEUED, "later"), now, PLAIN, chance)
     if isinstance(change, Deferral):
-        assert now < change.next_attempt_at <= 5 * DAY
+        assert now < change.next_attempt_at <= max(5 * DAY, now + PLAIN.longest)
+        assert now < 5 * DAY or number < PLAIN.least_attempts
     else:
         assert change.state is State.EXPIRED
         assert now >= 5 * DAY
+        assert number >= PLAIN.least_attempts

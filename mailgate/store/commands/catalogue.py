@@ -22,6 +22,7 @@ from mailgate.store.commands.on_directory import (
 from mailgate.store.commands.on_directory.break_glass import Tell, nobody_to_tell
 from mailgate.store.commands.on_directory.people import PeopleDesk
 from mailgate.store.commands.on_spool import (
+    clock,
     dmarc,
     erasing,
     inspection,
@@ -45,6 +46,7 @@ _ON_SPOOL: dict[str, Callable[..., Any]] = {
     **transport.COMMANDS,
     **offboarding.COMMANDS,
     **erasing.COMMANDS,
+    **clock.COMMANDS,
 }
 ON_SPOOL = frozenset(_ON_SPOOL)
 

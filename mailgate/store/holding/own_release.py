@@ -112,7 +112,7 @@ def _claimed(desk: Desk, standing: Standing, local: str) -> tuple[Kept, Row]:
         raise nothing
     kept = accepted(desk, claim.queue_id, standing.tenant)
     is_encrypted = kept.decision is not None and kept.decision.key in ENCRYPTED_KEYS
-    if not is_encrypted or desk.clock() > kept.envelope.received_at + RELEASE_SECONDS:
+    if not is_encrypted or desk.clock() > rows[0].received_at + RELEASE_SECONDS:
         raise nothing
     if "encrypted" not in desk.policy().for_tenant(standing.tenant).quarantine.recipients_release:
         raise ConflictError("only your administrator can release this message")

@@ -55,6 +55,10 @@ class Retention:
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
+        clock = await loop.run_in_executor(self._thread, self._desk.listing.clock)
+        if clock is not None and clock.is_in_doubt:
+            _log.error("retention: nothing is deleted while the clock is in doubt: see `mailgate clock show`")
+            return
         expired, forgotten = await loop.run_in_executor(self._thread, sweep, self._desk)
         pruned = await self._prune_audits()
         await self._forget_logins(lambda tenant: self._desk.policy().for_tenant(tenant).retention.login_days)

@@ -67,10 +67,15 @@ def _show(desk: Desk, id: str) -> Json:
 
 
 def _summary(desk: Desk, tenant: str = "", by_destination: bool = False) -> Json:
-    """{"states": recipients by state, "oldest_queued": seconds since 1970 | None, "damaged": queue ids of
-    messages whose content is (of all tenants together only), "rows": by destination, state and
+    """{"states": recipients by state, "oldest_queued": seconds since 1970 | None, "clock_doubted_since": the same,
+    "damaged": queue ids of messages whose content is (of all tenants together only), "rows": by destination, state and
     reason if asked}."""
-    summary: Json = {"states": desk.listing.counts(tenant), "oldest_queued": desk.listing.oldest_queued()}
+    clock = desk.listing.clock()
+    summary: Json = {
+        "states": desk.listing.counts(tenant),
+        "oldest_queued": desk.listing.oldest_queued(),
+        "clock_doubted_since": None if clock is None else clock.doubted_since,
+    }
     if not tenant:
         summary["damaged"] = [each.queue_id for each in desk.listing.damaged()]
     if by_destination:
