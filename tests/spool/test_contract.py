@@ -14,7 +14,7 @@ from mailgate.model.outcome import Outcome, State
 from mailgate.spool.listing import Filter, Listing
 from mailgate.spool.queue import Attempt, Finished, Recorded, Route, Selection
 from mailgate.spool.rows import rows_of
-from mailgate.spool.schedule import DAY, HOUR, Schedule
+from mailgate.spool.schedule import DAY, HOUR, MINUTE, Schedule
 from mailgate.spool.sqlite import SqliteSpool
 from tests.spool.making import HOLDER, NOW, accepted, entry, envelope, keep, local, outside
 
