@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 purpose=${1:?usage: scripts/setup.sh run|test|packages NAME...}
 run_packages="clamav-daemon libarchive13"
-test_packages="clamav-testfiles dovecot-auth-lua dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-sieve gcc knot libc6-dev lua-cjson lua-socket openssh-client postfix strace stunnel4 systemd tcpdump unbound"
+test_packages="clamav-testfiles dovecot-auth-lua dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-sieve faketime gcc knot libc6-dev lua-cjson lua-socket openssh-client postfix strace stunnel4 systemd tcpdump unbound"
 lock=requirements.lock
 packages=$run_packages
 if [ "$purpose" = test ]; then

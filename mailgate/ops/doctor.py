@@ -8,6 +8,7 @@ import shlex
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -24,6 +25,8 @@ from mailgate.ops.tls import RENEW_DAYS, Certificate
 from mailgate.policy import loader
 from mailgate.sandbox import landlock
 from mailgate.settings import Listen, Settings
+from mailgate.spool.clock_keeping import read_clock
+from mailgate.spool.schema import open_reader
 
 SAFE_SQLITE = (3, 51, 3)
 RESOLVER_SECONDS = 3.0
@@ -43,6 +46,7 @@ def examine(settings: Settings) -> list[Check]:
         permissions(settings),
         isolation(),
         tenant_check.tenants(settings.data_dir),
+        clock(settings.data_dir),
         gateway(settings),
         *listeners(settings),
         sqlite(apsw.sqlite_lib_version()),
@@ -129,6 +133,16 @@ def isolation() -> Check:
         f"inspectors are not confined by {' and '.join(missing)}: the kernel, or the container around us, has it not",
         "use a kernel from 5.13 with both, or a container engine that lets the gateway ask for them",
     )
+
+
+def clock(data_dir: Path) -> Check:
+    """Read beside a gateway that runs."""
+    try:
+        with closing(open_reader(data_dir / "spool" / "spool.db")) as connection:
+            state = read_clock(connection)
+    except apsw.Error:
+        state = None  # before the first start, or not ours to read: other checks say so
+    return checks.clock(None if state is None else state.doubted_since)
 
 
 def gateway(settings: Settings) -> Check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from mailgate.ops.health import OLD_ENTRY_SECONDS, spool
 from mailgate.ops.scanner_check import scanners, signatures
 from mailgate.ops.tls import certificate
 from mailgate.settings import Listen
+from mailgate.spool.clock_keeping import keep_clock
+from mailgate.spool.clock_steps import ClockState, Reading
+from mailgate.spool.schema import open_database
 from tests.ops.conftest import Make
 
 NOW = 1_800_000_000.0
@@ -117,3 +121,15 @@ def test_a_port_of_a_gateway_that_does_not_run_must_be_free(make_settings: Make)
     assert mx.status is Status.FAIL
     assert "MAILGATE_MX_LISTEN" in mx.advice
     assert all(check.status is Status.OK for check in others)
+
+
+def test_a_clock_in_doubt_is_a_warning(make_settings: Make) -> None:
+    settings = make_settings()
+    layout.prepare(settings)
+    assert doctor.clock(settings.data_dir).status is Status.OK
+    with closing(open_database(settings.data_dir / "spool" / "spool.db")) as connection:
+        keep_clock(connection, ClockState(Reading(2e9, 5.0, "boot", False), 2e9, 500_000.0))
+    found = doctor.clock(settings.data_dir)
+    assert found.status is Status.WARN
+    assert "2033-05-18 03:33 UTC" in found.text
+    assert "mailgate clock confirm" in found.advice

@@ -26,6 +26,7 @@ READING = {
     "transport.report",
     "trace",
     "policy.show",
+    "clock.show",
 }
 CHANGES = [
     "queue.hold",
@@ -108,7 +109,7 @@ def test_a_policy_that_comes_into_force_is_noted_for_the_gateway(acme: Settings,
 
 def test_every_command_on_the_spool_is_known_to_change_something_or_not() -> None:
     tested = {*CHANGES, "quarantine.release", "quarantine.delete", "policy.reload"}
-    tested |= {"tenant.remove", "mailbox.erase"}  # by test_offboarding, test_erasing
+    tested |= {"tenant.remove", "mailbox.erase", "clock.confirm"}  # by test_offboarding, test_erasing, test_clock
     assert tested | READING == catalogue.ON_SPOOL
     assert not tested & READING
 

@@ -92,9 +92,7 @@ def test_slow_drift_is_followed_and_rarely_written_down(opened: OpenSpool, machi
     assert change.changes == 600 // KEEP_SECONDS
 
 
-def test_a_step_while_the_gateway_was_down_is_found_at_the_next_start(
-    opened: OpenSpool, machine: Machine
-) -> None:
+def test_a_step_while_the_gateway_was_down_is_found_at_the_next_start(opened: OpenSpool, machine: Machine) -> None:
     watch, _ = watch_of(opened, machine, [])
     name = keep(opened, machine)
     asyncio.run(watch.look())

@@ -113,6 +113,8 @@ AIMED: dict[str, dict[str, Any]] = {
     "trace": {"id": "{q}"},
     "policy.reload": {},
     "policy.show": {},
+    "clock.show": {},
+    "clock.confirm": {},
 }
 # To ask for access in an emergency one must name the mailbox: this one answer tells an administrator that it exists.
 NAMES_IT = {"breakglass.request"}

@@ -54,6 +54,13 @@ def _shared() -> str:
 
 PUBLISHED_CASES = "shared"  # no part of the repository, and no package either
 
+FAKETIME = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu" / "faketime" / "libfaketime.so.1"
+
+
+def _faketime() -> str:
+    return "" if FAKETIME.exists() else "libfaketime is not installed (apt-get install faketime)"
+
+
 COMPONENTS: dict[str, Callable[[], str]] = {
     "clamd": _installed("clamd", "clamav-daemon"),
     "testfiles": _testfiles,
@@ -65,6 +72,7 @@ COMPONENTS: dict[str, Callable[[], str]] = {
     "unbound": _installed("unbound", "unbound"),
     "systemd": _installed("systemd-socket-activate", "systemd"),
     "stunnel": _installed("stunnel", "stunnel4"),
+    "faketime": _faketime,
     "tcpdump": _installed("tcpdump", "tcpdump"),
     "gcc": _installed("gcc", "gcc libc6-dev"),
     PUBLISHED_CASES: _shared,
