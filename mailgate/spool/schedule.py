@@ -14,7 +14,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 class Schedule:
     """All times in seconds. Delays start at `first`, grow by `growth`, never exceed `longest`; `spread` is the share by
     which chance shortens or lengthens a delay, so that what failed together does not come back together.
-    Nothing expires after fewer than `least_attempts` (more than an hour's, by these delays): a clock that was wrong, or a
+    Nothing expires after fewer than `least_attempts` (those of an hour, by these delays): a clock that was wrong, or a
     machine that was off, costs nobody all of the patience that was promised."""
 
     first: float = 5 * MINUTE
