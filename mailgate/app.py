@@ -11,7 +11,6 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailgate.inspect import confinement, scanner_sockets
-from mailgate.inspect.verdict_cache import shared_memory
 from mailgate.model.errors import UserError
 from mailgate.ops import layout, listeners, tls
 from mailgate.ops.child import ChildSpec, environment
@@ -96,7 +95,6 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
     counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
     store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
     public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
-    verdicts = shared_memory()
     scanners = [_connecting(settings.clamd) for _ in bound.inspectors]
     return [
         [_spec("store", "_store", store, held, counting)],
@@ -104,7 +102,7 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
             _spec(
                 f"inspector-{number}",
                 "_inspector",
-                {"inspector": [sock.fileno()], "verdicts": [verdicts], "scanners": [scanners[number]]},
+                {"inspector": [sock.fileno()], "scanners": [scanners[number]]},
                 None,
                 {},
             )
@@ -130,5 +128,4 @@ def _spec(name: str, role: str, sockets: dict[str, list[int]], held: int | None,
         (sys.executable, "-P", "-m", "mailgate", role, *named),  # -P: no code of the working directory
         tuple(inherited if held is None else [*inherited, held]),
         environ,
-        reloads=role != "_inspector",
     )

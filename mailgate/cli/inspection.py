@@ -12,6 +12,7 @@ from mailgate.cli.connection import admin
 
 app = typer.Typer(help="How much of the mail was really scanned.", no_args_is_help=True)
 
+_NOT_COUNTED = "Not counted, since it is not scanned: what mail programs put into mailboxes by IMAP (copies, drafts)."
 _COLUMNS = ("day", "tenant", "parts", "fully scanned", "infected", "not scanned", "remembered")
 
 
@@ -27,12 +28,14 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """The share of parts that were fully scanned, by day and tenant, why the others were not, and of which share the
-    verdict was remembered from an earlier scan of the same content."""
+    verdict was remembered from an earlier scan of the same content. What mail programs put into mailboxes by IMAP is
+    not scanned, and not counted."""
     found = admin().call("inspection.report", tenant=tenant, days=days)
     if as_json:
         output.emit_json(found)
     else:
         output.table(_COLUMNS, [_cells(row) for row in found])
+        output.hint(_NOT_COUNTED)
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:

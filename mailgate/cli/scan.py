@@ -48,7 +48,7 @@ def run(
     raw = _read(file)
     policy = load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
     limits = InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts)
-    inspection = worker.inspect_once(raw, limits, settings.clamd, settings.inspector_user)
+    inspection = worker.inspect_once(raw, limits, settings.clamd, settings.inspector_user, settings.message_size_limit)
     facts = Facts(
         Direction.INBOUND if direction is RuleDirection.INBOUND else Direction.OUTBOUND,
         sender,

@@ -15,6 +15,7 @@ from libarchive import ffi
 from libarchive.read import ArchiveRead
 
 from mailgate.inspect import arj, member_names, rar, sevenzip, zip_layout
+from mailgate.inspect.macros import is_types_part
 from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, UnreadableError, trouble
 
 _FORMATS = ("zip", "7zip", "rar", "rar5", "tar", "cab", "iso9660", "lha", "cpio", "ar", "xar")
@@ -241,6 +242,8 @@ def _member(
     """Kept whole where it may be a container, or the scanner can't unpack it; read to its end as well where only that
     tells its size, or whether it is all there."""
     is_encrypted = _is_encrypted(entry._entry_p) > 0
+    names = _names(archive, entry)
+    name = names[0] if names else ""
     declared = entry.size or 0
     budget.take_data(declared)
     buffer = ctypes.create_string_buffer(_BLOCK)
@@ -254,7 +257,7 @@ def _member(
             if size + length > declared:
                 budget.take_data(length)
             size += length
-            if is_unreached or not blocks or _may_be_container(blocks[0]):
+            if is_unreached or not blocks or is_types_part(name) or _may_be_container(blocks[0]):
                 budget.keep(length)
                 blocks.append(buffer.raw[:length])
             elif declared and not is_whole:
@@ -270,8 +273,6 @@ def _member(
     if not is_encrypted and entry.isreg and size < declared and (is_at_end or fault is not None):
         is_left = fault is not None and not is_unreached and _UNSUPPORTED.search(str(fault.msg)) is not None
         unopened = "" if is_left else "it is packed in a way that can't be unpacked"
-    names = _names(archive, entry)
-    name = names[0] if names else ""
     content = b"".join(blocks)
     found = Found(name, content, max(size, declared), is_encrypted, (), is_unreached, names, unopened)
     return found, fault

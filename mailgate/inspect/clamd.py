@@ -6,12 +6,14 @@ order, each answer carries the number of its request.
 
 from __future__ import annotations
 
+import itertools
 import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from clamd import ClamdNetworkSocket, ClamdUnixSocket
@@ -26,6 +28,7 @@ from mailgate.settings import Listen
 CHUNK = 64 << 10
 WINDOW = 8  # requests under way at once: one message must not fill clamd's queue (MaxQueue 100)
 _LENGTH = struct.Struct("!I")
+_CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7)
 
 
 class ScannerLostError(ClamdConnectionError):  # type: ignore[misc]
@@ -51,6 +54,11 @@ class Client(Protocol):
 
     name: str
 
+    def open(self, deadline: float) -> None: ...
+
+    @property
+    def peer(self) -> object: ...
+
     def scan(self, samples: Mapping[int, Sample], results: dict[int, ScanResult], deadline: float) -> None: ...
 
     def ask_version(self, deadline: float) -> Version: ...
@@ -65,10 +73,23 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
     _connect: Connect
     clamd_socket: socket.socket | None = None
     _streams = True
+    _peer: object = None
+    _sessions = itertools.count()
+
+    @property
+    def peer(self) -> object:
+        """Whom the last session was opened with: equal for two sessions only where it is certainly the same process."""
+        return self._peer
+
+    def open(self, deadline: float) -> None:
+        """A session, a new one where the last has ended. Raises ScannerLostError."""
+        with self._lost():
+            self._open(deadline)
 
     def scan(self, samples: Mapping[int, Sample], results: dict[int, ScanResult], deadline: float) -> None:
         """Put the result of each sample into `results` under its key. Raises ScannerLostError; what was answered until
-        then is in `results`, and the next call opens a new session."""
+        then is in `results`, but for a breach of the protocol, after which nothing of this batch counts. The next call
+        opens a new session."""
         keys: dict[int, int] = {}
 
         def take() -> None:
@@ -77,7 +98,11 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
                     raise ReplyError(f"answer to unknown request {number}")
                 results[keys.pop(number)] = scan_result(text)
 
-        with self._lost():
+        def void() -> None:
+            for key in samples:
+                results.pop(key, None)
+
+        with self._lost(void):
             self._open(deadline)
             for key, sample in samples.items():
                 while len(keys) >= WINDOW:
@@ -109,7 +134,7 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
             self.clamd_socket = None
 
     @contextmanager
-    def _lost(self) -> Iterator[None]:
+    def _lost(self, on_breach: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Whatever goes wrong on the connection ends it: a half-read session must never answer a later request."""
         try:
             yield
@@ -122,7 +147,11 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
         except (ConnectionResetError, BrokenPipeError) as error:
             self.disconnect()
             raise ScannerLostError(f"{self.name}: {error}", was_reset=self._streams) from error
-        except (OSError, ReplyError, ClamdConnectionError) as error:
+        except ReplyError as error:
+            self.disconnect()
+            on_breach()
+            raise ScannerLostError(f"{self.name}: {error}") from error
+        except (OSError, ClamdConnectionError) as error:
             self.disconnect()
             raise ScannerLostError(f"{self.name}: {error}") from error
         except BaseException:
@@ -135,9 +164,14 @@ class _Session(ClamdNetworkSocket):  # type: ignore[misc]
         self.timeout = _remaining(deadline)
         if self.clamd_socket is None:
             self.clamd_socket = self._connect(self.name, self.timeout)
+            self._peer = self._process() or next(self._sessions)
             self._replies = ReplyBuffer()
             self._requests = 0
             self._send_command("IDSESSION")
+
+    def _process(self) -> object:
+        """What tells the scanner's process from one that follows it; None where that can't be known."""
+        return None
 
     def _is_stale(self) -> bool:
         """Between two calls nothing may be readable: it would be the end of the session, or a late answer."""
@@ -210,6 +244,19 @@ class UnixClient(_Session, ClamdUnixSocket):  # type: ignore[misc]
     def disconnect(self) -> None:
         super().disconnect()
         self._files.close()
+
+    def _process(self) -> object:
+        """Who listens, by its number and (where that can be seen) its start. Where systemd does (1), or somebody in
+        another container (0), every session may be with a new one."""
+        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        process, _, _ = _CREDENTIALS.unpack(credentials)
+        if process <= 1:
+            return None
+        try:
+            status = Path(f"/proc/{process}/stat").read_text(errors="replace")
+        except OSError:
+            return process, ""
+        return process, status.rpartition(")")[2].split()[19]  # starttime, proc(5)
 
     def _submit(self, sample: Sample) -> None:
         socket.send_fds(self._socket, [b"zFILDES\0\0"], [self._files.file(sample.pieces)])

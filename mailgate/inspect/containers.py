@@ -15,6 +15,7 @@ from mailgate.inspect.archives import archive_members, is_archive
 from mailgate.inspect.bounded import BoundedChild, Bounds
 from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.filetype import FileType
+from mailgate.inspect.macros import tells_of_macros
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
 from mailgate.inspect.replies import ScanResult
 from mailgate.model.part_class import PartClass
@@ -28,10 +29,11 @@ _OFFICE_FILLING = (".xml", ".rels", ".png", ".jpg", ".jpeg", ".gif", ".emf", ".w
 _REPAIRED = frozenset({"application/x-msi"})  # read as a document
 _RULE_CLASSES = frozenset(PartClass)
 
-Lister = Callable[[Mapping[str, bytes]], dict[str, Listing]]
+Lister = Callable[[Mapping[str, bytes], frozenset[str]], dict[str, Listing]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Listing).decode
+_decode_types = msgspec.msgpack.Decoder(frozenset[str]).decode
 
 
 def is_container(data: bytes) -> bool:
@@ -45,6 +47,7 @@ def listing(data: bytes, budget: Budget, opens: frozenset[str] = readers.ASSUMED
     classes: set[str] = set()
     exceeded = ""
     fault = _Fault()
+    room = budget.data
     try:
         fault = inside.walk(data, filetype.detect(data), "", classes)
     except LimitExceededError as error:
@@ -52,10 +55,18 @@ def listing(data: bytes, budget: Budget, opens: frozenset[str] = readers.ASSUMED
     except MemoryError:
         exceeded = "too much memory"
     members = inside.members
+    largest = max((member.size for member in members), default=0)
     if any(member.name in _OFFICE_MARKS and "/" not in member.path for member in members):
         members = [member for member in members if not _is_filling(member)]
     return Listing(
-        tuple(members), exceeded, fault.unreadable, tuple(sorted(classes)), tuple(inside.unreached), fault.unopened
+        tuple(members),
+        exceeded,
+        fault.unreadable,
+        tuple(sorted(classes)),
+        tuple(inside.unreached),
+        fault.unopened,
+        largest,
+        room - budget.data,
     )
 
 
@@ -96,6 +107,8 @@ class _Inside:
                 if found.is_encrypted:
                     classes.add(PartClass.ENCRYPTED)
             else:
+                if tells_of_macros(found.name, found.data):
+                    classes.add(PartClass.MACRO)
                 number += 1
                 self._take(found, f"{prefix}{number}")
         return fault
@@ -224,10 +237,13 @@ def _member_report(
 
 
 def _listings(contents: Sequence[bytes]) -> Iterator[bytes]:
-    """The child's work: all containers of one message share a budget."""
+    """The child's work: all containers of one message share a budget. The first of `contents` are the types that the
+    scanner opens; its answer is empty."""
     budget = Budget()
-    for content in contents:
-        yield _encode(listing(content, budget))
+    opens = _decode_types(contents[0])
+    yield b""
+    for content in contents[1:]:
+        yield _encode(listing(content, budget, opens))
 
 
 LISTING = Bounds(_listings)
@@ -239,10 +255,15 @@ class ContainerLister:
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._capacity = capacity
         self._known: dict[str, Listing] = {}
+        self._opens: frozenset[str] = frozenset()
         self._child = BoundedChild(LISTING.work)
 
-    def __call__(self, contents: Mapping[str, bytes]) -> dict[str, Listing]:
-        """A listing for each of `contents` (by digest); what the child did not live to list has `exceeded` set."""
+    def __call__(self, contents: Mapping[str, bytes], opens: frozenset[str] = readers.ASSUMED) -> dict[str, Listing]:
+        """A listing for each of `contents` (by digest); what the child did not live to list has `exceeded` set. `opens`
+        are the types that the scanner is known to open."""
+        if opens != self._opens:
+            self._opens = opens
+            self._known.clear()
         new = [digest for digest in contents if digest not in self._known]
         fresh = self._list([contents[digest] for digest in new])
         found = {digest: self._known[digest] for digest in contents if digest in self._known}
@@ -257,7 +278,7 @@ class ContainerLister:
     def _list(self, contents: list[bytes]) -> list[Listing]:
         if not contents:
             return []
-        answers = self._child.run(contents, WALL_SECONDS)
+        answers = self._child.run([_encode(self._opens), *contents], WALL_SECONDS)[1:]
         too_much = Listing(exceeded="too much time or memory to list")
         return [_decode(answer) for answer in answers] + [too_much] * (len(contents) - len(answers))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import olefile
 import pikepdf
 
+from mailgate.inspect.macros import has_macro_sheet, is_plain_workbook
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Members, trouble
 from mailgate.model.part_class import PartClass
 
@@ -23,6 +24,7 @@ _RTF_OBJECT = re.compile(rb"\\objdata\b[^0-9a-fA-F{}\\]*((?:[0-9a-fA-F]|\s){16,}
 _RTF_BINARY = re.compile(rb"\\objdata\s*\\bin([0-9]{1,9}) ?")
 _RTF_SAMPLE = 1 << 20
 _VBA_STREAMS = frozenset({"_vba_project", "vba", "_vba_project_cur", "macros"})
+_WORKBOOKS = frozenset({"workbook", "book"})
 _MSG_ATTACHMENT = re.compile(r"__attach_version1\.0_#[0-9A-Fa-f]{8}", re.IGNORECASE)
 _MSG_DATA = "__substg1.0_37010102"  # MS-OXMSG 2.2.3, PidTagAttachDataBinary
 _MSG_NAMES = ("__substg1.0_3707001F", "__substg1.0_3704001F")
@@ -37,7 +39,7 @@ _PDF_HOLDS = re.compile(rb"/(?:ObjStm|Encrypt|EF|EmbeddedFile|Launch)(?![A-Za-z]
 
 def is_document(data: bytes) -> bool:
     """Whether `data` is a document that may hold something: most PDF files can be told not to without opening them."""
-    if data.startswith((OLE2, _ONENOTE)) or _is_rtf(data):
+    if data.startswith((OLE2, _ONENOTE)) or _is_rtf(data) or is_plain_workbook(data):
         return True
     return b"%PDF-" in data[:_PDF_MAGIC_WITHIN] and _PDF_HOLDS.search(data) is not None
 
@@ -52,6 +54,9 @@ def document_members(data: bytes, budget: Budget) -> Members:
         yield from _onenote_members(data, budget)
     elif _is_rtf(data):
         yield from _rtf_members(data, budget)
+    elif is_plain_workbook(data):
+        if has_macro_sheet(data):
+            yield Found("", classes=(PartClass.MACRO,))
     else:
         yield from _pdf_members(data, budget)
 
@@ -72,6 +77,9 @@ def _ole_members(data: bytes, budget: Budget) -> Members:
                 yield Found("", classes=(PartClass.MACRO,))
             for path in paths:
                 name = path[-1]
+                is_workbook = name.lower() in _WORKBOOKS and ole.get_type(path) == olefile.STGTY_STREAM
+                if is_workbook and has_macro_sheet(_read(ole, path, budget)):
+                    yield Found("", classes=(PartClass.MACRO,))
                 if name.lower() in ("\x01ole10native", "package", _MSG_DATA.lower()) and ole.exists(path):
                     budget.take_member()
                     content = _read(ole, path, budget)

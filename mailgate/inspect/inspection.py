@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from mailgate.inspect import filetype, mime, readers
@@ -35,12 +36,14 @@ def inspect(
     items = [item(part, is_ambiguous=views.is_ambiguous) for part in views.parts if len(part.data) <= limits.part_bytes]
     deadline = started + limits.wall_seconds - _ANSWER_SECONDS
     scanned = scan_message(raw, views.raw_spans, items, scanner, deadline)
+    opens = scanned.engine.opens if scanned.engine else frozenset()
     reports = [
-        judged(_report(*each), each[0].kind.classes, readers.unopened(each[0].kind, readers.ASSUMED))
+        judged(_report(*each), each[0].kind.classes, readers.unopened(each[0].kind, opens))
         for each in zip(items, scanned.results, strict=True)
     ]
     containers = {each.digest: each.part.data for each in items if is_container(each.part.data)}
-    listings = list_containers(containers) if containers else {}
+    listings = list_containers(containers, opens) if containers else {}
+    reports = _within_reach(reports, containers, listings, scanner, deadline)
     reports = _with_members(reports, listings, _scan_unreached(listings, scanner, deadline))
     reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
     reports += [_beyond(limit) for limit in views.exceeded]
@@ -61,8 +64,6 @@ def inspect(
 def _report(item: Item, result: ScanResult) -> PartReport:
     part, kind = item.part, item.kind
     classes = kind.classes
-    if result.macro and PartClass.MACRO not in classes:
-        classes = (*classes, PartClass.MACRO)
     if result.encrypted and PartClass.ENCRYPTED not in classes:
         classes = (*classes, PartClass.ENCRYPTED)
     return PartReport(
@@ -88,6 +89,33 @@ def _placements(part: Part, detected_type: str) -> tuple[Placement, ...]:
     is_body = not part.is_attachment and not part.name and detected_type.startswith("text/")
     own = Placement.BODY if is_body else Placement.ATTACHMENT
     return (own,) * part.is_own + (Placement.MESSAGE,) * part.is_forwarded
+
+
+def _within_reach(
+    reports: list[PartReport],
+    containers: Mapping[str, bytes],
+    listings: Mapping[str, Listing],
+    scanner: Scanner,
+    deadline: float,
+) -> list[PartReport]:
+    """The reports; a container that holds more than the scanner was seen to unpack was not scanned, whatever it said:
+    it tells of one thing, such as encryption, and is silent about others, such as its limit."""
+    short: dict[str, ScanResult] = {}
+    for digest, listing in listings.items():
+        total = listing.unpacked + len(containers[digest])
+        result = scanner.reach(min(listing.largest, total), total, deadline)
+        if result.verdict is not Verdict.CLEAN:
+            short[digest] = result
+    checked: list[PartReport] = []
+    for report in reports:
+        lacking = short.get(report.digest)
+        if lacking is None or report.verdict is Verdict.INFECTED or report.reason is lacking.reason:
+            checked.append(report)
+            continue
+        short_of = replace(report, verdict=lacking.verdict, signature="", reason=lacking.reason, detail=lacking.detail)
+        inside = replace(short_of, place=f"{report.place}/*", digest="")
+        checked += [short_of] if report.verdict is Verdict.CLEAN else [report, inside]
+    return checked
 
 
 def _scan_unreached(
@@ -135,7 +163,6 @@ def _raw_reports(size: int, result: ScanResult, parts: Sequence[PartReport]) -> 
     keeps the message from being clean, and rules about the part are to decide."""
     if not result.is_transient and result.reason is not None and any(part.reason is result.reason for part in parts):
         return []
-    is_new_macro = result.macro and not any(PartClass.MACRO in part.classes for part in parts)
     return [
         PartReport(
             place=WHOLE_MESSAGE,
@@ -149,6 +176,5 @@ def _raw_reports(size: int, result: ScanResult, parts: Sequence[PartReport]) -> 
             reason=result.reason,
             detail=result.detail,
             encrypted=result.encrypted,
-            classes=(PartClass.MACRO,) if is_new_macro else (),
         )
     ]

@@ -90,7 +90,8 @@ class Member:
 class Listing:
     """The members of one part; `exceeded` says which limit ended the listing before its end, `unreadable` why it could
     not be read (on), `unopened` why nobody went through all of it. `classes` are the container's own, such as encrypted
-    or macro. `unreached`: members by path that the scanner does not unpack by itself."""
+    or macro. `unreached`: members by path that the scanner does not unpack by itself. `largest`: bytes of the largest
+    member, `unpacked` of all of them."""
 
     members: tuple[Member, ...] = ()
     exceeded: str = ""
@@ -98,3 +99,5 @@ class Listing:
     classes: tuple[str, ...] = ()
     unreached: tuple[tuple[str, bytes], ...] = ()
     unopened: str = ""
+    largest: int = 0
+    unpacked: int = 0

@@ -24,16 +24,14 @@ class ReplyError(Exception):
 
 
 class ScanResult(Struct, frozen=True):
-    """What one scan of one sample said. `signature` where INFECTED; `reason` and `detail` where NOT_SCANNED.
-
-    `macro` is True where the scanner's only finding was that an office document holds macros."""
+    """What one scan of one sample said. `signature` where INFECTED, or where a finding hides what else there is;
+    `reason` and `detail` where NOT_SCANNED."""
 
     verdict: Verdict
     signature: str = ""
     reason: Unscanned | None = None
     detail: str = ""
     encrypted: bool = False
-    macro: bool = False
 
     @property
     def is_transient(self) -> bool:
@@ -69,7 +67,9 @@ def _finding(signature: str) -> ScanResult:
     if signature.startswith("Heuristics.Encrypted"):
         return ScanResult(Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED, detail=signature, encrypted=True)
     if signature.startswith("Heuristics.OLE2.ContainsMacros"):
-        return ScanResult(Verdict.CLEAN, detail=signature, macro=True)
+        # Of several such findings libclamav tells one, and chance decides which: it may have met a limit as well.
+        detail = f"{signature} says nothing of the rest: set AlertOLE2Macros no"
+        return ScanResult(Verdict.NOT_SCANNED, signature, Unscanned.SCANNER_ERROR, detail)
     return ScanResult(Verdict.INFECTED, signature=signature)
 
 

@@ -28,6 +28,10 @@ class Scanner(Protocol):
 
     def scan(self, samples: Sequence[Sample], deadline: float) -> ScanBatch: ...
 
+    def reach(self, member: int, total: int, deadline: float) -> ScanResult:
+        """CLEAN where files of up to `member` bytes, `total` in all, are scanned when they are unpacked from one."""
+        ...
+
 
 class Item(Struct, frozen=True):
     """One part that is to be scanned. `is_shown`: clamd, given the whole message, sees just these bytes as a text."""

@@ -26,8 +26,8 @@ from mailgate.inspect.containers import LISTING, ContainerLister
 from mailgate.inspect.inspection import inspect
 from mailgate.inspect.reports import READING, read_reports
 from mailgate.inspect.scanner_sockets import ByRequest, Connect, directly
-from mailgate.inspect.scanners import ScannerPool
-from mailgate.inspect.verdict_cache import VerdictCache, shared_memory
+from mailgate.inspect.scanners import LARGEST, ScannerPool
+from mailgate.inspect.verdict_cache import VerdictCache
 from mailgate.ipc.inspect_calls import (
     Inspect,
     InspectAnswer,
@@ -53,7 +53,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(InspectorRequest).decode
 
 Guard = Callable[[InspectLimits], AbstractContextManager[None]]
-Inspector = Callable[[bytes, InspectLimits], Inspection]
 
 
 def main(
@@ -61,25 +60,26 @@ def main(
     endpoints: Sequence[str],
     user: str,
     memory_bytes: int = MEMORY,
-    verdicts_fd: int | None = None,
     scanners_fd: int | None = None,
+    largest: int = LARGEST,
 ) -> None:
-    """Run one inspector on the listening Unix socket `listener_fd` until SIGTERM or the parent's death.
+    """Run one inspector on the listening Unix socket `listener_fd` until SIGTERM or the parent's death. After SIGHUP
+    the scanners prove themselves anew, and no verdict is remembered.
 
-    `endpoints` as in settings.clamd; as root it becomes `user`. `verdicts_fd` is the memory that inspectors share (see
-    verdict_cache); without it this one remembers alone. On `scanners_fd` somebody connects to the endpoints for it (see
-    scanner_sockets); without it a process made here does."""
+    `endpoints` as in settings.clamd; as root it becomes `user`. On `scanners_fd` somebody connects to the endpoints for
+    it (see scanner_sockets); without it a process made here does. `largest`: see canaries.proof."""
     parent = os.getppid()
-    close_inherited(*(each for each in (listener_fd, verdicts_fd, scanners_fd) if each is not None))
+    close_inherited(*(each for each in (listener_fd, scanners_fd) if each is not None))
     stop, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
-    signal.signal(signal.SIGTERM, lambda number, frame: None)  # the wake-up byte is what stops the loop
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, lambda number, frame: None)  # the wake-up byte is what the loop goes by
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     for mortal in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(mortal, signal.SIG_DFL)
     scanners = _connected_by_a_child(endpoints) if scanners_fd is None else socket.socket(fileno=scanners_fd)
-    inspection = inspector(endpoints, verdicts_fd, ByRequest(scanners, endpoints))
+    inspection = inspector(endpoints, largest, ByRequest(scanners, endpoints))
     keep_freed_memory()
     confined = confine(user, memory_bytes, parent)
     gc.freeze()
@@ -104,8 +104,11 @@ def _connected_by_a_child(endpoints: Sequence[str]) -> socket.socket:
     return ours
 
 
-def inspect_once(raw: bytes, limits: InspectLimits, endpoints: Sequence[str], user: str) -> Inspection:
-    """What an inspector would answer, from a child of this process that is confined like one.
+def inspect_once(
+    raw: bytes, limits: InspectLimits, endpoints: Sequence[str], user: str, largest: int = LARGEST
+) -> Inspection:
+    """What an inspector would answer, from a child of this process that is confined like one. `largest`: see
+    canaries.proof.
 
     Raises UnavailableError where the child did not survive it, UserError where root finds no account `user`."""
     if os.geteuid() == 0:
@@ -117,7 +120,7 @@ def inspect_once(raw: bytes, limits: InspectLimits, endpoints: Sequence[str], us
     if child == 0:
         try:
             close_inherited(theirs.fileno(), told)
-            inspection = inspector(endpoints, connect=ByRequest(theirs, endpoints))
+            inspection = inspector(endpoints, largest, ByRequest(theirs, endpoints))
             give_up_calls(_KINDS, confine(user, MEMORY, parent))
             body = _encode(answer(Inspect(len(raw), raw, limits), (), inspection, timed))
             theirs.close()
@@ -140,45 +143,68 @@ def inspect_once(raw: bytes, limits: InspectLimits, endpoints: Sequence[str], us
     return answered.inspection
 
 
-def serve_in_thread(listener: socket.socket, endpoints: Sequence[str]) -> Callable[[], None]:
-    """The same in a daemon thread of this process, without any limits of time and memory; returns what stops it."""
-    stop, wake = socket.socketpair()
-    inspection = inspector(endpoints)
-    thread = threading.Thread(
-        target=serve, args=(listener, stop, inspection, nullcontext), name="inspector", daemon=True
-    )
-    thread.start()
-
-    def end() -> None:
-        wake.send(b"\0")
-        thread.join()
-        stop.close()
-        wake.close()
-
-    return end
+def serve_in_thread(listener: socket.socket, endpoints: Sequence[str], largest: int = LARGEST) -> InThread:
+    """The same in a daemon thread of this process, without any limits of time and memory."""
+    return InThread(listener, inspector(endpoints, largest))
 
 
-def inspector(endpoints: Sequence[str], verdicts_fd: int | None = None, connect: Connect = directly) -> Inspector:
-    """The inspection of one worker, with its scanners, which `connect` connects to, and its memories.
+class InThread:
+    """Called, it ends the thread."""
+
+    def __init__(self, listener: socket.socket, inspection: Inspector) -> None:
+        self._told, self._tell = socket.socketpair()
+        work = (listener, self._told, inspection, nullcontext)
+        self._thread = threading.Thread(target=serve, args=work, name="inspector", daemon=True)
+        self._thread.start()
+
+    def reload(self) -> None:
+        self._tell.send(bytes((signal.SIGHUP,)))
+
+    def __call__(self) -> None:
+        self._tell.send(bytes((signal.SIGTERM,)))
+        self._thread.join()
+        self._told.close()
+        self._tell.close()
+
+
+class Inspector:
+    """The inspection of one worker, with its scanners and memories."""
+
+    def __init__(self, scanner: CachingScanner) -> None:
+        self._scanner = scanner
+        self._list_containers = ContainerLister()
+
+    def __call__(self, raw: bytes, limits: InspectLimits) -> Inspection:
+        return inspect(raw, limits, self._scanner, self._list_containers)
+
+    def reload(self) -> None:
+        """The scanners prove themselves anew, and what they said is forgotten."""
+        self._scanner.doubt()
+
+
+def inspector(endpoints: Sequence[str], largest: int = LARGEST, connect: Connect = directly) -> Inspector:
+    """`connect` connects to the scanners; `largest`: see canaries.proof.
 
     Raises ValueError for an endpoint that is neither unix:/PATH nor tcp:HOST:PORT."""
-    cache = VerdictCache(shared_memory() if verdicts_fd is None else verdicts_fd)
-    scanner = CachingScanner(ScannerPool([clamd.client(each, connect) for each in endpoints]), cache)
-    list_containers = ContainerLister()
-    return lambda raw, limits: inspect(raw, limits, scanner, list_containers)
+    clients = [clamd.client(each, connect) for each in endpoints]
+    return Inspector(CachingScanner(ScannerPool(clients, largest=largest), VerdictCache()))
 
 
-def serve(listener: socket.socket, stop: socket.socket, inspection: Inspector, guard: Guard) -> None:
-    """Until `stop` is readable: accept, and answer the requests of all connections one after the other."""
+def serve(listener: socket.socket, told: socket.socket, inspection: Inspector, guard: Guard) -> None:
+    """Accept, and answer the requests of all connections one after the other, until the number of a signal comes in by
+    `told`; SIGHUP reloads instead, between two requests."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
     poll = select.poll()
-    poll.register(stop, select.POLLIN)
+    poll.register(told, select.POLLIN)
     poll.register(listener, select.POLLIN)
     while True:
         ready = [descriptor for descriptor, _ in poll.poll()]
-        if stop.fileno() in ready:
-            break
+        if told.fileno() in ready:
+            ready.remove(told.fileno())
+            if any(number != signal.SIGHUP for number in told.recv(64)):
+                break
+            inspection.reload()
         for descriptor in ready:
             if descriptor == listener.fileno():
                 _accept(listener, connections, poll)

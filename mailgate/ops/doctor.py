@@ -40,7 +40,7 @@ def examine(settings: Settings) -> list[Check]:
         ok("settings", f"read; the host is {settings.hostname}"),
         policies(settings),
         certificate(settings, now),
-        *ScannerCheck(settings.clamd)(),
+        *ScannerCheck(settings.clamd, settings.message_size_limit)(),
         resolver(settings.resolver),
         checks.disk(_existing(settings.data_dir), settings.message_size_limit),
         permissions(settings),

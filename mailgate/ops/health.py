@@ -28,7 +28,7 @@ class Health:
         self._settings = settings
         self._states = states
         self._clock = clock
-        self._scanners = ScannerCheck(settings.clamd, clock)
+        self._scanners = ScannerCheck(settings.clamd, settings.message_size_limit, clock)
 
     def __call__(self) -> list[Check]:
         settings = self._settings

@@ -76,8 +76,8 @@ def _inspector(settings: Settings, descriptors: Descriptors, ready: Ready) -> No
     from mailgate.inspect import worker
 
     ready()  # the socket is bound: what comes from now on waits there; and confinement closes the pipe
-    (listener,), (verdicts,), (scanners,) = descriptors["inspector"], descriptors["verdicts"], descriptors["scanners"]
-    worker.main(listener, settings.clamd, settings.inspector_user, verdicts_fd=verdicts, scanners_fd=scanners)
+    (listener,), (scanners,), largest = descriptors["inspector"], descriptors["scanners"], settings.message_size_limit
+    worker.main(listener, settings.clamd, settings.inspector_user, scanners_fd=scanners, largest=largest)
 
 
 def _relay(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:

@@ -10,15 +10,16 @@ from mailgate.inspect.clamd import client
 from mailgate.inspect.scanners import Health, ScannerPool
 from mailgate.ops.checks import OLD_SIGNATURES_DAYS, Check, fail, ok, warn
 
-PATIENCE = 5.0
+PATIENCE = 7.0
 _DAY = 86_400.0
 
 
 class ScannerCheck:
-    """Asks each endpoint for a canary (EICAR found, a clean text clean); callable from several threads."""
+    """Has each endpoint prove what the gateway relies on (see canaries); callable from several threads. `largest`:
+    bytes of a message."""
 
-    def __init__(self, endpoints: Sequence[str], clock: Callable[[], float] = time.time) -> None:
-        self._pool = ScannerPool([client(endpoint) for endpoint in endpoints])
+    def __init__(self, endpoints: Sequence[str], largest: int, clock: Callable[[], float] = time.time) -> None:
+        self._pool = ScannerPool([client(endpoint) for endpoint in endpoints], largest=largest)
         self._lock = threading.Lock()
         self._clock = clock
 
@@ -29,15 +30,20 @@ class ScannerCheck:
 
 
 def scanners(states: Sequence[Health]) -> Check:
-    """One that is well is enough to go on; none means that all mail is deferred."""
+    """One that is well is enough to go on; none means that all mail is deferred. `lines` of clamd.conf mend what has
+    not been proved."""
     troubles = {state.name: state.trouble for state in states if state.trouble}
-    listed = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
+    listed = "; ".join(f"{name}: {trouble.removeprefix(f'{name}: ')}" for name, trouble in troubles.items())
+    lines = list(dict.fromkeys(line for state in states for fault in state.faults for line in fault.lines))
+    mend = f"put into clamd.conf, then restart clamd: {'; '.join(lines)}" if lines else ""
     if len(troubles) == len(states):
-        return fail("scanner", listed, "start clamd, or correct MAILGATE_CLAMD; until then mail is deferred with 451")
+        advice = mend or "start clamd, or correct MAILGATE_CLAMD"
+        return fail("scanner", listed, f"{advice}. Until then mail is deferred with 451", lines=lines)
     if troubles:
-        return warn("scanner", listed, "look at that clamd; the others do its work", down=sorted(troubles))
+        advice = mend or "look at that clamd"
+        return warn("scanner", listed, f"{advice}. The others do its work", down=sorted(troubles), lines=lines)
     engines = ", ".join(f"{state.name} ({state.version.engine})" for state in states if state.version)
-    return ok("scanner", f"finds the test virus: {engines}")
+    return ok("scanner", f"has proved what it finds, opens and tells: {engines}")
 
 
 def signatures(states: Sequence[Health], now: float) -> Check:

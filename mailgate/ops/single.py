@@ -44,20 +44,24 @@ class Single:
         store = StoreProcess(self._settings, self._listeners.store, self._listeners.admin)
         sockets = {name: self._listeners.public[name] for name in EDGE}
         edge = EdgeProcess(self._settings, sockets, self._tls.contexts)
+        inspectors: list[worker.InThread] = []
 
         def reload() -> None:
             store.reload()
             self._tls.reload()
+            for each in inspectors:
+                each.reload()
 
         loop.add_signal_handler(signal.SIGHUP, reload)
         async with _Running(store) as stored, _Running(RelayProcess(self._settings)) as relayed:
-            ends = [worker.serve_in_thread(sock, self._settings.clamd) for sock in self._listeners.inspectors]
+            clamd, largest = self._settings.clamd, self._settings.message_size_limit
+            inspectors += [worker.serve_in_thread(sock, clamd, largest) for sock in self._listeners.inspectors]
             try:
                 async with _Running(edge) as edged:
                     on_ready()
                     await self._until_stopped(stored, relayed, edged)
             finally:
-                for end in ends:
+                for end in inspectors:
                     end()
 
     async def _until_stopped(self, *parts: asyncio.Task[None]) -> None:

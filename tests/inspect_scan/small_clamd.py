@@ -10,16 +10,6 @@ from tests.support.clamd import Clamd, write_database
 STREAM_LIMIT = 2 << 20
 SCAN_LIMIT = 16 << 20
 
-_LIMITS = f"""\
-TCPSocket {{port}}
-TCPAddr {{address}}
-AlertOLE2Macros yes
-StreamMaxLength {STREAM_LIMIT}
-MaxScanSize {SCAN_LIMIT}
-MaxFileSize {SCAN_LIMIT}
-"""
-_REPLACED = ("StreamMaxLength", "MaxScanSize", "MaxFileSize")
-
 
 class SmallClamd(Clamd):
     def __init__(self, root: Path, address: str = "127.0.0.1") -> None:
@@ -28,9 +18,13 @@ class SmallClamd(Clamd):
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             probe.bind((address, 0))
             self.port: int = probe.getsockname()[1]
-        config = root / "clamd.conf"
-        kept = [line for line in config.read_text().splitlines() if not line.startswith(_REPLACED)]
-        config.write_text("\n".join(kept) + "\n" + _LIMITS.format(port=self.port, address=address))
+        self.configure(
+            TCPSocket=str(self.port),
+            TCPAddr=address,
+            StreamMaxLength=str(STREAM_LIMIT),
+            MaxScanSize=str(SCAN_LIMIT),
+            MaxFileSize=str(SCAN_LIMIT),
+        )
 
     @property
     def tcp_endpoint(self) -> str:

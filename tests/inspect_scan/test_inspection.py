@@ -21,7 +21,6 @@ from mailgate.model.part_class import PartClass
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
 
 FOUND = ScanResult(Verdict.INFECTED, signature="Test.Eicar")
-MACRO = ScanResult(Verdict.CLEAN, macro=True)
 LIMIT = unscanned(Unscanned.LIMIT, "Heuristics.Limits.Exceeded.MaxScanSize")
 ENCRYPTED = ScanResult(Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED, encrypted=True)
 DOWN = unscanned(Unscanned.SCANNER_DOWN, "nobody is there")
@@ -47,6 +46,9 @@ class ScriptedScanner:
         engine = Engine("unix:/1", Version("ClamAV 1.4.6", "27800"))
         return ScanBatch((*parts, self._raw), engine, 0.25)
 
+    def reach(self, member: int, total: int, deadline: float) -> ScanResult:
+        return CLEAN
+
 
 def part(place: str, data: bytes, name: str = "") -> Part:
     return Part(place, name, (name,) if name else (), "text/plain", "base64", data, bool(name), (0, 0), True)
@@ -56,7 +58,7 @@ def parser(*parts: Part, exceeded: tuple[str, ...] = (), spans: tuple[tuple[int,
     return lambda raw, limits: Views(parts, (), exceeded, ((0, len(raw)),) if spans is None else spans)
 
 
-def no_containers(contents: Mapping[str, bytes]) -> dict[str, Listing]:
+def no_containers(contents: Mapping[str, bytes], opens: frozenset[str]) -> dict[str, Listing]:
     raise AssertionError("nothing here is a container")
 
 
@@ -113,7 +115,7 @@ def test_one_result_that_is_not_clean_keeps_the_message_from_being_clean(result:
     assert found.is_transient is result.is_transient
 
 
-RESULTS = st.sampled_from([CLEAN, FOUND, MACRO, LIMIT, ENCRYPTED, DOWN, ERROR])
+RESULTS = st.sampled_from([CLEAN, FOUND, LIMIT, ENCRYPTED, DOWN, ERROR])
 
 
 @given(st.lists(RESULTS, max_size=6), RESULTS)
@@ -137,16 +139,6 @@ def test_the_raw_scan_reports_a_reason_that_no_part_has() -> None:
 def test_an_infection_of_the_raw_message_counts_though_every_part_is_clean() -> None:
     found = fold([CLEAN, CLEAN], FOUND)
     assert (found.verdict, found.signature) == (Verdict.INFECTED, "Test.Eicar")
-
-
-def test_macros_are_a_class_of_the_part_alone() -> None:
-    found = fold([MACRO, CLEAN], MACRO)
-    assert [PartClass.MACRO in report.classes for report in found.parts] == [True, False, False]
-    assert found.verdict is Verdict.CLEAN
-
-
-def test_macros_that_only_the_raw_scan_saw_are_a_class_of_the_raw_message() -> None:
-    assert fold([CLEAN], MACRO).parts[-1].classes == (PartClass.MACRO,)
 
 
 def test_encryption_is_a_class_of_the_part() -> None:
@@ -190,3 +182,30 @@ def test_the_scanner_must_answer_before_the_wall_time_is_over() -> None:
 def test_a_message_without_parts_is_judged_by_its_raw_scan() -> None:
     assert fold([]).verdict is Verdict.CLEAN
     assert fold([], DOWN).verdict is Verdict.NOT_SCANNED
+
+
+class ShortScanner(ScriptedScanner):
+    """Was never seen to unpack more than 1,000 bytes."""
+
+    def reach(self, member: int, total: int, deadline: float) -> ScanResult:
+        return CLEAN if total <= 1000 else LIMIT
+
+
+@pytest.mark.parametrize("answer", [CLEAN, ENCRYPTED, LIMIT, DOWN, FOUND])
+@pytest.mark.parametrize("unpacked", [100, 5000])
+def test_what_the_scanner_was_never_seen_to_unpack_was_not_scanned_whatever_it_says(
+    answer: ScanResult, unpacked: int
+) -> None:
+    content = b"PK\x03\x04 many files"
+    scanner = ShortScanner({content: answer})
+
+    def lister(contents: Mapping[str, bytes], opens: frozenset[str]) -> dict[str, Listing]:
+        return {digest: Listing(largest=unpacked, unpacked=unpacked) for digest in contents}
+
+    found = inspect(RAW, LIMITS, scanner, lister, parser(part("1", content)))
+    reasons = {report.reason for report in found.parts if report.place.startswith("1")}
+    expected = {answer.reason}
+    if unpacked > 1000 and answer is not FOUND:
+        expected = {Unscanned.LIMIT} | (set() if answer is CLEAN else expected)
+    assert reasons == expected
+    assert (found.verdict is Verdict.CLEAN) is (expected == {None} and answer is CLEAN)

@@ -18,7 +18,7 @@ from tests.inspect_scan.test_inspection import FOUND, ScriptedScanner
 PROGRAM = b"MZ" + bytes(80)
 
 
-def listed(contents: Mapping[str, bytes]) -> dict[str, Listing]:
+def listed(contents: Mapping[str, bytes], opens: frozenset[str]) -> dict[str, Listing]:
     return {digest: listing(content, Budget()) for digest, content in contents.items()}
 
 

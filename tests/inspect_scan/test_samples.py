@@ -38,6 +38,9 @@ class Recorder:
         results = tuple(self._whole if content.startswith(b"Received:") else CLEAN for content in contents)
         return ScanBatch(results, Engine("unix:/1", Version("ClamAV 1.4.6")), 0.5)
 
+    def reach(self, member: int, total: int, deadline: float) -> ScanResult:
+        return CLEAN
+
 
 def scanned(raw: bytes, scanner: Recorder) -> Scanned:
     found = views(raw)

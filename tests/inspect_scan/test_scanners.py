@@ -7,11 +7,19 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import pytest
-from clamd import EICAR
 
+from mailgate.inspect.canaries import CHEAP, Expected, proof
+from mailgate.inspect.canary_files import EICAR
 from mailgate.inspect.clamd import Sample, ScannerLostError, client
 from mailgate.inspect.replies import CLEAN, ScanResult, Version, unscanned
-from mailgate.inspect.scanners import CANARY_EVERY, FIRST_BACK_OFF, LONGEST_BACK_OFF, VERSION_EVERY, ScannerPool
+from mailgate.inspect.scanners import (
+    CANARY_EVERY,
+    FIRST_BACK_OFF,
+    LARGEST,
+    LONGEST_BACK_OFF,
+    VERSION_EVERY,
+    ScannerPool,
+)
 from mailgate.model.verdict import Unscanned, Verdict
 from tests.support.clock import ManualClock
 from tests.support.faults import Fault, FaultyClamd
@@ -20,8 +28,20 @@ FOUND = ScanResult(Verdict.INFECTED, signature="Test.Eicar")
 TEXT = [Sample((b"text",))]
 
 
+LIMIT = unscanned(Unscanned.LIMIT, "Heuristics.Limits.Exceeded")
+GOOD_ANSWERS = {
+    Expected.FOUND: FOUND,
+    Expected.CLEAN: CLEAN,
+    Expected.LIMIT: LIMIT,
+    Expected.ENCRYPTED: unscanned(Unscanned.ENCRYPTED, "Heuristics.Encrypted"),
+    Expected.FOUND_OR_LIMIT: FOUND,
+}
+CANARIES = {b"".join(each.pieces): GOOD_ANSWERS[each.expected] for each in (*CHEAP, *proof(LARGEST))}
+
+
 class FakeClient:
-    """Answers the canaries well unless `is_sick`; `behave` decides about everything else."""
+    """Answers the canaries well unless `is_sick`; `behave` decides about everything else. `proofs` counts how often all
+    of them were asked, `canaries` the cheap ones; `peer` is the process that answers."""
 
     def __init__(self, name: str = "unix:/fake", behave: Callable[[bytes], ScanResult] = lambda content: CLEAN) -> None:
         self.name = name
@@ -29,20 +49,25 @@ class FakeClient:
         self.version = Version("ClamAV 1.4.6", "27800")
         self.is_sick = False
         self.canaries = 0
+        self.proofs = 0
         self.versions = 0
         self.scanned: list[bytes] = []
+        self.peer: object = 1
+
+    def open(self, deadline: float) -> None:
+        pass
 
     def scan(self, samples: Mapping[int, Sample], results: dict[int, ScanResult], deadline: float) -> None:
+        self.proofs += len(samples) > len(CHEAP) and all(b"".join(each.pieces) in CANARIES for each in samples.values())
         for key, sample in samples.items():
             content = b"".join(sample.pieces)
-            if EICAR.strip() in content:
-                self.canaries += 1
-                results[key] = CLEAN if self.is_sick else FOUND
-            elif b"known to be clean" in content:
-                results[key] = CLEAN
-            else:
+            known = CANARIES.get(content)
+            self.canaries += content == EICAR
+            if known is None:
                 self.scanned.append(content)
                 results[key] = self.behave(content)
+            else:
+                results[key] = CLEAN if self.is_sick else known
 
     def ask_version(self, deadline: float) -> Version:
         self.versions += 1
@@ -199,3 +224,92 @@ def test_no_fault_of_a_scanner_makes_anything_clean(fault: Fault) -> None:
         patience = 0.3 if fault is Fault.HANG else 10.0
         result = pool.scan(TEXT, time.monotonic() + patience).results[0]
     assert (result.verdict, result.is_transient) == (Verdict.NOT_SCANNED, True)
+
+
+def test_everything_is_proved_once_for_each_state_of_a_scanner() -> None:
+    scanner, clock = FakeClient(), ManualClock()
+    pool = ScannerPool([scanner], clock)
+    for _ in range(5):
+        verdict(pool)
+        clock.advance(CANARY_EVERY)
+    assert (scanner.proofs, scanner.canaries) == (1, 5)
+    scanner.version = Version("ClamAV 1.4.6", "27801")
+    verdict(pool)
+    assert scanner.proofs == 2
+    scanner.peer = 2
+    verdict(pool)
+    assert scanner.proofs == 3
+    pool.doubt()
+    verdict(pool)
+    assert scanner.proofs == 4
+
+
+def test_an_engine_that_had_to_prove_itself_anew_is_another() -> None:
+    scanner, clock = FakeClient(), ManualClock()
+    pool = ScannerPool([scanner], clock)
+    first = pool.engine(soon())
+    assert first is not None and pool.engine(soon()) == first and "application/zip" in first.opens
+    scanner.is_sick = True
+    clock.advance(CANARY_EVERY)
+    assert pool.engine(soon()) is None
+    scanner.is_sick = False
+    clock.advance(LONGEST_BACK_OFF)
+    assert pool.engine(soon()) not in (None, first)
+
+
+def test_what_a_scanner_says_that_started_anew_in_the_middle_counts_only_once_it_is_proved() -> None:
+    scanner = FakeClient()
+    pool = ScannerPool([scanner], ManualClock())
+    verdict(pool)
+
+    def restarted(content: bytes) -> ScanResult:
+        scanner.behave = lambda content: FOUND
+        scanner.peer = 2
+        return CLEAN
+
+    scanner.behave = restarted
+    assert verdict(pool) == (Verdict.INFECTED, None)
+    assert (len(scanner.scanned), scanner.proofs) == (3, 2)
+
+
+class Sizes(FakeClient):
+    """A scanner that sees `seen` bytes of a file, tells of `told` bytes that it does not see them, and is silent in
+    between."""
+
+    def __init__(self, seen: int, told: int) -> None:
+        super().__init__(behave=self.answer)
+        self.seen, self.told = seen << 20, told << 20
+
+    def answer(self, content: bytes) -> ScanResult:
+        size = int.from_bytes(content[22:26], "little")  # the first member's, as its header says
+        return FOUND if size <= self.seen else LIMIT if size > self.told else CLEAN
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "size", "expected", "trials"),
+    [
+        (400, 400, 45, CLEAN_NOW, 0),
+        (400, 400, 60, CLEAN_NOW, 1),
+        (100, 100, 90, CLEAN_NOW, 2),  # 128 MiB is told to be too much, 90 is not
+        (100, 100, 101, (Verdict.NOT_SCANNED, Unscanned.LIMIT), 2),
+        (60, 300, 90, ERROR, 2),  # called clean unseen: the scanner's fault, not the message's
+    ],
+)
+def test_how_much_a_scanner_unpacks_is_tried_when_it_matters(
+    seen: int, told: int, size: int, expected: tuple[Verdict, Unscanned | None], trials: int
+) -> None:
+    scanner = Sizes(seen, told)
+    pool = ScannerPool([scanner], ManualClock())
+    for _ in range(3):
+        result = pool.reach(size << 20, size << 20, soon())
+        assert (result.verdict, result.reason) == expected
+    assert len(scanner.scanned) == trials
+
+
+def test_how_much_a_scanner_unpacks_is_tried_anew_after_a_change() -> None:
+    scanner = Sizes(400, 400)
+    pool = ScannerPool([scanner], ManualClock())
+    assert pool.reach(100 << 20, 200 << 20, soon()) == CLEAN
+    scanner.seen = scanner.told = 64 << 20
+    scanner.peer = 2
+    assert pool.reach(100 << 20, 200 << 20, soon()).reason is Unscanned.LIMIT

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailgate.inspect.canaries import Fault
 from mailgate.inspect.replies import Version
 from mailgate.inspect.scanners import Health
 from mailgate.ops import checks, doctor, layout
@@ -41,6 +42,16 @@ def test_one_scanner_that_is_well_is_enough() -> None:
     assert none.status is Status.FAIL
     assert "no such socket" in none.text
     assert "start clamd" in none.advice
+
+
+def test_the_lines_that_a_scanner_lacks_are_told_once_each() -> None:
+    lacking = (Fault("calls limits clean", ("AlertExceedsMax yes",)), Fault("both", ("A yes", "AlertExceedsMax yes")))
+    bad = Health("unix:/a", "unix:/a: calls limits clean", None, lacking)
+    found = scanners([bad])
+    assert (found.status, found.facts["lines"]) == (Status.FAIL, ["AlertExceedsMax yes", "A yes"])
+    assert "put into clamd.conf, then restart clamd: AlertExceedsMax yes; A yes" in found.advice
+    assert found.text == "unix:/a: calls limits clean"
+    assert scanners([bad, well("unix:/b", NOW)]).status is Status.WARN
 
 
 @pytest.mark.parametrize(

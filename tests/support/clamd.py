@@ -32,7 +32,7 @@ ReadTimeout 60
 CommandReadTimeout 30
 StreamMaxLength 100M
 MaxScanSize 400M
-MaxFileSize 100M
+MaxFileSize 400M
 MaxRecursion 17
 MaxFiles 10000
 MaxScanTime 120000
@@ -68,6 +68,12 @@ class Clamd:
         write_database(root / "db")
         (root / "tmp").mkdir(exist_ok=True)
         (root / "clamd.conf").write_text(_CONFIG.format(root=root, temporary=temporary or root / "tmp"))
+
+    def configure(self, **options: str) -> None:
+        """Lines of clamd.conf, for the next start, in place of those with the same name."""
+        config = self.root / "clamd.conf"
+        kept = [line for line in config.read_text().splitlines() if line.split(" ")[0] not in options]
+        config.write_text("".join(f"{line}\n" for line in (*kept, *map(" ".join, options.items()))))
 
     @property
     def endpoint(self) -> str:
