@@ -6,11 +6,13 @@ from __future__ import annotations
 import io
 import ipaddress
 from collections import Counter
+from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from mailgate.inspect.report_repair import mended
 from mailgate.model.address import AddressError, parse_domain
 from mailgate.model.dmarc import Disposition
 from mailgate.model.received_report import ReceivedReport, ReportedMail
@@ -35,8 +37,23 @@ class ReportError(Exception):
     """Not a report, or not one that can be used; the text says why."""
 
 
+class _IllFormedError(ReportError):
+    """The XML is no document, or one around the report."""
+
+
 def read_report(xml: bytes) -> ReceivedReport:
-    """ReportError for anything but a report. No entity is resolved, nothing outside is asked for."""
+    """ReportError for anything but a report. No entity is resolved, nothing outside is asked for. What is not
+    well-formed is tried a second time, mended."""
+    try:
+        return _read(xml)
+    except _IllFormedError as error:
+        try:
+            return _read(mended(xml))
+        except _IllFormedError:
+            raise error from None
+
+
+def _read(xml: bytes) -> ReceivedReport:
     reading = _Reading()
     try:
         for event, element in iterparse(io.BytesIO(xml), events=("start", "end"), forbid_dtd=True):
@@ -44,8 +61,10 @@ def read_report(xml: bytes) -> ReceivedReport:
                 reading.begin(element)
             else:
                 reading.end(element)
-    except (DefusedXmlException, ParseError, LookupError, ValueError) as error:
-        raise ReportError(f"the XML can't be read: {error}"[:LONGEST_TEXT]) from None
+    except DefusedXmlException as error:
+        raise ReportError(f"the XML can't be read: {type(error).__name__}") from None
+    except (ParseError, LookupError, ValueError) as error:
+        raise _IllFormedError(f"the XML can't be read: {error}"[:LONGEST_TEXT]) from None
     return reading.report()
 
 
@@ -62,7 +81,7 @@ class _Reading:
 
     def begin(self, element: Element) -> None:
         if not self._path and _name(element) != "feedback":
-            raise ReportError(f"the root element is {_name(element)[:40]!r}, not feedback")
+            raise _IllFormedError(f"the root element is {_name(element)[:40]!r}, not feedback")
         self._path.append(element)
         if len(self._path) > DEEPEST:
             raise ReportError("its elements are nested too deeply")
@@ -116,18 +135,20 @@ class _Reading:
 
 def _mail(record: Element) -> tuple[tuple[str, Disposition, bool, bool], int]:
     """ValueError for a record that does not tell what it must."""
-    source = str(ipaddress.ip_address(_text(record, "row", "source_ip")))
+    source = ipaddress.ip_address(_text(record, "row", "source_ip"))
+    if isinstance(source, ipaddress.IPv6Address):
+        source = source.ipv4_mapped or source
     messages = _number(_text(record, "row", "count"), MOST_MESSAGES)
     disposition = _DISPOSITIONS.get(_text(record, "row", "policy_evaluated", "disposition").lower())
     dkim, spf = (_text(record, "row", "policy_evaluated", name).lower() for name in ("dkim", "spf"))
     if disposition is None or not messages:
         raise ValueError("no disposition, or no message")
-    return (source, disposition, dkim == "pass", spf == "pass"), messages
+    return (str(source), disposition, dkim == "pass", spf == "pass"), messages
 
 
 def _period(metadata: Element) -> tuple[int, int]:
     try:
-        begin, end = (_number(_text(metadata, "date_range", name), LATEST) for name in ("begin", "end"))
+        begin, end = (_moment(_text(metadata, "date_range", name)) for name in ("begin", "end"))
     except ValueError:
         raise ReportError("the date_range can't be read") from None
     if not 0 <= end - begin <= LONGEST_PERIOD:
@@ -135,8 +156,19 @@ def _period(metadata: Element) -> tuple[int, int]:
     return begin, end
 
 
+def _moment(text: str) -> int:
+    """Seconds since 1970; some reporters write a fraction, or a date by ISO 8601 (UTC where it names no zone)."""
+    if text[:8].count("-") == 0:
+        return _number(text, LATEST)
+    moment = datetime.fromisoformat(text)
+    return _number(str(int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())), LATEST)
+
+
 def _number(text: str, most: int) -> int:
-    """ValueError for anything but digits, or for more than `most`."""
+    """Without its fraction. ValueError for anything but digits, or for more than `most`."""
+    text, dot, fraction = text.partition(".")
+    if dot and not (fraction.isascii() and fraction.isdigit()):
+        raise ValueError("not a number")
     if not (text.isascii() and text.isdigit() and len(text) <= 20) or int(text) > most:
         raise ValueError("not a number")
     return int(text)

@@ -3,9 +3,9 @@ and XML of strangers are read by libraries in C."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -25,7 +25,8 @@ WALL_SECONDS = 20.0
 MEMORY_BYTES = 512 << 20
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
-_XML = (b"<?xml", b"<feedback", b"\xef\xbb\xbf<")
+_FEEDBACK = re.compile(rb"<(?:[A-Za-z][\w.-]{0,40}:)?feedback\b")
+_NEAR_THE_BEGINNING = 4096  # bytes
 
 _BROKEN = (
     *(OSError, EOFError, ValueError, RuntimeError, struct.error),  # RuntimeError: encrypted, or packed in an odd way
@@ -53,7 +54,7 @@ def read_reports(raw: bytes) -> ReportReading:
 
 
 def _may_be_report(data: bytes) -> bool:
-    return data.startswith((_GZIP, _ZIP)) or data.lstrip()[:20].startswith(_XML)
+    return data.startswith((_GZIP, _ZIP)) or _FEEDBACK.search(data, 0, _NEAR_THE_BEGINNING) is not None
 
 
 def _readings(contents: Sequence[bytes]) -> Iterator[bytes]:
@@ -80,8 +81,7 @@ def unpacked(content: bytes) -> Iterator[bytes]:
     """The XML of gzip, zip or neither; ReportError."""
     try:
         if content.startswith(_GZIP):
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-                yield _bounded(file.read(MOST_BYTES + 1))
+            yield _bounded(_inflated(content))
         elif content.startswith(_ZIP):
             yield from _members(content)
         else:
@@ -90,10 +90,21 @@ def unpacked(content: bytes) -> Iterator[bytes]:
         raise ReportError(f"it can't be unpacked: {error}"[:200]) from None
 
 
+def _inflated(content: bytes) -> bytes:
+    """Of all members of a gzip file; what follows them is nothing to us, and a check sum that is missing neither."""
+    found = b""
+    while content.startswith(_GZIP) and len(found) <= MOST_BYTES:
+        member = zlib.decompressobj(wbits=31)
+        found += member.decompress(content, MOST_BYTES + 1 - len(found))
+        content = member.unused_data
+    return found
+
+
 def _members(content: bytes) -> Iterator[bytes]:
     """Of a zip; reports stand in it as one file."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = [member for member in archive.infolist() if member.filename.lower().endswith(".xml")]
+        files = [member for member in archive.infolist() if not member.is_dir()]
+        members = [member for member in files if member.filename.lower().endswith(".xml")] or files[:1]
         if not members:
             raise ReportError("there is no XML in the zip")
         for member in members[:MOST_REPORTS]:
