@@ -47,7 +47,7 @@ _WORDS: Mapping[Language, _Words] = {
     "en": _Words(
         sender_name="Mailbox Access",
         subject="An administrator may read this mailbox for a while",
-        opening="Two administrators agreed that one of them may read the mailbox {mailbox} until the time below.",
+        opening="An administrator may read the mailbox {mailbox} until the time below. A second person agreed.",
         asked="asked for by",
         confirmed="confirmed by",
         reason="reason",
@@ -57,8 +57,8 @@ _WORDS: Mapping[Language, _Words] = {
     "de": _Words(
         sender_name="Postfachzugriff",
         subject="Ein Administrator darf dieses Postfach eine Zeit lang lesen",
-        opening="Zwei Administratoren haben vereinbart, dass einer von ihnen das Postfach {mailbox} bis zur unten "
-        "genannten Zeit lesen darf.",
+        opening="Ein Administrator darf das Postfach {mailbox} bis zur unten genannten Zeit lesen. Eine zweite "
+        "Person hat zugestimmt.",
         asked="beantragt von",
         confirmed="bestätigt von",
         reason="Grund",

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shlex
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,7 @@ class Terminal:
 
     def __init__(self, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
+        self._data_dir = settings.data_dir
         self._monkeypatch = monkeypatch
         (folder / "password").write_text(PASSWORD)
         (folder / "people.csv").write_text(re.findall(r"```csv\n(.*?)```", CHAPTER, re.DOTALL)[0])
@@ -63,6 +65,8 @@ class Terminal:
             self._make_key(words[-1])
             return ""
         assert words[0] == "mailgate", line
+        if "breakglass confirm" in line:
+            self._a_week_passes()
         words, redirected = (words[1:-2], words[-1]) if words[-2] == ">" else (words[1:], "")
         done = self._run(self._answered([self._id(words) if word == "ID" else word for word in words]))
         assert done.exit_code == 0, f"{line}: {done.output} {done.exception}"
@@ -90,6 +94,12 @@ class Terminal:
             listed = [*words[:2], "breakglass", "list"]
         found: str = json.loads(self._run([*listed, "--json"]).stdout)[0]["id"]
         return found
+
+    def _a_week_passes(self) -> None:
+        """For who became an administrator a moment ago."""
+        for database in (self._data_dir / "tenants").glob("*/*.db"):
+            with sqlite3.connect(database, timeout=30) as connection:
+                connection.execute("UPDATE users SET role_since = role_since - 7 * 86400")
 
     def _make_key(self, name: str) -> None:
         key = Ed25519PrivateKey.generate()

@@ -64,6 +64,7 @@ def on_directory(
     desk = PeopleDesk(directory, lambda tenant: policy().for_tenant(tenant).passwords)
     on_people = people.handlers(desk) | importing.handlers(desk) | groups.handlers(directory)
     on_mail = mailboxes.handlers(directory) | dkim_keys.handlers(directory)
-    on_access = break_glass.handlers(directory, tell) | operators.handlers(directory)
+    days = lambda tenant: policy().for_tenant(tenant).mailboxes.confirmer_days  # noqa: E731
+    on_access = break_glass.handlers(directory, days, tell) | operators.handlers(directory)
     on_tenants = tenants.handlers(directory) | roster.handlers(directory)
     return on_tenants | on_people | on_mail | on_access | audit.handlers(directory)

@@ -1,5 +1,5 @@
-"""Access to a private mailbox in an emergency: an administrator asks with a reason, a second one confirms, and it ends
-by itself. Those it is assigned to are told, and see it listed."""
+"""Access to a private mailbox in an emergency: an administrator asks with a reason, a second one or an operator
+confirms, and it ends by itself. Those it is assigned to are told, and see it listed."""
 
 from __future__ import annotations
 
@@ -40,18 +40,42 @@ def request(work: Work, mailbox: Mailbox, reason: str, hours: int) -> BreakGlass
     return asked
 
 
-def confirm(work: Work, id: str) -> BreakGlass:
-    """By another administrator than the one who asked. ConflictError for one's own, or one that does not wait."""
+def confirm(work: Work, id: str, confirmer_days: int) -> BreakGlass:
+    """By an operator, or by an administrator who is independent of the one who asked: has had the role for
+    `confirmer_days`, and not through the asker. NotIndependentError for others, ConflictError for one that does not
+    wait."""
     asked = find(work, id)
-    if asked.requested_by == work.acting.caller.login:
-        raise ConflictError(f"{id}: another administrator than the one who asked must confirm it")
+    _check_independent(work, asked, confirmer_days)
     if asked.confirmed_by is not None or asked.ended_at is not None:
         raise ConflictError(f"{id} does not wait for a confirmation any more")
     if work.now > asked.requested_at + WAIT_HOURS * _HOUR:
         raise ConflictError(f"{id} was asked for more than {WAIT_HOURS} hours ago; ask again")
-    asked.confirmed_by = work.acting.caller.login
+    asked.confirmed_by = work.acting.caller.name
     asked.expires_at = work.now + asked.hours * _HOUR
     return asked
+
+
+class NotIndependentError(ConflictError):
+    """Who wants to confirm is, or may be, in the hand of who asked."""
+
+
+def _check_independent(work: Work, asked: BreakGlass, confirmer_days: int) -> None:
+    caller = work.acting.caller
+    if caller.is_operator:
+        return
+    if asked.requested_by == caller.login:
+        raise NotIndependentError(f"{asked.id}: another administrator than the one who asked must confirm it")
+    confirmer = work.session.scalars(select(User).where(User.login == caller.login)).one()
+    if asked.requested_by in confirmer.made_by.split():
+        raise NotIndependentError(
+            f"{asked.id}: you are a user or an administrator through {asked.requested_by}, who asked; another "
+            "administrator, or an operator of the gateway, must confirm it"
+        )
+    if work.now < confirmer.role_since + confirmer_days * 24 * _HOUR:
+        raise NotIndependentError(
+            f"{asked.id}: you have been an administrator for less than {confirmer_days} days; one who has been for "
+            "longer, or an operator of the gateway, must confirm it"
+        )
 
 
 def end(work: Work, id: str) -> BreakGlass:

@@ -155,7 +155,8 @@ class TenantBase(DeclarativeBase):
 
 class User(TenantBase):
     """`login` is a canonical address; `password_hash` an encoded argon2id hash. `locked_until`: when a lock
-    ends by itself, None where somebody must unlock the user."""
+    ends by itself, None where somebody must unlock the user. `role_since`: when the present role was given. `made_by`:
+    logins with a space between, of who made the user or gave the role, and of who had made those, and so on."""
 
     __tablename__ = "users"
 
@@ -167,6 +168,8 @@ class User(TenantBase):
     created_at: Mapped[float]
     role: Mapped[UserRole] = mapped_column(_stored(UserRole), default=UserRole.USER, server_default=UserRole.USER)
     locked_until: Mapped[float | None]
+    role_since: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    made_by: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class AppPassword(TenantBase):

@@ -78,4 +78,4 @@ def _escaped(path: Path) -> str:
 
 
 REGISTRY = Schema("registry", RegistryBase.metadata, "0005", MIGRATIONS / "registry")
-TENANT = Schema("tenant", TenantBase.metadata, "0009", MIGRATIONS / "tenant")
+TENANT = Schema("tenant", TenantBase.metadata, "0010", MIGRATIONS / "tenant")

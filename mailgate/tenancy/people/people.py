@@ -62,9 +62,11 @@ def add_without_password(work: Work, login: str) -> User:
         password_hash=passwords.NOBODY,
         state=UserState.ACTIVE,
         role=UserRole.USER,
+        role_since=work.now,
         password_changed_at=work.now,
         created_at=work.now,
     )
+    _note_maker(work, user)
     work.session.add(user)
     work.session.flush()
     return user
@@ -120,8 +122,23 @@ def set_role(work: Work, login: str, role: UserRole) -> User:
     user = find_user(work, login)
     if user.role is role:
         raise ConflictError(f"the role of {user.login} is {role} already")
-    user.role = role
+    give_role(work, user, role)
     return user
+
+
+def give_role(work: Work, user: User, role: UserRole) -> None:
+    """Notes since when, and through whom; nothing changes where it is the role already."""
+    if user.role is not role:
+        user.role, user.role_since = role, work.now
+        _note_maker(work, user)
+
+
+def _note_maker(work: Work, user: User) -> None:
+    """An operator is above suspicion; a maker's own makers are noted too, since they may be gone when it matters."""
+    login = work.acting.caller.login
+    maker = _user(work, login) if login else None
+    before = [*(user.made_by or "").split(), login, *(maker.made_by.split() if maker is not None else [])]
+    user.made_by = " ".join(dict.fromkeys(name for name in before if name))
 
 
 def administrators(work: Work) -> Sequence[User]:
@@ -167,7 +184,8 @@ def leave(work: Work, login: str, successor: str) -> Left:
             mailbox.state = MailboxState.DISABLED
         else:
             assignments.assign(work, mailbox, heir, rights.ALL)
-    user.state, user.locked_until, user.role = UserState.DISABLED, None, UserRole.USER
+    user.state, user.locked_until = UserState.DISABLED, None
+    give_role(work, user, UserRole.USER)
     user.password_hash, user.password_changed_at = passwords.NOBODY, work.now
     work.session.flush()
     return left

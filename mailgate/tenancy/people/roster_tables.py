@@ -155,7 +155,7 @@ def _set_users(work: Work, target: Roster) -> None:
     for login, wanted in target.users.items():
         with _about("user", login):
             user = existing.get(login) or people.add_without_password(work, login)
-        user.role = wanted.role
+        people.give_role(work, user, wanted.role)
         if wanted.is_active != (user.state is not UserState.DISABLED):
             user.state = UserState.ACTIVE if wanted.is_active else UserState.DISABLED
             user.locked_until = None

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError, UserError
 from mailgate.tenancy.access import break_glass, visibility
+from mailgate.tenancy.access.break_glass import NotIndependentError
 from mailgate.tenancy.acting import Role
 from mailgate.tenancy.databases.models import BreakGlass, Mailbox
 from mailgate.tenancy.directory import Directory
@@ -23,11 +25,13 @@ def nobody_to_tell(work: Work, mailbox: Mailbox, asked: BreakGlass) -> None:
     raise UnavailableError("nobody can be told while the gateway does not run: start it with `mailgate serve`")
 
 
-def handlers(directory: Directory, tell: Tell = nobody_to_tell) -> dict[str, Callable[..., Any]]:
+def handlers(
+    directory: Directory, confirmer_days: Callable[[TenantName], int], tell: Tell = nobody_to_tell
+) -> dict[str, Callable[..., Any]]:
     """Command name -> function of keyword arguments; called from the directory's thread."""
     return {
         "breakglass.request": partial(_request, directory),
-        "breakglass.confirm": partial(_confirm, directory, tell),
+        "breakglass.confirm": partial(_confirm, directory, confirmer_days, tell),
         "breakglass.end": partial(_end, directory),
         "breakglass.list": partial(_list, directory),
     }
@@ -42,11 +46,23 @@ def _request(directory: Directory, mailbox: str, reason: str, hours: int) -> Jso
         return _facts(work, asked, found)
 
 
-def _confirm(directory: Directory, tell: Tell, tenant: str, id: str) -> Json:
+def _confirm(
+    directory: Directory, confirmer_days: Callable[[TenantName], int], tell: Tell, tenant: str, id: str
+) -> Json:
+    """That somebody tried who may not is noted, too."""
+    try:
+        return _confirm_now(directory, confirmer_days, tell, tenant, id)
+    except NotIndependentError as error:
+        directory.note_deed(TenantName(tenant), "breakglass.refused", id, {"why": str(error)})
+        raise
+
+
+def _confirm_now(
+    directory: Directory, confirmer_days: Callable[[TenantName], int], tell: Tell, tenant: str, id: str
+) -> Json:
     with directory.changing(tenant) as work:
-        _check_administrator(work)
         asked, mailbox = _find(work, id)
-        break_glass.confirm(work, id)
+        break_glass.confirm(work, id, confirmer_days(work.tenant.name))
         facts = {"id": id, "requested_by": asked.requested_by, "expires_at": asked.expires_at}
         work.audit("breakglass.confirm", mailbox.address, None, facts)
         work.session.flush()

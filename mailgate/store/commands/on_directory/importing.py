@@ -86,7 +86,7 @@ def _person(work: Work, row: Row) -> User:
     if role not in list(UserRole):
         raise UserError(f"role {addresses.shown(role)}: give {' or '.join(UserRole)}")
     user = people.add_without_password(work, row["login"])
-    user.role = UserRole(role)
+    people.give_role(work, user, UserRole(role))
     for name in dict.fromkeys(row.get("groups", "").split()):
         groups.add_member(work, groups.find_group(work, name), user)
     return user
