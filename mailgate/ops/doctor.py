@@ -18,7 +18,7 @@ import dns.query
 
 from mailgate.inspect import confinement
 from mailgate.model.errors import UserError
-from mailgate.ops import checks, layout, privacy, tenant_check
+from mailgate.ops import checks, layout, privacy, spool_check, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
@@ -45,6 +45,7 @@ def examine(settings: Settings) -> list[Check]:
         checks.disk(_existing(settings.data_dir), settings.message_size_limit),
         permissions(settings),
         isolation(),
+        spool_check.spool(settings.data_dir),
         tenant_check.tenants(settings.data_dir),
         clock(settings.data_dir),
         gateway(settings),

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from mailgate.ops.checks import Check, fail, ok
+from mailgate.tenancy.databases.checking import look
 
 MOST_NAMED = 5
 RESTORE = "put back tenants/ID/tenant.db from a backup (docs/operations.md); until then mail for them is deferred"
@@ -22,7 +23,7 @@ def tenants(data_dir: Path) -> Check:
     faults = [
         f"{name}: {path}: {fault}"
         for name, tenant in listed
-        if (fault := _fault(path := data_dir / "tenants" / tenant / "tenant.db"))
+        if (fault := look(path := data_dir / "tenants" / tenant / "tenant.db", "alembic_version").fault)
     ]
     if not faults:
         return ok("tenants", f"databases that can be read: {len(listed)}", count=len(listed), damaged=0)
@@ -37,15 +38,3 @@ def _listed(registry: Path) -> list[tuple[str, str]]:
         return []
     with closing(apsw.Connection(str(registry), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         return list(connection.execute("SELECT name, id FROM tenants ORDER BY name"))
-
-
-def _fault(path: Path) -> str:
-    if not path.exists():
-        return "is gone"
-    try:
-        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
-            connection.execute("SELECT version_num FROM alembic_version").fetchone()  # an empty file has no tables
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except apsw.Error as error:
-        return str(error)
-    return "" if found == ("ok",) else f"is damaged: {found[0] if found else ''}".splitlines()[0]

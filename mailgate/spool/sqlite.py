@@ -45,7 +45,7 @@ from mailgate.spool.schema import BUSY_MILLISECONDS, VERSION, open_database
 from mailgate.spool.scrubbing import Scrubbing
 from mailgate.spool.telling import Telling
 from mailgate.spool.timeline import Timeline
-from mailgate.spool.trouble import translated
+from mailgate.spool.trouble import named, translated
 
 LONG_LOG_PAGES = 4_000
 PAGE_BYTES = 4_096  # SQLite's default
@@ -66,7 +66,8 @@ class SqliteSpool:
         self.path = path
         self._connection = open_database(path)
         self._schedule = schedule or Schedule()
-        timeline = Timeline(self._connection)
+        with named(path):
+            timeline = Timeline(self._connection)
         self._timeline = timeline
         self._leasing = Leasing(self._connection)
         self._coverage = Coverage(self._connection)
@@ -84,7 +85,8 @@ class SqliteSpool:
         self._scrubbing = Scrubbing(self._connection)
         self._is_log_to_be_emptied = False
         self._connection.set_wal_hook(self._note_written)
-        self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
+        with named(path):
+            self._next_message = 1 + (self._connection.execute("SELECT max(id) FROM message").get or 0)
 
     @translated
     def begin(self, durable: bool = True) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
@@ -22,6 +23,7 @@ from mailgate.store.delivery import maildir
 from mailgate.store.delivery.lmtp import LmtpMailboxes
 from mailgate.store.delivery.local import Deliver, Delivery
 from mailgate.store.directory_thread import DirectoryThread
+from mailgate.store.keeping.endings import Running, look_through, look_through_tenants
 from mailgate.store.keeping.opening import OpenSpool, open_directory, open_spool
 from mailgate.store.keeping.steady_clock import ClockWatch, SteadyClock
 from mailgate.store.keeping.steady_clock import start as start_clock
@@ -30,6 +32,7 @@ from mailgate.store.logins.mailbox_logins import MailboxLogins
 from mailgate.store.peers import Peers
 from mailgate.store.policies import Policies
 from mailgate.store.service import Service
+from mailgate.tenancy.databases.folders import Folders
 
 
 class StoreProcess:
@@ -47,6 +50,7 @@ class StoreProcess:
         self._sockets = (store_socket, admin_socket)
         self._clock = SteadyClock() if clock is None else SteadyClock.without_steps(clock)
         self._base: Base | None = None
+        self._looks_at_tenants = False
 
     def reload(self) -> None:
         """Reads the policies again, in the background; what is wrong with them is logged."""
@@ -56,10 +60,15 @@ class StoreProcess:
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         spool = open_spool(self._settings)
+        running = Running(self._settings.data_dir)
         try:
+            if not running.begin():
+                look_through(self._settings.data_dir)
+                self._looks_at_tenants = True
             await self._run(spool, ready, stop)
         finally:
             spool.close()
+        running.end()
 
     async def _run(self, spool: OpenSpool, ready: Callable[[], None], stop: asyncio.Event) -> None:
         loop, clock = asyncio.get_running_loop(), self._clock
@@ -116,6 +125,8 @@ class StoreProcess:
         parts = assemble(base)
         self._base = base
         tasks = [asyncio.create_task(each) for each in background(base, parts)]
+        if self._looks_at_tenants:
+            tasks.append(asyncio.create_task(look_through_tenants(self._tenant_databases(base))))
         try:
             await self._answer(base, parts, ready, stop)
         finally:
@@ -145,6 +156,10 @@ class StoreProcess:
             server.close()
         logins.close()
         await service.drain()
+
+    def _tenant_databases(self, base: Base) -> dict[str, Path]:
+        folders = Folders(self._settings.data_dir)
+        return {tenant.name: folders.database(tenant.id) for tenant in base.directory.directory.tenants}
 
     def _policies(self, writer: Writer, peers: Peers) -> Policies:
         loop = asyncio.get_running_loop()

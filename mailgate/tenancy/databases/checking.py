@@ -1,0 +1,39 @@
+"""Is a SQLite file sound? Looked at by a connection of its own that only reads, beside whoever works on it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+_STEPS = 20_000  # of SQLite's machine, between looks at the clock: some milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """`fault` is empty where none was found; `is_whole`: all of the file was looked at."""
+
+    fault: str
+    is_whole: bool = True
+
+
+def look(path: Path, table: str, seconds: float | None = None) -> Soundness:
+    """For at most `seconds`. An empty file has no `table`, which counts as a fault."""
+    if not path.exists():
+        return Soundness("is gone")
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+            connection.set_busy_timeout(5_000)
+            if end is not None:
+                connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except apsw.InterruptError:
+        return Soundness("", is_whole=False)
+    except apsw.Error as error:
+        return Soundness(str(error))
+    return Soundness("" if found == ("ok",) else f"is damaged: {found[0] if found else ''}".splitlines()[0])
