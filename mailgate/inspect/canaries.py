@@ -56,21 +56,24 @@ class Fault(Struct, frozen=True):
 
 class Canary(Struct, frozen=True):
     """`fault` is what another answer than the expected one means; `archive` instead of it for one of a type that may be
-    left to others. `size`: bytes of the large file in it."""
+    left to others. `size`: bytes of the large file in it. `is_told`: the scanner may be used, since it tells of each
+    file that the fault concerns, which then counts as not scanned."""
 
     expected: Expected
     pieces: tuple[Buffer, ...]
     fault: Fault | None = None
     archive: str = ""
     size: int = 0
+    is_told: bool = False
 
 
 class Proved(Struct, frozen=True):
     """`opens`: types of archives. `is_seen`: for each size of a file in an archive, whether it is scanned to its end;
-    if not, the scanner tells."""
+    if not, the scanner tells. `faults` keep some files from being scanned."""
 
     opens: frozenset[str]
     is_seen: tuple[tuple[int, bool], ...]
+    faults: tuple[Fault, ...] = ()
 
 
 class UnfitScannerError(Exception):
@@ -147,7 +150,8 @@ def _alerts() -> Iterator[Canary]:
     yield Canary(
         Expected.CLEAN,
         (files.macros(),),
-        Fault("may tell of macros instead of a limit", ("AlertOLE2Macros no",)),
+        Fault("may tell of macros instead of a limit: files with macros count as not scanned", ("AlertOLE2Macros no",)),
+        is_told=True,
     )
 
 
@@ -162,6 +166,7 @@ def _formats() -> Iterator[Canary]:
 def judged(name: str, canaries: Sequence[Canary], results: Mapping[int, ScanResult]) -> Proved:
     """`results` by position. Raises UnfitScannerError with everything that is wrong."""
     faults: list[Fault] = []
+    told: list[Fault] = []
     closed: set[str] = set()
     for number, canary in enumerate(canaries):
         result = results[number]
@@ -170,11 +175,11 @@ def judged(name: str, canaries: Sequence[Canary], results: Mapping[int, ScanResu
         if result.is_transient and not result.signature:
             faults.append(Fault(f"can't be tried: {result.detail}"))
         elif canary.fault is not None:
-            faults.append(canary.fault)
+            (told if canary.is_told else faults).append(canary.fault)
         else:
             closed.add(canary.archive)
     if faults:
-        raise UnfitScannerError(name, list(dict.fromkeys(faults)))
+        raise UnfitScannerError(name, list(dict.fromkeys((*faults, *told))))
     sizes = [(each.size, results[number].verdict is Verdict.INFECTED) for number, each in enumerate(canaries)]
     opens = frozenset(canary.archive for canary in canaries if canary.archive) - closed
-    return Proved(opens, tuple(each for each in sizes if each[0]))
+    return Proved(opens, tuple(each for each in sizes if each[0]), tuple(told))

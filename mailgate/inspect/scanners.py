@@ -27,7 +27,8 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One endpoint as last seen; `trouble` is empty where it may be used, `faults` are what it has not proved."""
+    """One endpoint as last seen; `trouble` is empty where it may be used, `faults` are what it has not proved. One with
+    faults and without trouble is used, but can't scan every file."""
 
     name: str
     trouble: str
@@ -132,7 +133,7 @@ class Endpoint:
         except (ScannerLostError, ReplyError) as error:
             self._fail(str(error))
             return False
-        self._failures, self.trouble, self.faults = 0, "", ()
+        self._failures, self.trouble = 0, ""
         return True
 
     def _check(self, now: float, deadline: float) -> None:
@@ -144,6 +145,7 @@ class Endpoint:
         if not is_known:
             proved = self._ask(proof(self._largest), deadline)
             self._proofs += 1
+            self.faults = proved.faults
             self.engine = Engine(self.name, version, self._proofs, proved.opens)
             self._reach = Reach()
             for size, is_seen in proved.is_seen:
