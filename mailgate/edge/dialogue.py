@@ -51,7 +51,7 @@ class Dialogue(Connection):
         await self._read_proxy()
         self._take_seat()
         if self.listener.is_implicit_tls and self.listener.tls is not None:
-            await self._start_tls(self.listener.tls, self._lines.take_all())
+            await self._start_tls(self.listener.tls)
 
     async def handle_exception(self, error: Exception) -> str:
         """The cause is for the log; the peer hears 451."""
@@ -147,8 +147,8 @@ class Dialogue(Connection):
         self.session.ssl = self.transport.get_extra_info("ssl_object")
         self.certificate = client_certificate.shown(self.session.ssl)
 
-    async def _start_tls(self, context: ssl.SSLContext, early: bytes = b"") -> None:
-        """`early`: what has come of the handshake already."""
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        """What has come already, or comes before TLS has the transport, is the beginning of the handshake."""
         assert self.transport is not None
         begun = self.loop.start_tls(
             self.transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
@@ -156,8 +156,9 @@ class Dialogue(Connection):
         try:
             with self._handshaking():
                 handshake = self.loop.create_task(begun)
+                await asyncio.sleep(0)  # now TLS has the transport, and will be told so before what we call soon
+                early = self._lines.take_all()
                 if early:
-                    await asyncio.sleep(0)  # now TLS has the transport, and will be told so before what we call soon
                     self.loop.call_soon(_hand_over, self.transport, early)
                 transport = await handshake
         except (OSError, TimeoutError) as error:

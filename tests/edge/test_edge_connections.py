@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from mailgate.edge import connection as connection_module
 from mailgate.edge import connections as connections_module
+from mailgate.edge.connection import Connection
 from mailgate.edge.connections import Connections, Seat
 from mailgate.edge.data import GRACE_SECONDS, WINDOW_SECONDS, Pace
 from mailgate.edge.limits import SessionLimits, neighbourhood_of, network_of
@@ -249,7 +252,45 @@ def test_a_connection_lost_in_the_handshake_leaves_its_seat(tmp_path: Path, cont
     play(part, tmp_path, name=name, tls=context)
 
 
-@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+class TlsByHand:
+    """The client's end of TLS over `client`, so that the test decides how its bytes come."""
+
+    def __init__(self, client: Client) -> None:
+        inside = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        inside.check_hostname, inside.verify_mode = False, ssl.CERT_NONE
+        self._client = client
+        self._coming, self._going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session = inside.wrap_bio(self._coming, self._going)
+
+    def client_hello(self) -> bytes:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._session.do_handshake()
+        return self._going.read()
+
+    async def _until_done(self, step: Callable[[], bytes | None]) -> bytes | None:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                await self._client.send(self._going.read())
+                self._coming.write(await self._client.reader.read(1 << 16))
+
+    async def handshake(self) -> None:
+        await self._until_done(self._session.do_handshake)
+        await self._client.send(self._going.read())
+
+    async def ask(self, line: bytes) -> bytes | None:
+        self._session.write(line)
+        return await self._until_done(lambda: self._session.read(1000))
+
+    async def greeting(self) -> bytes | None:
+        return await self._until_done(lambda: self._session.read(1000))
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 def test_a_proxy_and_the_first_bytes_of_tls_come_at_once(
     tmp_path: Path, context: ssl.SSLContext, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
@@ -257,25 +298,45 @@ def test_a_proxy_and_the_first_bytes_of_tls_come_at_once(
         proxies = (ipaddress.ip_network("127.0.0.0/8"),)
         async with asyncio.timeout(20), stage(tmp_path, name="submissions", tls=context, proxies=proxies) as on:
             client = await on.connect()
-            inside = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            inside.check_hostname, inside.verify_mode = False, ssl.CERT_NONE
-            coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
-            session = inside.wrap_bio(coming, going)
-            ahead = b"PROXY TCP4 192.0.2.9 192.0.2.1 5555 465\r\n"
-            while True:
-                try:
-                    greeting = session.read(1000) if session.version() and not going.pending else session.do_handshake()
-                    if greeting:
-                        break
-                except ssl.SSLWantReadError:
-                    await client.send(ahead + going.read())
-                    ahead = b""
-                    coming.write(await client.reader.read(1 << 16))
-                else:
-                    await client.send(going.read())
-            assert greeting.startswith(b"220 ")
+            by_hand = TlsByHand(client)
+            await client.send(b"PROXY TCP4 192.0.2.9 192.0.2.1 5555 465\r\n" + by_hand.client_hello())
+            await by_hand.handshake()
+            assert (await by_hand.greeting() or b"").startswith(b"220 ")
             (seen,) = on.edge.sessions
             assert seen.client.address == "192.0.2.9"
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
+
+
+class HastyLoop:
+    """As if `data` had arrived just when the session makes a task: uvloop reads before it begins one."""
+
+    def __init__(self, session: Connection, data: bytes) -> None:
+        self._loop, self._session, self._data = session.loop, session, data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        self._session.data_received(self._data)
+        return self._loop.create_task(coroutine)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_answer_to_220_comes_before_tls_has_the_transport(
+    tmp_path: Path, context: ssl.SSLContext, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(20), stage(tmp_path, tls=context) as on:
+            client = await on.connect()
+            await client.hello()
+            by_hand = TlsByHand(client)
+            (session,) = on.edge.sessions
+            session.loop = cast(asyncio.AbstractEventLoop, HastyLoop(session, by_hand.client_hello()))
+            await client.ask("STARTTLS", 220)
+            await by_hand.handshake()
+            assert (await by_hand.ask(b"EHLO client.example\r\n") or b"").startswith(b"250-")
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(run())
