@@ -19,7 +19,7 @@ K = TypeVar("K")
 
 LOOK_SECONDS = 0.1  # between two looks at all seats: while full, newcomers must not cost a look each
 MOST_VICTIMS = 64  # found by one look
-PATIENCE = 10.0  # seconds; who waits longer goes for anybody, be it for a network that has more
+PATIENCE = 2.0  # seconds for each connection that the newcomer's network has: whoever has most waits longest for a seat
 
 
 @dataclass(eq=False, slots=True)
@@ -111,7 +111,7 @@ class Connections:
         for seat in reversed(self._victims):
             waits = seat.waits() if seat in self._seats and not seat.tenant else 0.0
             is_for_it = waits > 0 and not (must_be_mx and seat.is_submission)
-            if is_for_it and (self._held(seat) > own or waits > PATIENCE):
+            if is_for_it and self._burden(seat) > own * PATIENCE:
                 self._victims.remove(seat)
                 self.leave(seat)
                 self._shedding.tell(Reason.MADE_ROOM, seat.network)

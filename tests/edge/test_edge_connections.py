@@ -113,12 +113,20 @@ def test_the_largest_network_gets_no_seat_of_others() -> None:
     assert not table.ended
 
 
-def test_whoever_idles_for_long_goes_for_anybody() -> None:
+def test_whoever_idles_for_long_goes_for_a_network_that_has_some() -> None:
     table = Table()
     for number in range(6):
         table.enter(f"192.0.{number}.1", waits=connections_module.PATIENCE + number + 1)
     assert table.enter("192.0.0.2")
     assert table.ended == ["192.0.5.1"]
+
+
+def test_the_more_a_network_has_the_longer_it_waits_for_the_seats_of_others() -> None:
+    table = Table(connections=20)
+    for last in range(14):
+        table.enter(f"192.0.2.{last}")  # busy
+    table.enter("198.51.100.1", waits=14 * connections_module.PATIENCE)
+    assert not table.enter("192.0.2.99")
 
 
 def test_who_has_logged_in_stays_and_a_tenant_has_a_share() -> None:
