@@ -53,13 +53,10 @@ class FakedGateway:
         return row  # type: ignore[no-any-return]
 
     def defer(self) -> None:
-        with self.gateway.submit() as client:
-            name = messages.token()
-            message = messages.written_by("bob@acme.example", messages.clean(name))
-            client.transfer("bob@acme.example", ["x@far.example"], message)
-        eventually(
-            lambda: self.row["attempts"] == 1 and not self.row["lease_holder"], "the first attempt to be deferred"
-        )
+        """By an alias that leads elsewhere: TLS on submission does not go well with libfaketime."""
+        self.gateway.cli("alias", "add", "acme", "far@acme.example", "x@far.example")
+        assert self.gateway.deliver(messages.clean(messages.token()), "far@acme.example").code == 250
+        eventually(lambda: self.row["attempts"] == 1 and not self.row["lease_holder"], "the first attempt to be deferred")
 
     def until_doubted(self) -> None:
         eventually(lambda: self.clock["doubted_since"] is not None, "the step to be noticed")
