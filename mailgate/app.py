@@ -19,9 +19,9 @@ from mailgate.ops.health import Health
 from mailgate.ops.listeners import EDGE, Listeners
 from mailgate.ops.site_tls import SiteTls
 from mailgate.ops.supervisor import Supervisor
-from mailgate.policy import loader
 from mailgate.records import log, metrics
 from mailgate.settings import Settings
+from mailgate.store import policies
 
 if TYPE_CHECKING:
     from mailgate.ops.single import Single
@@ -71,7 +71,7 @@ def _checked(settings: Settings) -> Listeners:
     errors: list[UserError] = []
     bound: list[Listeners] = []
     steps: tuple[Callable[[], object], ...] = (
-        lambda: loader.load(settings.policy_dir, settings.message_size_limit),
+        lambda: policies.check_start(settings),
         lambda: tls.certificate(settings),
         lambda: SiteTls(settings.sts_certs) if settings.sts_certs is not None else None,
         lambda: confinement.account_of(settings.inspector_user) if os.geteuid() == 0 else None,

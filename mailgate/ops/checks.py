@@ -77,6 +77,14 @@ def clock(doubted_since: float | None) -> Check:
     )
 
 
+def policies_in_force(refused: str) -> Check:
+    """`refused`: what is wrong with the policy folder, where an earlier version is in force; else nothing."""
+    if not refused:
+        return ok("policies", "those of the folder are in force")
+    text = f"the folder's are wrong, an earlier version is in force: {refused}"
+    return warn("policies", text, "correct them (`mailgate policy check`), then `mailgate reload`")
+
+
 def processes(states: Mapping[str, bool]) -> Check:
     """`states`: which of the processes that should run do."""
     down = sorted(name for name, runs in states.items() if not runs)

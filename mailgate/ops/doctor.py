@@ -18,7 +18,7 @@ import dns.query
 
 from mailgate.inspect import confinement
 from mailgate.model.errors import UserError
-from mailgate.ops import checks, layout, privacy, spool_check, tenant_check
+from mailgate.ops import checks, layout, privacy, site_tls, spool_check, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
@@ -27,6 +27,7 @@ from mailgate.sandbox import landlock
 from mailgate.settings import Listen, Settings
 from mailgate.spool.clock_keeping import read_clock
 from mailgate.spool.schema import open_reader
+from mailgate.store.policies import last_good_file, read_last_good
 
 SAFE_SQLITE = (3, 51, 3)
 RESOLVER_SECONDS = 3.0
@@ -40,6 +41,7 @@ def examine(settings: Settings) -> list[Check]:
         ok("settings", f"read; the host is {settings.hostname}"),
         policies(settings),
         certificate(settings, now),
+        *site_certificates(settings.sts_certs),
         *ScannerCheck(settings.clamd, settings.message_size_limit)(),
         resolver(settings.resolver),
         checks.disk(_existing(settings.data_dir), settings.message_size_limit),
@@ -62,8 +64,19 @@ def policies(settings: Settings) -> Check:
     try:
         snapshot = loader.load(settings.policy_dir, settings.message_size_limit)
     except UserError as error:
-        return fail("policies", str(error), "correct them; `mailgate policy check` lists them too")
+        advice = "correct them; `mailgate policy check` lists them too. " + _meanwhile(settings)
+        return fail("policies", str(error), advice)
     return ok("policies", f"version {snapshot.version}, tenants with a file of their own: {len(snapshot.tenants)}")
+
+
+def _meanwhile(settings: Settings) -> str:
+    try:
+        last = read_last_good(last_good_file(settings.data_dir))
+    except UserError as error:
+        return f"A gateway can't start: {error}"
+    if last is None:
+        return "A gateway can't start: no earlier version was ever in force"
+    return f"Meanwhile the last good ones hold (version {last.version}), also for a gateway that is started"
 
 
 def certificate(settings: Settings, now: datetime.datetime) -> Check:
@@ -85,6 +98,19 @@ def certificate(settings: Settings, now: datetime.datetime) -> Check:
     if days < RENEW_DAYS:
         return warn("certificate", f"{pair.chain} ends in {days} days", "renew it, then `mailgate reload`", days=days)
     return ok("certificate", f"good until {ends:%Y-%m-%d}", days=days)
+
+
+def site_certificates(folder: Path | None) -> list[Check]:
+    if folder is None:
+        return []
+    try:
+        faults = list(site_tls.faults(folder).values())
+    except UserError as error:
+        return [fail("mta-sts certificates", str(error), "correct the setting or the folder")]
+    if faults:
+        advice = "correct the files, then `mailgate reload`; until then the policy of that domain is not served"
+        return [fail("mta-sts certificates", _first(faults, "; "), advice)]
+    return [ok("mta-sts certificates", f"all in {folder} can be used")]
 
 
 def resolver(address: str) -> Check:

@@ -45,7 +45,11 @@ class Health:
         except MailgateError as error:
             return [fail("spool", f"the store does not answer: {error}", "see the log")]
         summary = answer.value if isinstance(answer, Result) else {}
-        return [spool(summary, self._clock()), checks.clock(summary.get("clock_doubted_since"))]
+        return [
+            spool(summary, self._clock()),
+            checks.clock(summary.get("clock_doubted_since")),
+            checks.policies_in_force(summary.get("policy_refused", "")),
+        ]
 
 
 def damaged_words(queue_ids: Sequence[str]) -> str:

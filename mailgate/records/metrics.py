@@ -50,6 +50,11 @@ CLOCK_IN_DOUBT = Gauge(
     "1 while nothing is deleted for its age, since the wall clock may be wrong.",
     multiprocess_mode="livesum",
 )
+POLICY_REFUSED = Gauge(
+    "mailgate_policy_refused",
+    "1 while the policy folder is wrong and an earlier version in force.",
+    multiprocess_mode="livesum",
+)
 POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
 
 

@@ -205,6 +205,7 @@ def _desk(base: Base, around: Surroundings) -> Desk:
         ask=base.directory.ask_blocking,
         view=partial(view_of_caller, base.directory.ask_blocking),
         clock_confirmed=confirmed,
+        policy_refused=lambda: base.policies.refused,
     )
 
 

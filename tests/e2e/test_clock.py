@@ -56,7 +56,11 @@ class FakedGateway:
         """By an alias that leads elsewhere: TLS on submission does not go well with libfaketime."""
         self.gateway.cli("alias", "add", "acme", "far@acme.example", "x@far.example")
         assert self.gateway.deliver(messages.clean(messages.token()), "far@acme.example").code == 250
-        eventually(lambda: self.row["attempts"] == 1 and not self.row["lease_holder"], "the first attempt to be deferred")
+        eventually(self._is_deferred, "the first attempt to be deferred")
+
+    def _is_deferred(self) -> bool:
+        row = self.row
+        return bool(row["attempts"] == 1 and not row["lease_holder"])
 
     def until_doubted(self) -> None:
         eventually(lambda: self.clock["doubted_since"] is not None, "the step to be noticed")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import urllib.request
+from typing import Any
 
 import pytest
 
@@ -83,3 +86,26 @@ def test_tenants_differ_and_the_stricter_quarantines_what_the_other_delivers(new
     assert [entry["queue_id"] for entry in listed] == [answer.queue_id]
     assert not maildir.holding(gateway.maildir("carol@globex.example"), strict)
     gateway.stop()
+
+
+def test_wrong_policies_do_not_keep_the_gateway_from_starting(new_gateway: Build, clamd: Clamd) -> None:
+    gateway = new_gateway(clamd.endpoint)
+    gateway.start()
+    gateway.stop()
+    (gateway.policy_dir / "tenants" / "acme.toml").write_text("[limits]\nrecipint = 5\n")
+    gateway.start()
+    name = messages.token()
+    assert gateway.deliver(messages.clean(name)).code == 250
+    gateway.delivered("bob@acme.example", name)
+    told = {check["name"]: check for check in health(gateway)["checks"]}["policies"]
+    assert told["status"] == "warn"
+    assert "acme.toml:2: limits.recipint" in told["text"]
+    found = {check["name"]: check for check in json.loads(gateway.run("doctor", "--json").stdout)["checks"]}
+    assert found["policies"]["status"] == "fail"
+    assert "the last good ones hold" in found["policies"]["advice"]
+    gateway.stop()
+
+
+def health(gateway: Gateway) -> Any:
+    with urllib.request.urlopen(f"http://{gateway.metrics[0]}:{gateway.metrics[1]}/healthz", timeout=60) as answer:
+        return json.loads(answer.read())

@@ -9,6 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from mailgate.model.errors import UserError
+from mailgate.ops import doctor
+from mailgate.ops.checks import Status
 from mailgate.ops.site_tls import SiteTls
 from tests.ops.conftest import Make
 from tests.support.certificates import Authority
@@ -57,11 +59,21 @@ def test_by_name_and_after_a_reload(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoilt", ["privkey.pem", "fullchain.pem"])
-def test_what_is_wrong_is_said_at_the_start(tmp_path: Path, spoilt: str) -> None:
-    certify(tmp_path, Authority(tmp_path), NAME)
-    (tmp_path / NAME / spoilt).write_text("none")
-    with pytest.raises(UserError, match=f"MAILGATE_STS_CERTS {tmp_path}/{NAME}/fullchain.pem with privkey.pem"):
-        SiteTls(tmp_path)
+def test_what_is_wrong_costs_its_name_only(tmp_path: Path, spoilt: str) -> None:
+    authority, other = Authority(tmp_path), "mta-sts.globex.example"
+    folder = tmp_path / "live"
+    folder.mkdir()
+    for name in (NAME, other):
+        certify(folder, authority, name)
+    assert doctor.site_certificates(folder)[0].status is Status.OK
+    (folder / NAME / spoilt).write_text("none")
+    site = SiteTls(folder)
+    fault = f"MAILGATE_STS_CERTS {folder}/{NAME}/fullchain.pem with privkey.pem"
+    assert offered(site, authority, other)
+    assert not offered(site, authority, NAME)
+    (found,) = doctor.site_certificates(folder)
+    assert found.status is Status.FAIL
+    assert fault in found.text
     with pytest.raises(UserError, match="Name a folder"):
         SiteTls(tmp_path / "missing")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mailgate.model.errors import UserError
+from mailgate.ops.checks import Status, policies_in_force
 from mailgate.settings import Settings
-from mailgate.store.policies import Policies
+from mailgate.store.policies import Policies, check_start, last_good_file
 
 GOOD = "[limits]\nrecipients = 100\n"
 WRONG = "[limits]\nrecipients = 'many'\n[nonsense]\n"
@@ -87,3 +88,32 @@ def test_a_good_reload_is_in_force_and_survives(own: Settings, start, published:
     assert len(set(published)) == 2
     write(own, WRONG)
     assert start().current.version == made.current.version
+
+
+def test_a_start_says_everything_where_the_last_good_one_cant_be_used(own: Settings, start) -> None:  # type: ignore[no-untyped-def]
+    check_start(own)
+    write(own, WRONG)
+    with pytest.raises(UserError, match="recipients"):
+        check_start(own)
+    write(own, GOOD)
+    made = start()
+    write(own, WRONG)
+    check_start(own)
+    last_good_file(own.data_dir).write_text('{"format": 0}')
+    with pytest.raises(UserError) as caught:
+        check_start(own)
+    for word in ("recipients", "nonsense", "last-good.json", "correct the policies"):
+        assert word in str(caught.value)
+    assert made.refused == ""
+
+
+def test_what_was_refused_is_told_until_it_is_right(own: Settings, start) -> None:  # type: ignore[no-untyped-def]
+    start()
+    write(own, WRONG)
+    made = start()
+    assert "nonsense" in made.refused
+    assert policies_in_force(made.refused).status is Status.WARN
+    write(own, GOOD)
+    made.reload()
+    assert made.refused == ""
+    assert policies_in_force(made.refused).status is Status.OK

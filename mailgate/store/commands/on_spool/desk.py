@@ -70,7 +70,8 @@ def _nobody_to_ask(question: Callable[[Directory], T]) -> T:
 class Desk:
     """`wake`: the queue has something to do now. `reload` publishes the policy folder. Spool and audit logs share no
     transaction, so that `note` comes first: nothing is done to mail without an entry. `view`: which mail exists for the
-    caller; None for all. `clock_confirmed`: the doubt about the clock was taken from the spool."""
+    caller; None for all. `clock_confirmed`: the doubt about the clock was taken from the spool.
+    `policy_refused`: see `Policies.refused`."""
 
     write: Write
     listing: Listing
@@ -84,6 +85,7 @@ class Desk:
     view: Callable[[], View | None] = lambda: None
     ask: Ask = _nobody_to_ask
     clock_confirmed: Callable[[], None] = lambda: None
+    policy_refused: Callable[[], str] = lambda: ""
 
 
 def view_of_caller(ask: Ask) -> View | None:

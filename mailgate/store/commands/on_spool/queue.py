@@ -68,12 +68,14 @@ def _show(desk: Desk, id: str) -> Json:
 
 def _summary(desk: Desk, tenant: str = "", by_destination: bool = False) -> Json:
     """{"states": recipients by state, "oldest_queued": seconds since 1970 | None, "clock_doubted_since": the same,
+    "policy_refused": what is wrong with the policy folder, if it is,
     "damaged": queue ids of messages whose content is (of all tenants together only), "rows": by destination, state and
     reason if asked}."""
     clock = desk.listing.clock()
     summary: Json = {
         "states": desk.listing.counts(tenant),
         "oldest_queued": desk.listing.oldest_queued(),
+        "policy_refused": desk.policy_refused(),
         "clock_doubted_since": None if clock is None else clock.doubted_since,
     }
     if not tenant:
