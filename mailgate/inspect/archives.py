@@ -14,7 +14,7 @@ import libarchive
 from libarchive import ffi
 from libarchive.read import ArchiveRead
 
-from mailgate.inspect import arj, member_names, rar, sevenzip, zip_layout
+from mailgate.inspect import arj, member_names, rar, sevenzip, tnef, zip_layout
 from mailgate.inspect.macros import is_types_part
 from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, UnreadableError, trouble
 
@@ -48,7 +48,7 @@ _UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 9
 # A second stream behind the first, which the scanner leaves alone (it does go on with gzip and xz).
 _SECOND_BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
 _WITH_ARCHIVE = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"%PDF")
-_CONTAINERS = (*_WITH_ARCHIVE, b"\xd0\xcf\x11\xe0", b"{\\rt")
+_CONTAINERS = (*_WITH_ARCHIVE, b"\xd0\xcf\x11\xe0", b"{\\rt", tnef.MAGIC)
 _libc = ctypes.CDLL(None)
 _memmem = _libc.memmem
 _memmem.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]

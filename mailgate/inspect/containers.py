@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from mailgate.inspect import filetype, readers
+from mailgate.inspect import filetype, readers, tnef
 from mailgate.inspect.archives import archive_members, is_archive
 from mailgate.inspect.bounded import BoundedChild, Bounds
 from mailgate.inspect.documents import document_members, is_document
@@ -126,6 +126,10 @@ class _Inside:
                 is_one = readers.reader_of(kind) is not None or count > 0
                 why = f"{kind.mime}: {error}"
                 yield _Fault(why, why if is_one and kind.format not in _REPAIRED else "")
+        if data.startswith(tnef.MAGIC):  # as a part of a message it is no container: its files are parts
+            for name, content in tnef.tnef_files(data, self._budget):
+                self._budget.take_member()
+                yield Found(name, content, len(content), is_unreached=True)
         if is_document(data):
             try:
                 yield from document_members(data, self._budget)
@@ -143,7 +147,7 @@ class _Inside:
         at = len(self.members)
         unopened = found.unopened or readers.unopened(kind, self._opens)
         try:
-            if is_container(found.data):
+            if is_container(found.data) or found.data.startswith(tnef.MAGIC):
                 inner: set[str] = set()
                 unopened = self.walk(found.data, kind, f"{path}/", inner).unopened or unopened
                 if PartClass.ENCRYPTED in inner:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mailgate.inspect import apple, pgp
+from mailgate.inspect import apple, pgp, tnef
 from mailgate.inspect.encodings import decode
 from mailgate.inspect.expansion import expanded, zlib_format
 from mailgate.inspect.members import Budget
 
-TNEF_MAGIC = b"\x78\x9f\x3e\x22"
 ACTIVE_MIME = b"ActiveMime"
-_ATTACH_RENDER = 0x9002
-_ATTACH_DATA = 0x800F
-_ATTACH_TITLE = 0x8010
-_ATTACHMENT = 0x9005
-_OBJECT_PROPERTY = 0x3701
-_LONG_NAME_PROPERTY = 0x3707
-_MAX_FILES = 1000
 _MAX_ASN1_ELEMENTS = 20_000
 _MAX_ASN1_DEPTH = 24
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
@@ -62,8 +54,8 @@ def web_archive(data: bytes) -> int:
 def opened(data: bytes, budget: Budget) -> Iterator[Wrapped]:
     """The format and each file inside `data`, where it is in one of the formats. Raises LimitExceededError where the
     budget for what is expanded is used up."""
-    if data.startswith(TNEF_MAGIC):
-        yield from (("tnef", file) for file in tnef_files(data))
+    if data.startswith(tnef.MAGIC):
+        yield from (("tnef", file) for file in tnef.tnef_files(data, budget))
     elif data.startswith(b"\x30"):
         content = cms_content(data, budget)
         if content:
@@ -83,73 +75,6 @@ def opened(data: bytes, budget: Budget) -> Iterator[Wrapped]:
         yield from (("mso", ("", content)) for content in _active_mime(data, budget))
     elif pgp.may_be_pgp(data):
         yield from (("pgp", file) for file in pgp.literals(data, budget))
-
-
-def tnef_files(data: bytes) -> Iterator[File]:
-    """Attachments of a TNEF stream (MS-OXTNEF 2.1): attachment data, and objects in attachment properties."""
-    position, name, content = 6, "", b""
-    count = 0
-    while position + 9 <= len(data) and count < _MAX_FILES:
-        attribute = int.from_bytes(data[position + 1 : position + 3], "little")
-        length = int.from_bytes(data[position + 5 : position + 9], "little")
-        value = data[position + 9 : position + 9 + length]
-        position += 9 + length + 2
-        if attribute == _ATTACH_RENDER:
-            if content:
-                yield name, content
-            name, content = "", b""
-            count += 1
-        elif attribute == _ATTACH_TITLE:
-            name = name or value.rstrip(b"\0").decode("latin-1")
-        elif attribute == _ATTACH_DATA:
-            content = value
-        elif attribute == _ATTACHMENT:
-            for tag, item in _mapi_properties(value):
-                if tag == _LONG_NAME_PROPERTY:
-                    name = item.decode("utf-16-le" if item[1:2] == b"\0" else "latin-1", "replace").rstrip("\0")
-                elif tag == _OBJECT_PROPERTY:
-                    yield name, item[16:]  # behind the interface identifier
-                    yield name, item
-    if content:
-        yield name, content
-
-
-_FIXED_SIZES = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
-
-
-def _mapi_properties(value: bytes) -> Iterator[tuple[int, bytes]]:
-    """(property id, value) of the variable-length properties of one attachment (MS-OXTNEF 2.1.3.4)."""
-    position = 4
-    for _ in range(min(int.from_bytes(value[:4], "little"), 2000)):
-        if position + 4 > len(value):
-            return
-        kind = int.from_bytes(value[position : position + 2], "little")
-        tag = int.from_bytes(value[position + 2 : position + 4], "little")
-        position += 4
-        if tag >= 0x8000:
-            position = _skip_property_name(value, position)
-        count = 1
-        if kind & 0x1000 or kind in (0x0D, 0x1E, 0x1F, 0x102):
-            count = int.from_bytes(value[position : position + 4], "little")
-            position += 4
-        fixed = _FIXED_SIZES.get(kind & 0xFFF)
-        if fixed is not None:
-            position += fixed * count
-            continue
-        for _ in range(min(count, 2000)):
-            length = int.from_bytes(value[position : position + 4], "little")
-            yield tag, value[position + 4 : position + 4 + length]
-            position += 4 + (length + 3 & ~3)
-            if position > len(value):
-                return
-
-
-def _skip_property_name(value: bytes, position: int) -> int:
-    kind = int.from_bytes(value[position + 16 : position + 20], "little")
-    if kind == 0:
-        return position + 24
-    length = int.from_bytes(value[position + 20 : position + 24], "little")
-    return position + 24 + (length + 3 & ~3)
 
 
 def cms_content(data: bytes, budget: Budget) -> bytes:

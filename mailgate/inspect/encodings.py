@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pybase64
 
 from mailgate.inspect.parameters import decode_words, strip_comments
+from mailgate.inspect.quoted_printable import quoted_printable
 from mailgate.inspect.textfiles import decode_binhex, decode_uuencoded, decode_yenc
 
 IDENTITY = frozenset({"7bit", "8bit", "binary", ""})
@@ -215,45 +216,6 @@ def _forgiving(letters: bytes) -> bytes:
     return pybase64.b64decode(whole + b"=" * (-len(whole) % 4))
 
 
-_QP_ODD_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|\r\n)")
-_QP_NO_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
-_QP_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
-_QP_SOFT = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)")
-_QP_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r|\n|\Z)")  # one attempt for each run, not one for each blank of it
-
-
-def _quoted_printable(data: bytes) -> tuple[list[Reading], set[str]]:
-    strict = binascii.a2b_qp(data)
-    if not _is_odd_quoted_printable(data):
-        return [("", strict)], set()
-    readings = {strict: ""}
-    joined = _QP_SOFT.sub(b"", data)
-    readings.setdefault(binascii.a2b_qp(joined), "soft-breaks")
-    trimmed = _QP_TRAILING.sub(b"", _QP_SOFT.sub(b"=\r\n", data))
-    readings.setdefault(binascii.a2b_qp(trimmed), "trimmed")
-    if _QP_NO_ESCAPE.search(joined):
-        readings.setdefault(_QP_ESCAPE.sub(_escaped, joined), "kept")
-        readings.setdefault(binascii.a2b_qp(_QP_NO_ESCAPE.sub(b"", joined)), "dropped")
-        readings.setdefault(binascii.a2b_qp(_QP_NO_ESCAPE.split(joined, maxsplit=1)[0]), "to-junk")
-    if len(readings) == 1:
-        return [("", strict)], set()
-    return [(name, decoded) for decoded, name in readings.items()], {"quoted-printable-malformed"}
-
-
-def _escaped(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[1].decode("ascii"))
-
-
-def _is_odd_quoted_printable(data: bytes) -> bool:
-    """True where decoders may differ: odd escapes, trailing blanks, line ends other than CRLF."""
-    if _QP_ODD_ESCAPE.search(data) or data.endswith((b" ", b"\t")):
-        return True
-    line_ends = data.count(b"\r\n")
-    if data.count(b"\n") != line_ends or data.count(b"\r") != line_ends:
-        return True
-    return b" \r\n" in data or b"\t\r\n" in data
-
-
 def _legacy(decoder: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[bytes], tuple[list[Reading], set[str]]]:
     """An encoding outside the standard: some clients decode it, the others show the data as it is."""
 
@@ -266,7 +228,7 @@ def _legacy(decoder: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[bytes], 
 
 _DECODERS: dict[str, Callable[[bytes], tuple[list[Reading], set[str]]]] = {
     "base64": _base64,
-    "quoted-printable": _quoted_printable,
+    "quoted-printable": quoted_printable,
     "uuencode": _legacy(decode_uuencoded),
     "yenc": _legacy(decode_yenc),
     "binhex": _legacy(decode_binhex),

@@ -21,8 +21,8 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
     plain: set[str] = set()
     for key, fields in ((b"filename", tuple(dispositions)), (b"name", tuple(types))):
         for field in fields:
-            for raw, charset in field.extended(key):
-                _note(names, _text(raw, charset))
+            for reading in [text for raw, charset in field.extended(key) for text in _texts(raw, charset)]:
+                _note(names, reading)
             for raw in [value for name, value in field.parameters if name == key]:
                 readings = _plain_readings(raw)
                 plain.add(readings[0])
@@ -46,7 +46,7 @@ def _plain_readings(raw: bytes) -> list[str]:
     readings = []
     if b"=?" in raw:
         match = _WORD_CHARSET.search(raw)
-        readings.append(_text(decode_words(raw), match[1] if match else b""))
+        readings += _texts(decode_words(raw), match[1] if match else b"")
     readings.append(_text(raw, b""))
     return readings
 
@@ -57,6 +57,14 @@ def _note(names: dict[str, None], name: str) -> None:
         kept = member_names.printable(member_names.shortened(reading.strip()))
         if kept:
             names.setdefault(kept)
+
+
+def _texts(raw: bytes, charset: bytes) -> list[str]:
+    """UTF-16 without a byte order mark is big-endian by its standard (RFC 2781 section 4.3), little-endian in practice:
+    so both."""
+    if charset.lower() in (b"utf-16", b"utf16") and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return [raw.decode(label, "replace") for label in ("utf-16-le", "utf-16-be")]
+    return [_text(raw, charset)]
 
 
 def _text(raw: bytes, charset: bytes) -> str:

@@ -78,7 +78,7 @@ _CONTENT = {
     "message-partial-inside": "message/partial inside a multipart, where no client puts it together",
     "opaque-pgp": "OpenPGP signature or compression, but no encryption, around the content",
     "opaque-signed": "S/MIME opaque signature or compression around the content",
-    "tnef": "Outlook's winmail.dat with attachments inside",
+    "tnef": "Outlook's winmail.dat with texts or attachments inside",
     "wrapped-file": "an AppleSingle, AppleDouble, MacBinary or ActiveMime file with others inside",
 }
 
