@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from mailgate.edge.shedding import Reason
 from mailgate.records import metrics
 from mailgate.settings import Settings
 
@@ -25,3 +26,8 @@ def test_the_table_of_metrics_is_complete() -> None:
     }
     ours = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
     assert documented == {each._name: set(each._labelnames) for each in ours}
+
+
+def test_every_reason_to_refuse_for_others_is_explained() -> None:
+    table = PAGE.partition("## Shares")[2].partition("\n## ")[0]
+    assert [reason for reason in Reason if f"`{reason}`" not in table] == []
