@@ -31,6 +31,7 @@ from mailgate.tenancy.people import people
 from mailgate.tenancy.registry import Registry, Tenant
 from tests.support import processes
 from tests.support.gateway import Gateway, short_folder
+from tests.support.store_key import key_of
 
 USERS = 10
 QUESTIONS = 50_000
@@ -113,7 +114,7 @@ def questions_for(numbers: Iterable[int], chance: random.Random) -> list[Resolve
 async def measure(gateway: Gateway, store: int, count: int) -> None:
     chance = random.Random(1)
     calls = await connect(gateway.data_dir / "run" / "store.sock", lambda push: None, lambda: None)
-    await calls.call(Hello("edge"))
+    await calls.call(Hello("edge", key_of(gateway.pid, "edge")))
     print(f"memory of the store at its start: {processes.resident_mib(store):.0f} MiB")
     each_once = chance.sample(range(count), count)
     print(f"first question about each of {count} tenants: {await ask(calls, store, questions_for(each_once, chance))}")

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailgate.inspect import confinement, scanner_sockets
+from mailgate.ipc import keys
 from mailgate.model.errors import UserError
 from mailgate.ops import layout, listeners, tls
 from mailgate.ops.child import ChildSpec, environment
@@ -20,6 +21,7 @@ from mailgate.ops.listeners import EDGE, Listeners
 from mailgate.ops.site_tls import SiteTls
 from mailgate.ops.supervisor import Supervisor
 from mailgate.records import log, metrics
+from mailgate.sandbox.process import hide_memory
 from mailgate.settings import Settings
 from mailgate.store import policies
 
@@ -32,6 +34,7 @@ _logger = log.get(__name__)
 def serve(settings: Settings) -> None:
     """Run the gateway until a signal ends it. What can be known to be wrong is said, all of it, before it starts."""
     log.configure(settings.log_level, "supervisor")
+    hide_memory()  # it holds the keys of all processes
     layout.prepare(settings)
     held = layout.lock(settings.data_dir)
     try:
@@ -44,8 +47,10 @@ def serve(settings: Settings) -> None:
 def _serve(settings: Settings, held: int) -> None:
     bound = _checked(settings)
     counted = layout.metrics_dir(settings) if settings.workers else None
-    processes = _processes(settings, bound, held, counted)
-    endpoint = Endpoint(lambda: metrics.exposition(counted), Health(settings, processes.states))
+    made = keys.make_keys()
+    processes = _processes(settings, bound, held, counted, made)
+    health = Health(settings, processes.states, key=made[keys.SUPERVISOR])
+    endpoint = Endpoint(lambda: metrics.exposition(counted), health)
     endpoint.start(bound.public["metrics"])
     try:
         asyncio.run(processes.run(lambda: _logger.info("mailgate is ready", **bound.addresses())))
@@ -54,16 +59,18 @@ def _serve(settings: Settings, held: int) -> None:
         bound.close()
 
 
-def _processes(settings: Settings, bound: Listeners, held: int, counted: Path | None) -> Supervisor | Single:
+def _processes(
+    settings: Settings, bound: Listeners, held: int, counted: Path | None, made: keys.Keys
+) -> Supervisor | Single:
     if counted is None:
         # imported here only, since a supervisor has no use for the databases and the protocol
         from mailgate.ops.single import Single
 
-        return Single(settings, bound)
+        return Single(settings, bound, made)
     if missing := confinement.missing():
         _logger.warning("inspectors are less confined than they should be: see `mailgate doctor`", missing=missing)
     metrics.clean(counted)
-    return Supervisor(_groups(settings, bound, held, counted), environment(settings), counted, bound.close_public)
+    return Supervisor(_groups(settings, bound, held, counted, made), environment(settings), counted, bound.close_public)
 
 
 def _checked(settings: Settings) -> Listeners:
@@ -89,12 +96,13 @@ def _checked(settings: Settings) -> Listeners:
     return bound[0]
 
 
-def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> list[list[ChildSpec]]:
+def _groups(settings: Settings, bound: Listeners, held: int, counted: Path, made: keys.Keys) -> list[list[ChildSpec]]:
     """Store, then inspectors, relay, edge. All but the inspectors hold the lock too: it is free only once nobody
     writes, sends or listens any more."""
     counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
-    store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()]}
-    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
+    store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()], "keys": [keys.to_inherit(made)]}
+    edge, relay = ([keys.to_inherit({role: made[role]})] for role in (keys.EDGE, keys.RELAY))
+    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE} | {"keys": edge}
     scanners = [_connecting(settings.clamd) for _ in bound.inspectors]
     return [
         [_spec("store", "_store", store, held, counting)],
@@ -108,7 +116,7 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path) -> l
             )
             for number, sock in enumerate(bound.inspectors)
         ],
-        [_spec("relay", "_relay", {}, held, counting)],
+        [_spec("relay", "_relay", {"keys": relay}, held, counting)],
         [_spec(f"edge-{number}", "_edge", public, held, counting) for number in range(settings.workers)],
     ]
 

@@ -62,13 +62,14 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
 
 class EdgeProcess:
     """Built with what it listens on; `run` serves until `stop` is set. `contexts`: TLS by listener name (mx,
-    submission, submissions, sts), left out where there is none."""
+    submission, submissions, sts), left out where there is none; `key` proves to the store what this is."""
 
     def __init__(
         self,
         settings: Settings,
         sockets: Mapping[str, Sequence[socket.socket]],
         contexts: Mapping[str, ssl.SSLContext],
+        key: bytes = b"",
     ) -> None:
         self._settings = settings
         self._sockets = sockets
@@ -79,7 +80,7 @@ class EdgeProcess:
         names = DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
         shedding = Shedding()
         self._resolver = WatchedResolver(names, shedding=shedding)
-        store = StoreClient(settings.store_path, self._on_policy)
+        store = StoreClient(settings.store_path, self._on_policy, key)
         around = Surroundings(
             hostname=settings.hostname,
             store=store,
@@ -173,10 +174,11 @@ async def serve(
     contexts: Mapping[str, ssl.SSLContext],
     ready: Callable[[], None],
     reload_certificate: Callable[[], None],
+    key: bytes,
 ) -> None:
     """The whole life of an edge process: SIGTERM drains, SIGHUP takes up a new certificate."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload_certificate)
-    await EdgeProcess(settings, sockets, contexts).run(ready, stop)
+    await EdgeProcess(settings, sockets, contexts, key).run(ready, stop)

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from mailgate.ipc import keys
 from mailgate.ipc.calls import (
     Authenticate,
     Authenticated,
@@ -33,8 +34,8 @@ CACHE_SECONDS = 60.0
 class StoreClient:
     """All calls raise UnavailableError while the store is away. `on_policy` receives each published snapshot."""
 
-    def __init__(self, path: Path, on_policy: Callable[[bytes], None]) -> None:
-        self._line = StoreLine(path, "edge", self._welcomed, self._pushed)
+    def __init__(self, path: Path, on_policy: Callable[[bytes], None], key: bytes = b"") -> None:
+        self._line = StoreLine(path, keys.EDGE, self._welcomed, self._pushed, key)
         self._on_policy = on_policy
         self._cache: dict[tuple[str, str], tuple[float, Resolved]] = {}
         self._notes: set[asyncio.Task[None]] = set()

@@ -19,9 +19,11 @@ Protocol = Literal["smtp", "imap", "command"]
 
 
 class Hello(Struct, tag=True, frozen=True):
-    """First call on a connection; answered by Welcome. `role` names the process, e.g. `edge`."""
+    """First call on a connection; answered by Welcome. `role` names the process, e.g. `edge`; `key` proves it (see
+    `ipc.keys`)."""
 
     role: str
+    key: bytes = b""
 
 
 class Welcome(Struct, tag=True, frozen=True):
@@ -201,6 +203,12 @@ class ReleaseOwn(Struct, tag=True, frozen=True):
     local: str
 
 
+class ShowKey(Struct, tag=True, frozen=True):
+    """The key of the command line (see `ipc.keys`): who gives commands by the account alone shows it first."""
+
+    key: bytes
+
+
 class LogIn(Struct, tag=True, frozen=True):
     """On the admin socket: the commands that follow are given by this user. Answered by Done."""
 
@@ -302,7 +310,7 @@ class RelayWork(Struct, tag=True, frozen=True):
     """Pushed to a connection whose role is `relay` when something for it became due: lease now."""
 
 
-AdminRequest = LogIn | GetChallenge | Prove | Admin
+AdminRequest = ShowKey | LogIn | GetChallenge | Prove | Admin
 Request = (
     Hello
     | Resolve

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from mailgate.ipc.calls import Answer, Failed, Push, Request
+from mailgate.ipc import keys
+from mailgate.ipc.calls import Answer, Failed, Push, Request, ShowKey
 from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UnavailableError, UserError
 
 HEAD = struct.Struct("!II")
@@ -66,6 +67,7 @@ class Peer(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self.role = ""
         self.uid: int | None = None  # the account on the other end, as the kernel tells it
+        self.has_key = False  # it has shown the key of the command line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -196,11 +198,14 @@ def call_once(path: Path, request: Request) -> Answer:
 
 
 def converse(path: Path, talk: Callable[[Calls], Coroutine[None, None, Answer]]) -> Answer:
-    """Blocking: some calls, one after the other, on a connection of their own (for the command line)."""
+    """Blocking: some calls, one after the other, on a connection of their own (for the command line). The key beside
+    the socket is shown first, where there is one that we may read."""
 
     async def run() -> Answer:
         calls = await connect(path, lambda push: None, lambda: None)
         try:
+            if key := keys.read_file(path):
+                await calls.call(ShowKey(key))
             return await talk(calls)
         finally:
             calls.close()

@@ -14,13 +14,19 @@ RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class StoreLine:
-    """`role` is what the store is told; `on_welcome` runs after each connect, `on_push` for what the store pushes."""
+    """`role` is what the store is told, and `key` what proves it;
+    `on_welcome` runs after each connect, `on_push` for what the store pushes."""
 
     def __init__(
-        self, path: Path, role: str, on_welcome: Callable[[Welcome], None], on_push: Callable[[Push], None]
+        self,
+        path: Path,
+        role: str,
+        on_welcome: Callable[[Welcome], None],
+        on_push: Callable[[Push], None],
+        key: bytes = b"",
     ) -> None:
         self._path = path
-        self._role = role
+        self._hello = Hello(role, key)
         self._on_welcome = on_welcome
         self._on_push = on_push
         self._calls: Calls | None = None
@@ -42,7 +48,7 @@ class StoreLine:
     async def _connect(self) -> None:
         self._lost.clear()
         calls = await connect(self._path, self._on_push, self._on_lost)
-        welcome = await calls.call(Hello(self._role))
+        welcome = await calls.call(self._hello)
         if not isinstance(welcome, Welcome):
             raise UnavailableError("the store did not greet")
         self._calls = calls

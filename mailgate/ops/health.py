@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mailgate.ipc.calls import Admin, Result
-from mailgate.ipc.frames import call_once
+from mailgate.ipc import keys
+from mailgate.ipc.calls import Admin, Answer, Hello, Result
+from mailgate.ipc.frames import Calls, converse
 from mailgate.model.errors import MailgateError
 from mailgate.ops import checks
 from mailgate.ops.checks import Check, fail, ok, warn
@@ -22,11 +23,14 @@ States = Callable[[], Mapping[str, bool]]
 
 
 class Health:
-    """Called for each request; `states` says which processes run."""
+    """Called for each request; `states` says which processes run, `key` proves to the store who asks."""
 
-    def __init__(self, settings: Settings, states: States, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, states: States, clock: Callable[[], float] = time.time, key: bytes = b""
+    ) -> None:
         self._settings = settings
         self._states = states
+        self._hello = Hello(keys.SUPERVISOR, key)
         self._clock = clock
         self._scanners = ScannerCheck(settings.clamd, settings.message_size_limit, clock)
 
@@ -41,7 +45,7 @@ class Health:
 
     def _store(self) -> list[Check]:
         try:
-            answer = call_once(self._settings.store_path, Admin("queue.summary"))
+            answer = converse(self._settings.store_path, self._ask)
         except MailgateError as error:
             return [fail("spool", f"the store does not answer: {error}", "see the log")]
         summary = answer.value if isinstance(answer, Result) else {}
@@ -50,6 +54,10 @@ class Health:
             checks.clock(summary.get("clock_doubted_since")),
             checks.policies_in_force(summary.get("policy_refused", "")),
         ]
+
+    async def _ask(self, calls: Calls) -> Answer:
+        await calls.call(self._hello)
+        return await calls.call(Admin("queue.summary"))
 
 
 def damaged_words(queue_ids: Sequence[str]) -> str:

@@ -12,8 +12,10 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from mailgate import settings as settings_module
+from mailgate.ipc import keys
 from mailgate.model.errors import MailgateError
 from mailgate.ops.child import announcer
+from mailgate.ops.listeners import EDGE
 from mailgate.records import log
 from mailgate.sandbox.process import die_with, hide_memory
 from mailgate.settings import Settings
@@ -69,7 +71,8 @@ def _settled(ready: Ready) -> Ready:
 def _store(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
     from mailgate.store import process
 
-    process.main(settings, descriptors["store"][0], descriptors["admin"][0], _settled(ready))
+    store, admin = descriptors["store"][0], descriptors["admin"][0]
+    process.main(settings, store, admin, keys.inherited(descriptors["keys"][0]), _settled(ready))
 
 
 def _inspector(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
@@ -85,7 +88,8 @@ def _relay(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
 
     from mailgate.relay.process import serve
 
-    uvloop.run(serve(settings, _settled(ready)))
+    key = keys.inherited(descriptors["keys"][0])[keys.RELAY]
+    uvloop.run(serve(settings, _settled(ready), key))
 
 
 def _edge(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
@@ -95,8 +99,9 @@ def _edge(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
     from mailgate.ops.tls import ServerTls
 
     tls = ServerTls(settings)
-    sockets = {name: [socket.socket(fileno=number) for number in numbers] for name, numbers in descriptors.items()}
-    uvloop.run(serve(settings, sockets, tls.contexts, _settled(ready), tls.reload))
+    key = keys.inherited(descriptors["keys"][0])[keys.EDGE]
+    sockets = {name: [socket.socket(fileno=each) for each in descriptors.get(name, ())] for name in EDGE}
+    uvloop.run(serve(settings, sockets, tls.contexts, _settled(ready), tls.reload, key))
 
 
 ROLES: Mapping[str, Callable[[Settings, Descriptors, Ready], None]] = {

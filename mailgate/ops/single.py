@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mailgate.edge.process import EdgeProcess
 from mailgate.inspect import worker
+from mailgate.ipc import keys
 from mailgate.model.errors import UnavailableError
 from mailgate.ops.listeners import EDGE, Listeners
 from mailgate.ops.tls import ServerTls
@@ -27,7 +28,8 @@ class _Part(Protocol):
 class Single:
     """Looks like a Supervisor to `app.serve`."""
 
-    def __init__(self, settings: Settings, listeners: Listeners) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners, made: keys.Keys) -> None:
+        self._keys = made
         self._settings = settings
         self._listeners = listeners
         self._tls = ServerTls(settings)
@@ -41,9 +43,10 @@ class Single:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        store = StoreProcess(self._settings, self._listeners.store, self._listeners.admin)
+        store = StoreProcess(self._settings, self._listeners.store, self._listeners.admin, keys=self._keys)
+        relay = RelayProcess(self._settings, key=self._keys[keys.RELAY])
         sockets = {name: self._listeners.public[name] for name in EDGE}
-        edge = EdgeProcess(self._settings, sockets, self._tls.contexts)
+        edge = EdgeProcess(self._settings, sockets, self._tls.contexts, self._keys[keys.EDGE])
         inspectors: list[worker.InThread] = []
 
         def reload() -> None:
@@ -53,7 +56,7 @@ class Single:
                 each.reload()
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        async with _Running(store) as stored, _Running(RelayProcess(self._settings)) as relayed:
+        async with _Running(store) as stored, _Running(relay) as relayed:
             clamd, largest = self._settings.clamd, self._settings.message_size_limit
             inspectors += [worker.serve_in_thread(sock, clamd, largest) for sock in self._listeners.inspectors]
             try:

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from mailgate.ipc import keys
 from mailgate.ipc.calls import DirectoryChanged, PolicyChanged, Push, RelayWork, Welcome
 from mailgate.ipc.line import StoreLine
 from mailgate.model.dns import Resolver
@@ -60,6 +61,7 @@ class RelayProcess:
         timeouts: Timeouts | None = None,
         resolver: Resolver | None = None,
         clock: Callable[[], float] = time.time,
+        key: bytes = b"",
     ) -> None:
         self._clock = clock
         self._has_policy = asyncio.Event()
@@ -69,7 +71,7 @@ class RelayProcess:
         self._running: set[asyncio.Task[None]] = set()
         self._waits_for_room = False
         self._is_short_of_room = False
-        self._store = StoreLine(settings.store_path, "relay", self._welcomed, self._pushed)
+        self._store = StoreLine(settings.store_path, keys.RELAY, self._welcomed, self._pushed, key)
         holder = secrets.token_hex(8)
         limits = timeouts or Timeouts()
         self._names = names = resolver or DnsResolver(settings.resolver, settings.resolver_trusted, time.monotonic)
@@ -251,9 +253,9 @@ def _listens_on(listen: Listen, address: str) -> bool:
     return ipaddress.ip_address(listen.host) == ipaddress.ip_address(address)
 
 
-async def serve(settings: Settings, ready: Callable[[], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[], None], key: bytes) -> None:
     """The whole life of a relay process: SIGTERM drains; policies come from the store, so SIGHUP means nothing."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    await RelayProcess(settings).run(ready, stop)
+    await RelayProcess(settings, key=key).run(ready, stop)

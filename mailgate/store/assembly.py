@@ -54,7 +54,8 @@ from mailgate.tenancy.account_book import AccountBook
 @dataclass(frozen=True, slots=True)
 class Base:
     """What all parts stand on. `holder` names this start of the store. `changed` is set when the queue has something to
-    do, `owed` when a sender is to be told something; `wake` sets the former from any thread, and tells the relay."""
+    do, `owed` when a sender is to be told something; `wake` sets the former from any thread, and tells the relay.
+    `admin_key` is what the command line shows; empty where it need not."""
 
     settings: Settings
     spool: OpenSpool
@@ -70,6 +71,7 @@ class Base:
     changed: asyncio.Event
     owed: asyncio.Event
     wake: Callable[[], None]
+    admin_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,9 @@ def _logins(base: Base, around: Surroundings, records: LoginRecords, hashing: Th
 def _commands(base: Base, parts: Parts) -> Commands:
     """Each kind runs in its own thread."""
     directory = base.directory
-    commands = Commands(Callers(directory.directory, parts.logins.answer, directory.executor), parts.scan_again)
+    commands = Commands(
+        Callers(directory.directory, parts.logins.answer, directory.executor, base.admin_key), parts.scan_again
+    )
     tell = partial(tell_of_access, parts.around)
     commands.take(catalogue.on_spool(parts.desk), base.admin_thread)
     commands.take(catalogue.on_directory(directory.directory, parts.around.policy, tell), directory.executor)

@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from mailgate.ipc.frames import Peer
+from mailgate.ipc.keys import Keys, made_file
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records.metrics import DAMAGED_TENANTS
 from mailgate.settings import Settings
@@ -37,7 +38,8 @@ from mailgate.tenancy.databases.folders import Folders
 
 class StoreProcess:
     """Everything of one data directory. `run` serves until `stop` is set; both sockets listen already. UserError from
-    `run` where the spool or the policies can't be used."""
+    `run` where the spool or the policies can't be used. `keys` say which process speaks; without them nobody is asked
+    for one, nor for that of the command line."""
 
     def __init__(
         self,
@@ -45,7 +47,9 @@ class StoreProcess:
         store_socket: socket.socket,
         admin_socket: socket.socket,
         clock: Callable[[], float] | None = None,
+        keys: Keys | None = None,
     ) -> None:
+        self._keys = keys
         self._settings = settings
         self._sockets = (store_socket, admin_socket)
         self._clock = SteadyClock() if clock is None else SteadyClock.without_steps(clock)
@@ -114,6 +118,7 @@ class StoreProcess:
                 changed=changed,
                 owed=owed,
                 wake=wake,
+                admin_key=b"" if self._keys is None else made_file(self._settings.admin_path),
             )
             await self._serve(base, ready, stop)
         finally:
@@ -140,7 +145,7 @@ class StoreProcess:
 
     async def _answer(self, base: Base, parts: Parts, ready: Callable[[], None], stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        service = Service(answering(base, parts))
+        service = Service(answering(base, parts), self._keys)
         servers = [
             await loop.create_unix_server(partial(Peer, handle, base.peers.connected), sock=sock)
             for sock, handle in zip(self._sockets, (service.handle, service.handle_command), strict=True)
@@ -179,9 +184,12 @@ class StoreProcess:
         return LmtpMailboxes(self._settings.lmtp_socket, directory.address_of).deliver
 
 
-def main(settings: Settings, store_descriptor: int, admin_descriptor: int, ready: Callable[[], None]) -> None:
+def main(
+    settings: Settings, store_descriptor: int, admin_descriptor: int, keys: Keys, ready: Callable[[], None]
+) -> None:
     """The whole life of a store process: SIGTERM ends it in good order, SIGHUP reads the policies again."""
-    store = StoreProcess(settings, socket.socket(fileno=store_descriptor), socket.socket(fileno=admin_descriptor))
+    sockets = (socket.socket(fileno=store_descriptor), socket.socket(fileno=admin_descriptor))
+    store = StoreProcess(settings, *sockets, keys=keys)
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

@@ -31,11 +31,14 @@ from mailgate.ipc.calls import (
     Request,
     Resolve,
     ReturnPath,
+    ShowKey,
     Welcome,
 )
 from mailgate.ipc.frames import Peer, StorageFullError
+from mailgate.ipc.keys import Keys
 from mailgate.ipc.report_calls import GetDmarcReport, KeepReport
-from mailgate.model.errors import MailgateError
+from mailgate.model.errors import MailgateError, UserError
+from mailgate.store import entitlement
 from mailgate.store.commands.running import Commands
 from mailgate.store.committing import Committing
 from mailgate.store.directory_thread import DirectoryThread
@@ -72,14 +75,22 @@ class Answering:
 class Service:
     """Lives in the event loop."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, keys: Keys | None = None) -> None:
+        """`keys` prove which process speaks on the store's socket; without them whoever can open it is believed."""
         self._by = answering
+        self._keys = keys
         self._running = 0
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
 
     async def handle(self, request: Request, peer: Peer) -> Answer:
         """Answers every call; what goes wrong inside is logged and told as such, never swallowed."""
+        if self._keys is not None:
+            try:
+                entitlement.check(self._keys, peer.role, request)
+            except UserError as error:
+                _log.warning("refused on the store's socket, from uid %s: %s", peer.uid, error)
+                raise
         return await self._guarded(self._answer(request, peer), type(request).__name__)
 
     async def handle_command(self, request: Request, peer: Peer) -> Answer:
@@ -124,7 +135,7 @@ class Service:
             case Note(envelope=envelope, events=events, seen=seen):
                 await by.writer.do(lambda spool: spool.note(envelope, events, seen), durable=False)
                 return Done()
-            case Admin() | LogIn() | GetChallenge() | Prove():
+            case Admin() | ShowKey() | LogIn() | GetChallenge() | Prove():
                 return await by.commands.answer_own(request, peer)
             case ReleaseOwn(account=account, local=local):
                 await by.own_release.release(account, local)

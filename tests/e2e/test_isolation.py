@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailgate.ipc.calls import Admin, Hello, Resolve
+from mailgate.ipc.frames import call_once
+from mailgate.model.errors import UserError
 from tests.conftest import Build
 from tests.support import deployments, messages, processes, taken_over
 from tests.support.clamd import Clamd
@@ -90,4 +95,33 @@ def test_a_taken_over_inspector_can_do_nothing(
     assert answer.code == 451  # the inspection failed for the first time
     assert gateway.deliver(messages.clean("after")).code == 250
     gateway.delivered("bob@acme.example", "after")
+    gateway.stop()
+
+
+def test_the_account_alone_opens_nothing(new_gateway: Build, clamd: Clamd) -> None:
+    """The store's socket is for its processes, which have keys; health goes on where commands need an operator's key;
+    and whatever is removed of the data directory, there is one gateway on it."""
+    gateway = deployed(new_gateway, clamd.endpoint, deployments.UNIT)
+    gateway.start()
+    store = gateway.data_dir / "run" / "store.sock"
+    for request in (Admin("tenant.list"), Admin("queue.summary"), Hello("edge"), Resolve("bob", "acme.example")):
+        with pytest.raises(UserError):
+            call_once(store, request)
+    assert "acme" in gateway.cli("tenant", "list")
+    account = deployments.ACCOUNT[deployments.UNIT]
+    assert {each.stat().st_uid for each in (store, store.with_name("admin.key"))} == {account}
+    (gateway.data_dir / "lock").unlink()
+    second = gateway.run("serve")
+    assert (second.returncode, f"another mailgate (process {gateway.pid}) runs" in second.stderr) == (2, True)
+    key = gateway.root / "operator"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    gateway.cli("operator", "add", "alice", "--key", f"{key}.pub")
+    assert gateway.run("tenant", "list").returncode == 2
+    assert "acme" in gateway.cli("--operator-key", str(key), "tenant", "list")
+    for request in (Admin("tenant.list"), Admin("operator.remove", {"name": "alice"})):
+        with pytest.raises(UserError):
+            call_once(store, request)
+    checks = json.load(urllib.request.urlopen(f"http://127.0.0.1:{gateway.metrics[1]}/healthz"))
+    assert "spool" in json.dumps(checks)
+    assert "does not answer" not in json.dumps(checks)
     gateway.stop()

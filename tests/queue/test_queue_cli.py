@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailgate.ipc.calls import Commit, NewEntry
-from mailgate.ipc.frames import call_once
+from mailgate.ipc.calls import Answer, Commit, Hello, NewEntry
+from mailgate.ipc.frames import Calls, converse
 from mailgate.model.decision import Action
 from mailgate.model.envelope import Recipient
 from mailgate.settings import Settings
@@ -17,6 +17,7 @@ from tests.queue.making import submission
 from tests.spool.making import NOW, entry, keep, outside
 from tests.support.gateway import Gateway
 from tests.support.messages import EICAR
+from tests.support.store_key import key_of
 
 New = Callable[..., Gateway]
 
@@ -99,7 +100,12 @@ def test_with_a_gateway_and_a_real_scanner(new_gateway: New, clamd: object) -> N
     bob = Recipient("bob@acme.example", (mailbox_of(gateway, "bob@acme.example"),))
     bad = entry(bob, action=Action.QUARANTINE, body=b"Subject: s\r\n\r\n" + EICAR + b"\r\n", at=NOW)
     good = entry(bob, action=Action.QUARANTINE, body=b"Subject: s\r\n\r\nharmless words\r\n", at=NOW)
-    call_once(Settings(data_dir=gateway.data_dir).store_path, Commit((bad, good)))
+
+    async def commit(calls: Calls) -> Answer:
+        await calls.call(Hello("edge", key_of(gateway.pid, "edge")))
+        return await calls.call(Commit((bad, good)))
+
+    converse(Settings(data_dir=gateway.data_dir).store_path, commit)
     tenant = ("--tenant", "acme")
     assert len(gateway.json("quarantine", "list", *tenant)) == 2
     refused = gateway.run("quarantine", "release", bad.envelope.queue_id, *tenant, "--reason", "why not")

@@ -1,18 +1,19 @@
 """Who speaks on a connection of the admin socket: decided at its start, looked up again for each command.
 
-A user logs in by password, an operator by a key. While no operator's key is registered, whoever may open the socket is
-the operator; the kernel says which account that is."""
+A user logs in by password, an operator by a key. While no operator's key is registered, whoever may open the socket and
+read the key beside it is the operator; the kernel says which account that is."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import pwd
 import secrets
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from weakref import WeakKeyDictionary
 
-from mailgate.ipc.calls import Authenticate, Authenticated, Challenge, LogIn, Prove
+from mailgate.ipc.calls import Authenticate, Authenticated, Challenge, LogIn, Prove, ShowKey
 from mailgate.ipc.frames import Peer
 from mailgate.model.errors import NotFoundError, UserError
 from mailgate.tenancy.acting import Caller, Role
@@ -23,18 +24,21 @@ REFUSED = "the login was refused"
 KEY_NEEDED = (
     "operators log in by key here: give --operator-key FILE, or set MAILGATE_OPERATOR_KEY; users log in with --as LOGIN"
 )
+NO_KEY = "who gives commands by the account alone shows the key beside the admin socket: can it be read?"
 
 
 class Callers:
     """Lives in the event loop. `authenticate` checks passwords with all that belongs to it: back-off, lockout;
-    `thread` is the directory's."""
+    `thread` is the directory's, `key` what a caller by account must show (see `ipc.keys`; none where it is empty)."""
 
     def __init__(
         self,
         directory: Directory,
         authenticate: Callable[[Authenticate], Awaitable[Authenticated]],
         thread: Executor,
+        key: bytes = b"",
     ) -> None:
+        self._key = key
         self._directory = directory
         self._authenticate = authenticate
         self._thread = thread
@@ -50,6 +54,12 @@ class Callers:
         if not granted.ok:
             raise UserError(REFUSED)
         self._users[peer] = granted.account
+
+    def show_key(self, request: ShowKey, peer: Peer) -> None:
+        """UserError where it is another."""
+        if not hmac.compare_digest(self._key, request.key):
+            raise UserError(NO_KEY)
+        peer.has_key = True
 
     def challenge(self, peer: Peer) -> Challenge:
         """What the next Prove on this connection must have signed."""
@@ -88,6 +98,8 @@ class Callers:
             return Caller(f"operator {name}", Role.OPERATOR)
         if known:
             raise UserError(KEY_NEEDED)
+        if self._key and not peer.has_key:
+            raise UserError(NO_KEY)
         return by_account(peer.uid)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from mailgate.ipc.calls import Admin, AdminRequest, Answer, Done, Failed, GetChallenge, LogIn, Prove, Result
+from mailgate.ipc.calls import Admin, AdminRequest, Answer, Done, Failed, GetChallenge, LogIn, Prove, Result, ShowKey
 from mailgate.ipc.frames import Peer
 from mailgate.model.errors import UnavailableError
 from mailgate.model.verdict import Inspection
@@ -16,6 +16,7 @@ from mailgate.store.commands import permissions
 from mailgate.store.commands.arguments import check
 from mailgate.store.commands.callers import Callers, by_account
 from mailgate.store.commands.on_spool.desk import Scan, ScanAgain
+from mailgate.store.entitlement import HEALTH
 from mailgate.tenancy.acting import Acting, Caller, on_behalf_of
 
 Handlers = Mapping[str, Callable[..., Any]]
@@ -35,6 +36,9 @@ class Commands:
 
     async def answer(self, request: AdminRequest, peer: Peer) -> Answer:
         match request:
+            case ShowKey():
+                self._callers.show_key(request, peer)
+                return Done()
             case LogIn():
                 await self._callers.log_in(request, peer)
                 return Done()
@@ -47,10 +51,11 @@ class Commands:
                 return await self.run(request, await self._callers.caller(peer))
 
     async def answer_own(self, request: AdminRequest, peer: Peer) -> Answer:
-        """From one of the gateway's own processes: nobody else may open the socket that this came through."""
+        """From one of the gateway's own processes: what health looks at needs no operator."""
         if not isinstance(request, Admin):
             return Failed("user", "logins are for the admin socket")
-        return await self.run(request, by_account(peer.uid))
+        is_health = request.command == HEALTH
+        return await self.run(request, by_account(peer.uid) if is_health else await self._callers.caller(peer))
 
     async def run(self, request: Admin, caller: Caller) -> Result:
         if request.command not in self._handlers:
