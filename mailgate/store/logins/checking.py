@@ -133,7 +133,7 @@ class Logins:
                 network,
             )
         except BaseException:
-            guessing.abandon(each)
+            guessing.settle(each, False, now)  # who goes away before the answer has guessed all the same
             raise
         counted = guessing.settle(each, checked.result is Result.OK, now)
         if checked.result is Result.OK:

@@ -137,12 +137,6 @@ class Guessing:
             return Counted()
         return self._count(each.keys, now)
 
-    def abandon(self, each: Try) -> None:
-        """Settles what was not judged."""
-        self._repeats.settle(_repeat(each))
-        for kind, found in each.keys.items():
-            self._by[kind].settle(found)
-
     def _count(self, keys: Mapping[Kind, bytes], now: float) -> Counted:
         counts = {kind: self._by[kind].failed(keys[kind], now) for kind in keys if kind is not Kind.ACCOUNT}
         if Kind.ACCOUNT not in keys:
