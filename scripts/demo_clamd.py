@@ -16,6 +16,7 @@ from pathlib import Path
 FRESHCLAM = Path("/var/lib/clamav")
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + b"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 TIED = ("setpriv", "--pdeathsig=TERM")  # what runs behind it ends with this process, however that ends
+RELIED_ON = Path(__file__).parents[1] / "packaging" / "clamd" / "clamd.conf"
 START_SECONDS = 180  # the real database takes a while to load
 
 CONFIG = """\
@@ -25,16 +26,6 @@ DatabaseDirectory {database}
 TemporaryDirectory {folder}/tmp
 LocalSocket {folder}/clamd.sock
 LocalSocketMode 666
-MaxQueue 200
-# MaxFileSize below MaxScanSize would let the rest of a large archive member pass unseen
-StreamMaxLength 100M
-MaxScanSize 400M
-MaxFileSize 400M
-# without these an exceeded limit or an encrypted file would be answered OK
-AlertExceedsMax yes
-AlertEncrypted yes
-AlertEncryptedArchive yes
-AlertEncryptedDoc yes
 """
 
 
@@ -48,7 +39,7 @@ class DemoClamd:
         (self.folder / "tmp").mkdir()
         self.folder.chmod(0o755)
         config = self.folder / "clamd.conf"
-        config.write_text(CONFIG.format(folder=self.folder, database=database))
+        config.write_text(CONFIG.format(folder=self.folder, database=database) + RELIED_ON.read_text())
         self.process = subprocess.Popen(
             [*TIED, *self._account(), _program(), "--config-file", str(config)],
             stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ import dns.query
 
 from mailgate.inspect import confinement
 from mailgate.model.errors import UserError
-from mailgate.ops import checks, layout, privacy, site_tls, spool_check, tenant_check
+from mailgate.ops import checks, clamd_conf, layout, privacy, site_tls, spool_check, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
@@ -43,6 +43,7 @@ def examine(settings: Settings) -> list[Check]:
         certificate(settings, now),
         *site_certificates(settings.sts_certs),
         *ScannerCheck(settings.clamd, settings.message_size_limit)(),
+        *clamd_conf.limits(settings.clamd, settings.message_size_limit),
         resolver(settings.resolver),
         checks.disk(_existing(settings.data_dir), settings.message_size_limit),
         permissions(settings),

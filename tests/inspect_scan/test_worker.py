@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mailgate.inspect.clamd import client
 from mailgate.inspect.worker import serve_in_thread
 from mailgate.ipc.inspect_calls import Inspected, InspectFailed, InspectLimits
 from mailgate.model.verdict import Inspection, Unscanned, Verdict
@@ -292,3 +294,27 @@ def test_in_a_thread(folder: Path, small_clamd: SmallClamd) -> None:
     assert inspection(edge.ask(messages.with_attachment("i", messages.EICAR))).verdict is Verdict.INFECTED
     stop()
     listener.close()
+
+
+def test_after_sighup_nothing_is_remembered(folder: Path, mortal_clamd: SmallClamd) -> None:
+    """The signatures keep their version, so that nothing else tells of the new one."""
+    mortal_clamd.start()
+    outbreak = b"MALWARE-OUTBREAK-2026 " + bytes(3000)
+    with Worker(folder, mortal_clamd.endpoint, prelude=_LONG_MEMORY) as worker:
+        edge = Edge(worker.path)
+
+        def verdict(content: bytes) -> Verdict:
+            return inspection(edge.ask(messages.with_attachment("o", content))).verdict
+
+        assert verdict(outbreak) is Verdict.CLEAN
+        (mortal_clamd.root / "db" / "local.ndb").write_text(f"Local.Outbreak:0:*:{outbreak[:21].hex()}\n")
+        client(mortal_clamd.endpoint).reload()
+        copies = (outbreak + b"%d" % number for number in itertools.count())
+        eventually(lambda: verdict(next(copies)) is Verdict.INFECTED, "the new signature is in use")
+        assert verdict(outbreak) is Verdict.CLEAN
+        worker.process.send_signal(signal.SIGHUP)
+        eventually(lambda: verdict(outbreak) is Verdict.INFECTED, "nothing is remembered")
+        assert worker.terminate() == 0
+
+
+_LONG_MEMORY = "import mailgate.inspect.verdict_cache as cache; cache.UNVERSIONED_LIFETIME = 1e6; cache.LIFETIME = 1e6"
