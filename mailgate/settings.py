@@ -10,7 +10,7 @@ import stat
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -124,6 +124,10 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="Certificate chain, PEM; self-signed in DATA_DIR where not given.")
     tls_key: Path | None = Field(None, description="Private key, PEM.")
+    mx_tls_minimum: Literal["1.0", "1.1", "1.2", "1.3"] = Field(
+        "1.0", description="The oldest TLS on MX; below 1.2 with old suites, too. What it refuses comes in plaintext."
+    )
+    submission_tls_minimum: Literal["1.2", "1.3"] = Field("1.2", description="The oldest TLS for those who log in.")
     clamd: Words = Field(
         default_factory=lambda: ["unix:/run/clamav/clamd.ctl"],
         description="Scanners: unix:PATH or tcp:HOST:PORT, tried in order.",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from mailgate.edge import client_certificate, replies, sasl, trace_headers
+from mailgate.edge import client_certificate, handshake, replies, sasl, trace_headers
 from mailgate.edge.connection import HANDSHAKE_SECONDS, Connection, SessionEnd
 from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
 from mailgate.model.address import AddressError, read_helo
@@ -136,11 +136,13 @@ class Dialogue(Connection):
             raise Refusal(replies.TLS_UNAVAILABLE)
         if len(self._lines):
             raise SessionEnd(replies.BAD_SEQUENCE)
+        self.ends_lines_in_lf = False  # a handshake has no lines
         await self.say(replies.READY_FOR_TLS)
         if len(self._lines):  # came while the reply waited for its way out
             raise SessionEnd
         self._drop_transaction()
         await self._start_tls(context)
+        self._know_line_ends()
         self.session = self._create_session()
         self.session.peer = (self.client.address, self.client.port)
         assert self.transport is not None
@@ -154,13 +156,13 @@ class Dialogue(Connection):
             self.transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
         )
         try:
-            with self._handshaking():
-                handshake = self.loop.create_task(begun)
+            with self._handshaking(), handshake.alerting(self.transport):
+                shaking = self.loop.create_task(begun)
                 await asyncio.sleep(0)  # now TLS has the transport, and will be told so before what we call soon
                 early = self._lines.take_all()
                 if early:
                     self.loop.call_soon(_hand_over, self.transport, early)
-                transport = await handshake
+                transport = await shaking
         except (OSError, TimeoutError) as error:
             raise SessionEnd from error
         if transport is None:

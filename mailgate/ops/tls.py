@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import ssl
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,20 @@ _logger = log.get(__name__)
 SELF_SIGNED_DAYS = 397
 RENEW_DAYS = 30
 
-# plain RSA key exchange is the last resort of old senders, whose next step would be no TLS at all
+_FORWARD_SECRET = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!eNULL:!PSK:!SRP"  # noqa: S105 (not a password)
+# the last resorts of old senders, whose next step would be no TLS at all
 _MX_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:!aNULL:!eNULL:!PSK:!SRP"
-_SUBMISSION_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!eNULL:!PSK:!SRP"
+_OLD_CIPHERS = (
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES:ECDHE+3DES:RSA+3DES"
+    ":!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"  # OpenSSL has TLS 1.0 and 1.1 at this level only
+)
+_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+_GROUP = Path(__file__).with_name("ffdhe2048.pem")  # RFC 7919 appendix A.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +134,9 @@ class ServerTls:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         pair = certificate(settings)
-        submission = _context(pair, _SUBMISSION_CIPHERS)
-        self._mail = (_context(pair, _MX_CIPHERS), submission)
+        is_old = settings.mx_tls_minimum in ("1.0", "1.1")
+        submission = _context(pair, _FORWARD_SECRET, settings.submission_tls_minimum)
+        self._mail = (_context(pair, _OLD_CIPHERS if is_old else _MX_CIPHERS, settings.mx_tls_minimum), submission)
         self.contexts = {"mx": self._mail[0], "submission": submission, "submissions": submission}
         self._site = SiteTls(settings.sts_certs) if settings.sts_certs is not None else None
         if self._site is not None:
@@ -143,11 +156,14 @@ class ServerTls:
         _logger.info("certificate read", ends=pair.leaf().not_valid_after_utc.isoformat())
 
 
-def _context(pair: Certificate, ciphers: str) -> ssl.SSLContext:
-    """TLS 1.2 and later; forward-secret suites first, or only (RFC 8314 section 4 for mail programs)."""
+def _context(pair: Certificate, ciphers: str, minimum: str) -> ssl.SSLContext:
+    """Forward-secret suites first, or only (RFC 8314 section 4 for mail programs)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[minimum]
     context.set_ciphers(ciphers)
+    context.load_dh_params(str(_GROUP))
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(pair.chain, pair.key)
     return context

@@ -33,6 +33,7 @@ from mailgate.relay.smtp_session import SmtpSession
 from mailgate.relay.timeouts import Timeouts
 from mailgate.relay.transfer import Fault, FaultKind
 from mailgate.route.mx import MxHost
+from mailgate.transport.ladder import Failure
 
 LEASE_SECONDS = 3_600.0
 MOST_HOSTS_TRIED = 5
@@ -143,16 +144,24 @@ async def route(parts: Parts, job: Job) -> Plan | Outcome:
 
 
 async def attempt(parts: Parts, job: Job, plan: Plan) -> list[Try]:
-    """The hosts in their order, until one of them has an answer."""
+    """The hosts in their order, until one of them has an answer. Those that cut the handshake are asked again for less
+    at last, if it is not the first attempt: another host may know how to do better."""
     tries: list[Try] = []
+    cut: list[MxHost] = []
     for host in plan.hosts[:MOST_HOSTS_TRIED]:
         tries.append(await _with_host(parts, job, plan, host))
+        if not tries[-1].may_try_another:
+            return tries
+        if tries[-1].was_cut:
+            cut.append(host)
+    for host in cut if job.is_again else ():
+        tries.append(await _with_host(parts, job, plan, host, was_cut=True))
         if not tries[-1].may_try_another:
             break
     return tries
 
 
-async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost) -> Try:
+async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost, was_cut: bool = False) -> Try:
     target = await parts.planner.target(plan, host)
     if isinstance(target, Fault):
         return Try(host.name, {"host": host.name}, fault=target)
@@ -169,12 +178,12 @@ async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost) -> Try:
             return result
         # the host has closed the idle session meanwhile: that is no answer
     try:
-        session = await parts.opener.open(target)
+        session = await parts.opener.open(target, was_cut)
     except OpenError as error:
         parts.reporting.opened(plan, target, error.facts, error)
         facts = _facts_of(target, error.facts.address, error.facts.values)
         obstacle = obstacles.of_privacy(job.mail, error.fault, host.name)
-        return Try(host.name, facts, fault=error.fault, obstacle=obstacle)
+        return Try(host.name, facts, None, error.fault, obstacle, was_cut=error.failure is Failure.CUT)
     parts.reporting.opened(plan, target, session.facts, None)
     return await _transact(parts, job, target, session, is_reused=False)
 

@@ -43,6 +43,11 @@ class Job:
         return self.works[0].destination
 
     @property
+    def is_again(self) -> bool:
+        """Each of its recipients has been attempted before."""
+        return all(work.number > 1 for work in self.works)
+
+    @property
     def size(self) -> int:
         return len(self.mail.inline or b"")
 
@@ -71,13 +76,15 @@ def jobs_of(
 
 @dataclass(slots=True)
 class Try:
-    """What came of one host: a transaction, a fault before it, or a reason not to begin one."""
+    """What came of one host: a transaction, a fault before it, or a reason not to begin one. `was_cut`: the host cut
+    the TLS handshake, so that less may do."""
 
     host: str
     facts: dict[str, Any] = field(default_factory=dict)
     transfer: Transfer | None = None
     fault: Fault | None = None
     obstacle: Outcome | None = None
+    was_cut: bool = False
 
     @property
     def may_try_another(self) -> bool:

@@ -7,7 +7,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiosmtplib.errors import SMTPAuthenticationError, SMTPConnectResponseError, SMTPException, SMTPResponseException
@@ -95,23 +95,29 @@ class Opener:
         self._timeouts = timeouts
         self._clock = clock
 
-    async def open(self, target: Target) -> SmtpSession:
+    async def open(self, target: Target, was_cut: bool = False) -> SmtpSession:
         """Steps down the ladder as far as the floor allows. OpenError where nothing is left, or where the host can't be
-        spoken to for another reason."""
+        spoken to for another reason. `was_cut`: it cut the best handshake a moment ago, and not for the first time."""
         began = time.monotonic()
         facts = Facts(target.host, target.addresses[0], target.port, values=self._first_facts(target))
+        bounds = replace(target.bounds, bears_cuts=was_cut)
         lesson = self._memory.lesson(target.host, target.port)
-        step = Step(Offer.PLAINTEXT) if target.is_local else first_step(target.bounds, lesson.offer if lesson else None)
+        step = Step(Offer.PLAINTEXT) if target.is_local else first_step(bounds, lesson.offer if lesson else None)
         steps_down: list[str] = facts.values["steps_down"]
         if lesson is not None and step.offer is lesson.offer:
             steps_down.append(f"{lesson.reason} (learned before)")
             facts.lost_to = Failure.HANDSHAKE
+        below = next_step(step, Failure.CUT, bounds) if was_cut else None
+        if below is not None:
+            steps_down.append(f"{step}: the host cuts the handshake")
+            facts.lost_to = Failure.CUT
+            step = below
         client: PipelinedClient | None = None
         while True:
             try:
                 session = await self._try(target, step, facts, client)
             except _StepFailed as failed:
-                following = next_step(step, failed.failure, target.bounds)
+                following = next_step(step, failed.failure, bounds)
                 facts.values["seconds"] = round(time.monotonic() - began, 3)
                 if following is None:
                     if failed.client is not None:
@@ -198,6 +204,7 @@ class Opener:
             fault = Fault(FaultKind.TLS, "STARTTLS", f"{target.host} does not offer STARTTLS")
             raise _StepFailed(Failure.NOT_OFFERED, fault, client)
         name = target.dane.base if target.dane is not None else target.host
+        protocol = client.protocol  # a client that was cut off forgets it
         try:
             await client.starttls(server_hostname=name, tls_context=client_context(step), timeout=self._timeouts.tls)
         except SMTPResponseException as error:
@@ -209,8 +216,12 @@ class Opener:
         except ssl.SSLError as error:
             failure = failure_of(error)
             if failure is Failure.CONNECTION:
-                raise
+                raise _StepFailed(Failure.CUT, fault_of(error, "STARTTLS")) from None
             raise _StepFailed(failure, Fault(FaultKind.TLS, "STARTTLS", tls_words(error))) from None
+        except (SMTPException, OSError, TimeoutError) as error:
+            if protocol is None or not protocol.is_in_handshake:
+                raise
+            raise _StepFailed(Failure.CUT, fault_of(error, "STARTTLS")) from None
         self._judge(target, step, client, facts)
         dialogue.step = "EHLO"
         await self._hello(client)
@@ -273,7 +284,7 @@ def tls_words(error: ssl.SSLError) -> str:
 def _final(failed: _StepFailed, target: Target) -> Fault:
     """The floor forbids the next step: say so."""
     fault = failed.fault
-    if failed.failure is Failure.CONNECTION or target.floor.level is TransportLevel.PLAINTEXT:
+    if failed.failure in (Failure.CONNECTION, Failure.CUT) or target.floor.level is TransportLevel.PLAINTEXT:
         return fault
     return Fault(FaultKind.POLICY, fault.step, f"{fault.text}; {target.floor.words} is a must", fault.reply)
 

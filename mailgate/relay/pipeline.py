@@ -42,6 +42,7 @@ class PipelinedProtocol(SMTPProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._end: Exception | None = None
         self._is_starting_tls = False
+        self.is_in_handshake = False  # STARTTLS was answered with 220, and TLS does not stand yet
         self._due = 0
         self._waiting_bytes = 0
         self._is_listening = True
@@ -115,6 +116,7 @@ class PipelinedProtocol(SMTPProtocol):
         if self._is_starting_tls and reply.code == 220 and not self.is_clean:
             # what comes before the handshake may come from anybody (RFC 3207 section 6)
             raise SMTPServerDisconnected("the server went on in plaintext after its reply to STARTTLS")
+        self.is_in_handshake = self._is_starting_tls and reply.code == 220
         return reply
 
     async def _wait(self, timeout: float | None) -> None:
@@ -138,7 +140,9 @@ class PipelinedProtocol(SMTPProtocol):
     async def start_tls(self, *arguments: Any, **named: Any) -> SMTPResponse:
         self._is_starting_tls = True
         try:
-            return await super().start_tls(*arguments, **named)
+            response = await super().start_tls(*arguments, **named)
+            self.is_in_handshake = False
+            return response
         finally:
             self._is_starting_tls = False
 

@@ -2,6 +2,8 @@
 
 A step down is taken only for a failure of its own kind: suites or versions that do not fit lead to the next TLS offer,
 STARTTLS that is not there leads to plaintext. A dropped connection or a time-out says nothing about TLS: mail waits.
+Inside the handshake it may: some hosts know no other way to say that nothing fits. Who could cut it for another reason
+could as well take STARTTLS out of the dialogue, so from the second attempt on it counts as a handshake that failed.
 """
 
 from __future__ import annotations
@@ -38,12 +40,14 @@ _OFFERS = tuple(Offer)
 class Failure(enum.StrEnum):
     """How a step failed. HANDSHAKE: TLS could not be agreed (no common suite or version, no TLS at all behind
     STARTTLS). NOT_OFFERED, REFUSED: EHLO names no STARTTLS, or the command is answered with a refusal. CERTIFICATE: it
-    does not prove the name that was asked for. CONNECTION: dropped, or no answer in time."""
+    does not prove the name that was asked for. CUT: dropped inside the handshake, or no answer there in time.
+    CONNECTION: the same before or after it."""
 
     HANDSHAKE = "handshake"
     NOT_OFFERED = "starttls-not-offered"
     REFUSED = "starttls-refused"
     CERTIFICATE = "certificate"
+    CUT = "handshake-cut"
     CONNECTION = "connection"
 
 
@@ -61,10 +65,12 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`floor`: nothing below it. `wants_verification`: WebPKI is tried; where `floor` does not ask for AUTHENTICATED,
-    a certificate that fails is recorded and the mail leaves unverified (MTA-STS in testing mode)."""
+    a certificate that fails is recorded and the mail leaves unverified (MTA-STS in testing mode). `bears_cuts`:
+    the host has cut the handshake before."""
 
     floor: TransportLevel
     wants_verification: bool = False
+    bears_cuts: bool = False
 
     def allows(self, offer: Offer) -> bool:
         return offer.best_level >= self.floor
@@ -89,7 +95,9 @@ def _below(step: Step, failure: Failure, bounds: Bounds) -> Step | None:
     match failure:
         case Failure.CERTIFICATE if step.verifies and bounds.floor < TransportLevel.AUTHENTICATED:
             return replace(step, verifies=False)
-        case Failure.HANDSHAKE:
+        case Failure.CUT if not bounds.bears_cuts:
+            return None
+        case Failure.HANDSHAKE | Failure.CUT:
             offer = next(iter(_OFFERS[_OFFERS.index(step.offer) + 1 :]), None)
             return None if offer is None else Step(offer, step.verifies and offer is not Offer.PLAINTEXT)
         case Failure.NOT_OFFERED | Failure.REFUSED:

@@ -177,6 +177,16 @@ def test_a_device_that_knows_line_feeds_only(tmp_path: Path) -> None:
     play(part, tmp_path, tenants=sending(networks="127.0.0.1", line_feed_networks="127.0.0.0/8"))
 
 
+def test_a_device_that_knows_line_feeds_only_may_use_tls(tmp_path: Path, context: ssl.SSLContext) -> None:
+    async def part(on: Stage, client: Client) -> None:
+        await client.hello()
+        await client.start_tls()
+        await client.send(b"EHLO scanner\n")
+        assert (await client.reply()).startswith("250")
+
+    play(part, tmp_path, tls=context, tenants=sending(line_feed_networks="127.0.0.1"))
+
+
 def test_such_a_device_sends_no_chunks(tmp_path: Path) -> None:
     async def part(on: Stage, client: Client) -> None:
         await client.hello()

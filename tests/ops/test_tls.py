@@ -13,6 +13,7 @@ import pytest
 from mailgate.model.errors import UserError
 from mailgate.ops import layout, tls
 from tests.ops.conftest import Make
+from tests.support.certificates import Authority
 
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime(2026, 5, 4, tzinfo=datetime.UTC)
@@ -58,7 +59,7 @@ def test_a_key_of_another_certificate_is_refused(make_settings: Make, tmp_path: 
         tls.certificate(make_settings(tls_cert=one.chain, tls_key=other.key))
 
 
-def handshake(server: ssl.SSLContext, **limits: ssl.TLSVersion) -> tuple[str, str, bytes]:
+def handshake(server: ssl.SSLContext, ciphers: str = "", **limits: ssl.TLSVersion) -> tuple[str, str, bytes]:
     """Version, cipher and certificate that a client with these limits gets."""
     ours, theirs = socket.socketpair()
 
@@ -72,6 +73,8 @@ def handshake(server: ssl.SSLContext, **limits: ssl.TLSVersion) -> tuple[str, st
     thread.start()
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    if ciphers:
+        client.set_ciphers(ciphers)
     for name, value in limits.items():
         setattr(client, name, value)
     try:
@@ -91,11 +94,61 @@ def test_tls_13_and_forward_secret_tls_12(make_settings: Make, name: str) -> Non
     assert cipher.startswith("ECDHE-")
 
 
+OLD = ("TLSv1", "TLSv1_1")
+
+
+@pytest.fixture
+def rsa(tmp_path: Path) -> dict[str, Path]:
+    issued = Authority(tmp_path, "Some CA").issue("mx.gateway.example", is_rsa=True)
+    return {"tls_cert": issued.chain, "tls_key": issued.key}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_tls_11_is_refused(make_settings: Make) -> None:
-    context = tls.ServerTls(make_settings()).contexts["mx"]
+@pytest.mark.parametrize("version", OLD)
+def test_old_tls_is_better_than_none_on_mx(make_settings: Make, rsa: dict[str, Path], version: str) -> None:
+    found = ssl.TLSVersion[version]
+    limits = {"minimum_version": found, "maximum_version": found}
+    served = tls.ServerTls(make_settings(**rsa)).contexts
+    assert handshake(served["mx"], "ALL:@SECLEVEL=0", **limits)[0] == version.replace("_", ".")
     with pytest.raises(OSError):
-        handshake(context, minimum_version=ssl.TLSVersion.TLSv1_1, maximum_version=ssl.TLSVersion.TLSv1_1)
+        handshake(served["submission"], "ALL:@SECLEVEL=0", **limits)
+    strict = tls.ServerTls(make_settings(mx_tls_minimum="1.2", **rsa)).contexts["mx"]
+    with pytest.raises(OSError):
+        handshake(strict, "ALL:@SECLEVEL=0", **limits)
+
+
+@pytest.mark.parametrize(
+    "cipher", ["AES128-SHA", "AES256-SHA256", "AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA"]
+)
+def test_suites_of_old_senders(make_settings: Make, rsa: dict[str, Path], cipher: str) -> None:
+    served = tls.ServerTls(make_settings(**rsa)).contexts
+    at_most = {"maximum_version": ssl.TLSVersion.TLSv1_2}
+    assert handshake(served["mx"], cipher, **at_most)[1] == cipher
+    if cipher.startswith("DHE"):
+        assert handshake(served["submission"], cipher, **at_most)[1] == cipher
+    else:
+        with pytest.raises(OSError):
+            handshake(served["submission"], cipher, **at_most)
+
+
+@pytest.mark.parametrize("cipher", ["aNULL", "eNULL", "PSK", "RC4", "EXP"])
+def test_suites_that_protect_nothing(make_settings: Make, cipher: str) -> None:
+    for context in tls.ServerTls(make_settings()).contexts.values():
+        names = {found["name"] for found in context.get_ciphers()}
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            client.set_ciphers(f"{cipher}:@SECLEVEL=0")
+        except ssl.SSLError:
+            continue
+        assert not names & {found["name"] for found in client.get_ciphers() if not found["name"].startswith("TLS_")}
+
+
+def test_the_floor_can_be_raised(make_settings: Make) -> None:
+    served = tls.ServerTls(make_settings(mx_tls_minimum="1.3", submission_tls_minimum="1.3")).contexts
+    for name in ("mx", "submission", "submissions"):
+        assert handshake(served[name])[0] == "TLSv1.3"
+        with pytest.raises(OSError):
+            handshake(served[name], maximum_version=ssl.TLSVersion.TLSv1_2)
 
 
 def test_a_new_certificate_is_taken_up_and_a_broken_one_is_not(make_settings: Make, tmp_path: Path) -> None:

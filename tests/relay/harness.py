@@ -134,9 +134,9 @@ class FakeStore:
         raise AssertionError(f"unexpected {request}")
 
     def add(
-        self, *recipients: str, message: bytes = MESSAGE, tenant: str = "acme", **envelope: Any
+        self, *recipients: str, message: bytes = MESSAGE, tenant: str = "acme", attempt: int = 1, **envelope: Any
     ) -> list[tuple[int, int]]:
-        """One message; the keys of its recipients in `ended`."""
+        """One message, `attempt` 1 for the first; the keys of its recipients in `ended`."""
         number = next(self._numbers)
         listed = tuple(each if isinstance(each, Recipient) else Recipient(each) for each in recipients)
         made = Envelope(
@@ -151,7 +151,7 @@ class FakeStore:
         )
         for n, recipient in enumerate(listed):
             domain = recipient.forward_path.rpartition("@")[2]
-            self.works.append(Work(number, n, n, 1, domain, time.time() + 1e6, made, len(message), message))
+            self.works.append(Work(number, n, n, attempt, domain, time.time() + 1e6, made, len(message), message))
         self.push(RelayWork())
         return [(number, n) for n in range(len(listed))]
 

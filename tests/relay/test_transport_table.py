@@ -99,12 +99,12 @@ def hop_of(peer: str, authority: Authority, stranger: Authority) -> ScriptedHop:
     return hop
 
 
-async def delivered(folder: Path, hop: ScriptedHop, floor: str) -> Ended:
+async def delivered(folder: Path, hop: ScriptedHop, floor: str, attempt: int = 1) -> Ended:
     names = FakeNames()
     names.host("hop.example", HOST)
     await hop.listen()
     async with hop, relay(folder, hop.port, {"transport": {"minimum": floor}}, names) as running:
-        [ended] = await running.send("someone@hop.example")
+        [ended] = await running.send("someone@hop.example", attempt=attempt)
     return ended
 
 
@@ -128,6 +128,45 @@ def test_cell(tmp_path: Path, trusted: Authority, peer: str, floor: str) -> None
     is_best = expected in ("forward-secret", "authenticated")
     assert not steps if is_best else PEERS[peer].reason in steps
     assert ended.facts["floor"] == floor
+
+
+AGAIN = {
+    "cuts the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "the host cuts the handshake"),
+    "hangs in the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "the host cuts the handshake"),
+}
+
+
+@pytest.mark.parametrize(("peer", "floor"), [(peer, floor) for peer in AGAIN for floor in FLOORS])
+def test_from_the_second_attempt_on_a_cut_handshake_is_a_failed_one(
+    tmp_path: Path, trusted: Authority, peer: str, floor: str
+) -> None:
+    """Who can cut it can take STARTTLS away as well; floors stay."""
+    hop = hop_of(peer, trusted, trusted)
+    ended = asyncio.run(delivered(tmp_path, hop, floor, attempt=2))
+    level = AGAIN[peer].levels[FLOORS.index(floor)]
+    if level == WAITS:
+        assert ended.outcome.state is State.QUEUED
+        assert hop.transactions == []
+        return
+    assert ended.outcome.state is State.RELAYED, ended.outcome.text
+    assert ended.facts["level"] == level
+    assert AGAIN[peer].reason in ended.facts["steps_down"][0]
+
+
+def test_another_host_goes_before_less_privacy(tmp_path: Path, trusted: Authority) -> None:
+    async def scenario() -> None:
+        names = FakeNames()
+        cutting, modern = hop_of("cuts the handshake", trusted, trusted), hop_of("modern", trusted, trusted)
+        await cutting.listen()
+        await modern.listen("127.0.0.2", cutting.port)
+        names.host("hop.example", "a.hop.example", HOST)
+        names.put(HOST, "A", "127.0.0.2")
+        async with cutting, modern, relay(tmp_path, cutting.port, {}, names) as running:
+            [ended] = await running.send("someone@hop.example", attempt=3)
+        assert ended.facts["level"] == "forward-secret"
+        assert not cutting.transactions
+
+    asyncio.run(scenario())
 
 
 def test_what_was_learned_is_remembered(tmp_path: Path, trusted: Authority) -> None:
