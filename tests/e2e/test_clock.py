@@ -54,7 +54,7 @@ class FakedGateway:
 
     def defer(self) -> None:
         """By an alias that leads elsewhere: TLS on submission does not go well with libfaketime."""
-        self.gateway.cli("alias", "add", "acme", "far@acme.example", "x@far.example")
+        self.gateway.cli("alias", "add", "acme", "far@acme.example", "--forward", "x@far.example")
         assert self.gateway.deliver(messages.clean(messages.token()), "far@acme.example").code == 250
         eventually(self._is_deferred, "the first attempt to be deferred")
 
