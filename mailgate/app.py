@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mailgate.inspect import confinement, scanner_sockets
 from mailgate.ipc import keys
 from mailgate.model.errors import UserError
-from mailgate.ops import layout, listeners, tls
+from mailgate.ops import layout, listeners, privacy, tls
 from mailgate.ops.child import ChildSpec, environment
 from mailgate.ops.endpoint import Endpoint
 from mailgate.ops.health import Health
@@ -36,6 +36,9 @@ def serve(settings: Settings) -> None:
     log.configure(settings.log_level, "supervisor")
     hide_memory()  # it holds the keys of all processes
     layout.prepare(settings)
+    if os.geteuid() == 0 and (owner := settings.data_dir.stat().st_uid) != 0:
+        who = privacy.account(owner)
+        _logger.warning("started as root on another account's data: what is made is root's from now on", owner=who)
     held = layout.lock(settings.data_dir)
     try:
         _serve(settings, held)

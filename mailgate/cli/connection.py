@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import getpass
 import os
 import socket
@@ -14,13 +15,14 @@ from typing import Any, Protocol
 from mailgate.ipc.calls import Admin, Answer, Challenge, GetChallenge, LogIn, Prove, Result
 from mailgate.ipc.frames import Calls, converse
 from mailgate.model.errors import UnavailableError, UserError
-from mailgate.ops import layout
+from mailgate.ops import layout, privacy
 from mailgate.settings import Settings, load
 from mailgate.tenancy.logins import operator_keys
 
 PATIENCE = 5.0
 """Seconds to wait for a gateway that is starting, or for another command."""
-
+FIRST_COMMANDS = frozenset({"tenant.add", "operator.add"})
+"""What makes a data directory; every other command is about something that is there."""
 
 _acting_as = ""
 
@@ -75,6 +77,15 @@ def _read(path: Path) -> bytes:
         raise UserError(f"{path}: {error.strerror}") from None
 
 
+def _load_program() -> None:
+    """Before root changes to the account of the data: that one may not be able to read the program's own files."""
+    import alembic.command  # noqa: F401
+
+    import mailgate.store.commands.offline  # noqa: F401
+
+    codecs.lookup("utf-8-sig")
+
+
 class _Commands:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -93,18 +104,26 @@ class _Commands:
                 return answer.value if isinstance(answer, Result) else None
             if _acting_as:
                 raise UnavailableError("no gateway runs, and --as needs one; the owner of its files works without it")
-            layout.prepare(self._settings)
-            try:
-                held = layout.lock(self._settings.data_dir, patience=0)
-            except layout.InUseError as error:
-                if time.monotonic() > deadline:
-                    raise UnavailableError(f"{error} (it does not answer on {self._settings.admin_path})") from None
-                time.sleep(0.05)
-                continue
-            try:
-                return self._directly(command, arguments)
-            finally:
-                os.close(held)
+            if not (command in FIRST_COMMANDS or layout.holds_data(self._settings.data_dir)):
+                raise UnavailableError(
+                    f"no gateway runs, and {self._settings.data_dir.absolute()} holds no data of one: set "
+                    "MAILGATE_DATA_DIR, or make the first tenant: mailgate tenant add"
+                )
+            if os.geteuid() == 0:
+                _load_program()
+            with privacy.as_owner(self._settings.data_dir):
+                layout.prepare(self._settings)
+                try:
+                    held = layout.lock(self._settings.data_dir, patience=0)
+                except layout.InUseError as error:
+                    if time.monotonic() > deadline:
+                        raise UnavailableError(f"{error} (it does not answer on {self._settings.admin_path})") from None
+                    time.sleep(0.05)
+                    continue
+                try:
+                    return self._directly(command, arguments)
+                finally:
+                    os.close(held)
 
     async def _talk(self, request: Admin, calls: Calls) -> Answer:
         """Logs in, then gives the command."""

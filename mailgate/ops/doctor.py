@@ -134,13 +134,17 @@ def permissions(settings: Settings) -> Check:
         (settings.tls_key, stat.S_IRWXO),
         (settings.master_key_file, privacy.OTHERS),
     ):
-        if path is not None and path.exists() and path.stat().st_mode & forbidden:
+        if path is not None and _can_be_seen(path) and path.stat().st_mode & forbidden:
             mode = path.stat().st_mode
             wrong.append(f"{path} is {stat.filemode(mode)}")
             advice.append(f"chmod {stat.S_IMODE(mode) & ~forbidden:04o} {shlex.quote(str(path))}")
     if settings.data_dir.exists() and not os.access(settings.data_dir, os.W_OK | os.X_OK):
         wrong.append(f"{settings.data_dir} can't be written by this account")
         advice.append(f"run this as {privacy.account(settings.data_dir.stat().st_uid)}, or chown the folder")
+    if others := privacy.foreign(settings.data_dir):
+        owner = privacy.account(settings.data_dir.stat().st_uid)
+        wrong.append(f"not {owner}'s, as the data directory is: " + _first([str(path) for path in others], ", "))
+        advice.append(f"as root: {privacy.chown_line(settings.data_dir)}")
     if wrong:
         return fail("permissions", _first(wrong, "; "), _first(advice, "\n"))
     return ok("permissions", f"{settings.data_dir} is for the gateway's account alone")
@@ -223,6 +227,13 @@ def _is_free(listen: Listen) -> str:
     return ""
 
 
+def _can_be_seen(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists (before the first start)."""
-    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if _can_be_seen(path))

@@ -23,6 +23,14 @@ def metrics_dir(settings: Settings) -> Path:
     return settings.run_dir / "metrics"
 
 
+def holds_data(data_dir: Path) -> bool:
+    """Whether a gateway or a command has worked on it. True where that can't be seen: opening it says why."""
+    try:
+        return (data_dir / "registry.db").exists()
+    except OSError:
+        return True
+
+
 def prepare(settings: Settings) -> None:
     """Make the folders that the processes share, and close to others what is open to them. UserError says which one
     can't be made or closed, and what to do."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shlex
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +92,51 @@ def close(data_dir: Path) -> None:
             )
         else:
             _logger.warning("others may read it", path=str(each.path), mode=stat.filemode(each.mode), do=each.command)
+
+
+def foreign(data_dir: Path) -> list[Path]:
+    """What belongs to another account than the folder does: the gateway may not be able to open it."""
+    try:
+        owner = data_dir.stat().st_uid
+    except OSError:
+        return []
+    looked_at = itertools.islice(_walk(data_dir), MOST_LOOKED_AT)
+    return [path for path, found in looked_at if found.st_uid != owner]
+
+
+def chown_line(data_dir: Path) -> str:
+    """Gives all of it back to whose it is."""
+    found = data_dir.stat()
+    return f"chown -R {account(found.st_uid)}:{found.st_gid} {shlex.quote(str(data_dir))}"
+
+
+@contextmanager
+def as_owner(data_dir: Path) -> Iterator[None]:
+    """Root works on the data as the account that they belong to, so that no file arises that it can't open. Others, and
+    root on data of its own, or where there are none yet, work as themselves."""
+    try:
+        found = data_dir.stat()
+    except OSError:
+        found = None
+    if found is None or os.geteuid() != 0 or found.st_uid == 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        known = pwd.getpwuid(found.st_uid)
+        theirs = os.getgrouplist(known.pw_name, known.pw_gid)
+        os.setgroups(theirs)
+        os.setegid(known.pw_gid)
+    except KeyError:
+        os.setgroups([])
+        os.setegid(found.st_gid)
+    os.seteuid(found.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def account(uid: int) -> str:

@@ -18,8 +18,11 @@ from mailgate.tenancy.databases.checking import look
 
 def spool(data_dir: Path) -> Check:
     path, registry = data_dir / "spool" / "spool.db", data_dir / "registry.db"
-    if not path.exists():
-        return ok("spool", "no message was accepted yet")
+    try:
+        if not path.exists():
+            return ok("spool", "no message was accepted yet")
+    except OSError as error:
+        return fail("spool", f"{path}: {error.strerror}", "see `permissions`")
     for database, table, advice in (
         (path, "message", RESTORE),
         (registry, "tenants", "stop the gateway and put it back from a backup (docs/operations.md, Backup)"),

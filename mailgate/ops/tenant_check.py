@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import closing
 from pathlib import Path
 
 import apsw
 
+from mailgate.ops import privacy
 from mailgate.ops.checks import Check, fail, ok
 from mailgate.tenancy.databases.checking import look
 
@@ -18,6 +21,8 @@ def tenants(data_dir: Path) -> Check:
     """Fails where one can't be: its mail gets 451, the others go on."""
     try:
         listed = _listed(data_dir / "registry.db")
+    except OSError as error:
+        return fail("tenants", f"{error.filename}: {error.strerror}", _give_back(data_dir))
     except apsw.Error as error:
         return fail("tenants", f"{data_dir / 'registry.db'}: {error}", "put it back from a backup")
     faults = [
@@ -29,12 +34,21 @@ def tenants(data_dir: Path) -> Check:
         return ok("tenants", f"databases that can be read: {len(listed)}", count=len(listed), damaged=0)
     more = len(faults) - MOST_NAMED
     told = "; ".join([*faults[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
-    return fail("tenants", told, RESTORE, count=len(listed), damaged=len(faults))
+    is_all_ours = not any(fault.endswith(os.strerror(errno.EACCES)) for fault in faults)
+    advice = RESTORE if is_all_ours else _give_back(data_dir)
+    return fail("tenants", told, advice, count=len(listed), damaged=len(faults))
+
+
+def _give_back(data_dir: Path) -> str:
+    return f"as root: {privacy.chown_line(data_dir)}; until then mail for them is deferred"
 
 
 def _listed(registry: Path) -> list[tuple[str, str]]:
     """Name and id of each tenant; none before the first start."""
-    if not registry.exists():
+    try:
+        with registry.open("rb"):
+            pass
+    except FileNotFoundError:
         return []
     with closing(apsw.Connection(str(registry), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         return list(connection.execute("SELECT name, id FROM tenants ORDER BY name"))

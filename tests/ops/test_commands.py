@@ -6,9 +6,12 @@ import contextlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ from mailgate.cli.main import app, exit_code
 from mailgate.cli.queue import pages, tell
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, UnavailableError, UserError
-from mailgate.ops import layout
+from mailgate.ops import doctor, layout, tenant_check
+from mailgate.ops.checks import Status
 from mailgate.policy.problems import PolicyErrors
 from tests.ops.conftest import Make
 
@@ -109,12 +113,75 @@ def test_a_command_without_a_gateway_works_on_the_data_directory(make_settings: 
         gateway.call("trace", id="0" * 16)
 
 
+@pytest.mark.parametrize("command", ["tenant.list", "queue.list", "trace", "audit.verify", "clock.show"])
+def test_a_command_in_a_folder_without_data_says_so_and_makes_nothing(make_settings: Make, command: str) -> None:
+    settings = make_settings()
+    for is_there in (False, True):
+        if is_there:
+            settings.data_dir.mkdir()
+        with pytest.raises(UnavailableError, match=f"{settings.data_dir} holds no data.*mailgate tenant add"):
+            connection.admin(settings).call(command)
+        assert settings.data_dir.exists() == is_there
+    assert list(settings.data_dir.iterdir()) == []
+
+
+@pytest.mark.component("root")
+def test_root_works_as_the_account_that_the_data_belong_to(make_settings: Make) -> None:
+    settings = make_settings()
+    settings.data_dir.parent.chmod(0o755)
+    settings.data_dir.mkdir()
+    os.chown(settings.data_dir, 10_123, 10_123)
+    gateway = connection.admin(settings)
+    gateway.call("tenant.add", name="acme", domains=["acme.example"])
+    gateway.call("user.add", tenant="acme", login="bob@acme.example", password="correct horse battery staple")
+    gateway.call("queue.list")
+    assert {path.lstat().st_uid for path in settings.data_dir.rglob("*")} == {10_123}
+    assert os.geteuid() == 0
+    assert {entry["actor"] for entry in gateway.call("audit.list", tenant="acme")} == {"account root"}
+
+
+@pytest.mark.component("root")
+def test_what_the_account_cant_open_costs_one_tenant_and_doctor_names_it(make_settings: Make) -> None:
+    settings = make_settings()
+    settings.data_dir.parent.chmod(0o755)
+    settings.data_dir.mkdir()
+    os.chown(settings.data_dir, 65_534, 65_534)
+    gateway = connection.admin(settings)
+    for name in ("acme", "globex"):
+        gateway.call("tenant.add", name=name, domains=[f"{name}.example"])
+    with closing(sqlite3.connect(settings.data_dir / "registry.db")) as registry:
+        (lost,) = registry.execute("SELECT id FROM tenants WHERE name = 'globex'").fetchone()
+    for path in (folder := settings.data_dir / "tenants" / lost, *folder.iterdir()):
+        os.chown(path, 0, 0)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setresgid(65_534, 65_534, 65_534)
+            os.setresuid(65_534, 65_534, 65_534)
+            gateway.call("user.list", tenant="acme")
+            with pytest.raises(UnavailableError, match="Permission denied"):
+                gateway.call("user.list", tenant="globex")
+            for found in (doctor.permissions(settings), tenant_check.tenants(settings.data_dir)):
+                assert found.status is Status.FAIL, found
+                assert f"chown -R nobody:65534 {settings.data_dir}" in found.advice, found
+            assert "globex" in tenant_check.tenants(settings.data_dir).text
+            doctor.examine(settings)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_a_data_directory_in_use_without_an_answer_is_not_reachable(
     make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "PATIENCE", 0.1)
     settings = make_settings()
-    layout.prepare(settings)
+    connection.admin(settings).call("tenant.add", name="acme", domains=["acme.example"])
     held = layout.lock(settings.data_dir)
     with pytest.raises(UnavailableError, match=str(os.getpid())):
         connection.admin(settings).call("tenant.list")

@@ -26,7 +26,7 @@ from mailgate.tenancy.directory import Directory
 def run_alone(settings: Settings, command: str, arguments: dict[str, Any]) -> Any:
     """Without a gateway: the caller holds the lock of the data directory, and is the operator.
     UserError for an unknown command."""
-    caller = by_account(os.geteuid())
+    caller = by_account(os.getuid())  # root may work as the data's owner, and stays who gave the command
     directory = open_directory(settings, time.time)
     try:
         if command in catalogue.ON_SPOOL:

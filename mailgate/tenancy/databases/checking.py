@@ -22,8 +22,13 @@ class Soundness:
 
 def look(path: Path, table: str, seconds: float | None = None) -> Soundness:
     """For at most `seconds`. An empty file has no `table`, which counts as a fault."""
-    if not path.exists():
+    try:
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
         return Soundness("is gone")
+    except OSError as error:
+        return Soundness(error.strerror or str(error))
     end = None if seconds is None else time.monotonic() + seconds
     try:
         with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:

@@ -120,8 +120,12 @@ class TenantDatabases:
         database, _ = self._open.pop(tenant, (None, now))
         if database is None:
             path = self._path_of(tenant)
-            if not path.exists():
-                raise UnavailableError(f"{path}: the database is gone; put it back from a backup")
+            try:
+                path.stat()
+            except FileNotFoundError:
+                raise UnavailableError(f"{path}: the database is gone; put it back from a backup") from None
+            except OSError as error:
+                raise UnavailableError(f"{path}: {error.strerror}; `mailgate doctor` says what to do") from None
             database = Database(path, TENANT, must_exist=True)
         self._open[tenant] = database, now
         self._close_idle(now)
