@@ -197,9 +197,9 @@ def deliver(address: Address, message: bytes, *recipients: str, sender: str = "s
         return answer
 
 
-def submission(address: Address, user: str, password: str, *, tls: bool = False) -> SmtpClient:
+def submission(address: Address, user: str, password: str, *, tls: bool = False, source: str = "") -> SmtpClient:
     """A client after STARTTLS (or TLS from the start) and AUTH."""
-    client = SmtpClient(address, tls=tls)
+    client = SmtpClient(address, tls=tls, source=source)
     client.hello()
     if not tls:
         client.starttls()
