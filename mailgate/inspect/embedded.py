@@ -19,7 +19,9 @@ _NEEDLE = b"A" * _SHORTEST_RUN
 _RUN = re.compile(rb"[A-Za-z0-9+/]+(?:[ \t]*(?:\r\n|\n|\r)[ \t]*[A-Za-z0-9+/]+)*={0,2}")
 _NOT_DATA = bytes(sorted(set(range(256)) - set(_LETTERS)))
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_URI = re.compile(rb"data:([^,\"'<>\\]{0,300}|[^,<>\\]{0,300};[ \t]{0,8}base64[ \t]{0,8}),([^\"'<>\\)]*)", re.I)
+_LONGEST_TYPE = 300  # bytes between `data:` and the comma, or the sign of base64 in front of it
+_SIGN = re.compile(rb";[ \t]{0,8}base64[ \t]{0,8}\Z", re.I)
+_URI_DATA = re.compile(rb"[^\"'<>\\)]*")
 _PRINTABLE = bytes(range(32, 127)) + b"\r\n\t"
 _LATIN = _PRINTABLE + bytes(range(0xA0, 0x100))
 _UTF16_HEAD = 64  # bytes looked at
@@ -96,16 +98,30 @@ def _uris(text: bytes) -> Iterator[bytes]:
     lowered = text.lower()
     position = 0
     while (at := lowered.find(b"data:", position)) >= 0:
-        match = _URI.match(text, at)
-        position = match.end() if match else at + 5
-        if match is None or len(match[2]) < 8 or (b"/" not in match[1] and b";" not in match[1]):
+        position = at + 5
+        comma = text.find(b",", position, position + _LONGEST_TYPE + 25)
+        if comma < 0 or not _is_media_type(media_type := text[position:comma]):
             continue
-        body = match[2]
+        data = _URI_DATA.match(text, comma + 1)
+        assert data is not None
+        body, position = data[0], data.end()
+        if len(body) < 8 or (b"/" not in media_type and b";" not in media_type):
+            continue
         if b"&" in body:
             body = html.unescape(body.decode("latin-1")).encode("utf-8", "replace")
         if b"%" in body:
             body = unquote_to_bytes(body)
-        yield _decode(body.translate(_URL_SAFE)) if b"base64" in match[1].lower() else body
+        yield _decode(body.translate(_URL_SAFE)) if b"base64" in media_type.lower() else body
+
+
+def _is_media_type(text: bytes) -> bool:
+    """Of a data: URI; quotes may stand in front of the sign of base64 only."""
+    if text.translate(None, b"<>\\") != text:
+        return False
+    if text.translate(None, b"\"'") == text and len(text) <= _LONGEST_TYPE:
+        return True
+    sign = _SIGN.search(text)
+    return sign is not None and sign.start() <= _LONGEST_TYPE
 
 
 def _runs(text: bytes) -> Iterator[bytes]:

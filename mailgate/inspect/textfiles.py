@@ -102,12 +102,13 @@ def _uu_lines(text: bytes, start: int, *, passes_over: bool) -> bytes:
     chunks: list[bytes] = []
     for match in _LINE.finditer(text, start):
         line = match[1]
-        if line.strip().lower() == b"end":
+        bare = line.strip()
+        if bare.lower() == b"end":
             break
-        chunk = _uu_line(line) if line.strip() else b""
+        chunk = _uu_line(line) if bare else b""
         if chunk:
             chunks.append(chunk)
-        elif not passes_over and line.strip() != b"`":
+        elif not passes_over and bare != b"`":
             break
     return b"".join(chunks)
 

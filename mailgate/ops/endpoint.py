@@ -7,11 +7,15 @@ import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from typing import Any
 
 from mailgate.ops.checks import Check, Status
 from mailgate.records import log, metrics
 
 SECONDS_A_REQUEST = 10
+MOST_REQUESTS = 32  # at the same time; who comes then is hung up on
+LONGEST_REQUEST = 16 << 10  # bytes of the request line and its header
 
 logger = log.get(__name__)
 
@@ -49,9 +53,55 @@ class Endpoint:
                 return 404, "text/plain; charset=utf-8", b"/metrics or /healthz\n"
 
 
+class _Server(ThreadingHTTPServer):
+    """A thread for each request, as the library does, but not more than MOST_REQUESTS."""
+
+    daemon_threads = True
+
+    def __init__(self, bound: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(bound.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        bound.setblocking(True)
+        self.socket = bound
+        self._free = threading.BoundedSemaphore(MOST_REQUESTS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
+class _Beginning:
+    """The first LONGEST_REQUEST bytes of a request, line by line; then it is at its end."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+        self._left = LONGEST_REQUEST
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self._stream.readline(min(limit, self._left) if limit >= 0 else self._left)
+        self._left -= len(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 def _server(bound: socket.socket, endpoint: Endpoint) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         timeout = SECONDS_A_REQUEST
+
+        def setup(self) -> None:
+            super().setup()
+            self.rfile = _Beginning(self.rfile)  # type: ignore[assignment]
+
         server_version = "mailgate"
         sys_version = ""
 
@@ -70,9 +120,4 @@ def _server(bound: socket.socket, endpoint: Endpoint) -> ThreadingHTTPServer:
         def log_message(self, format: str, *arguments: object) -> None:
             """Requests for metrics are no news."""
 
-    server = ThreadingHTTPServer(bound.getsockname()[:2], Handler, bind_and_activate=False)
-    server.socket.close()
-    bound.setblocking(True)
-    server.socket = bound
-    server.daemon_threads = True
-    return server
+    return _Server(bound, Handler)

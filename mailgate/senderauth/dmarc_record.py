@@ -12,6 +12,7 @@ from mailgate.model.address import AddressError, parse_address
 from mailgate.senderauth import tags
 from mailgate.senderauth.tags import TagError
 
+LONGEST_RECORD = 4096  # characters
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)")
 _REPORT_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([^!,;\s]+)(?:!([0-9]{1,15})([kmgtKMGT]?))?")
 
@@ -83,6 +84,8 @@ def parse(text: str) -> DmarcRecord:
     a wrong sp= or np=, it is p=none where somebody wants reports, else no record (section 4.10.1). RecordError."""
     if not is_dmarc(text):
         raise RecordError("not a DMARC record")
+    if len(text) > LONGEST_RECORD:
+        raise RecordError(f"the record is longer than {LONGEST_RECORD} characters")
     found = _tags(text)
     policy = _policy(found, "p")
     if policy is None or any(name in found and _policy(found, name) is None for name in ("sp", "np")):

@@ -10,6 +10,7 @@ from mailgate.model.address import AddressError, parse_domain
 from mailgate.senderauth.comments import after_comment
 
 _LINE = 76
+LONGEST_VALUE = 16 << 10  # characters; what others write has a few hundred for each method
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]+")
@@ -122,6 +123,8 @@ def _canonical(name: str) -> str:
 
 def parse(value: str) -> AuthenticationResults:
     """What stands after the colon. An empty text has no authserv-id and no results. Raises ResultsError."""
+    if len(value) > LONGEST_VALUE:
+        raise ResultsError(f"longer than {LONGEST_VALUE} characters")
     parts = list(_split(list(_tokens(value))))
     head = parts[0]
     if not head and len(parts) == 1:
@@ -160,7 +163,8 @@ def _tokens(text: str) -> Iterator[str]:
             raise ResultsError(f"character {text[at]!r} must not stand here")
         at = match.end()
         if match["quoted"] is not None:
-            yield _Quoted(re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL))
+            held = match["quoted"]
+            yield _Quoted(re.sub(r"\\(.)", r"\1", held, flags=re.DOTALL) if "\\" in held else held)
         elif not match["space"]:
             yield match[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -15,8 +16,9 @@ import pytest
 
 from mailgate.ops import checks
 from mailgate.ops.checks import Check
-from mailgate.ops.endpoint import Endpoint
+from mailgate.ops.endpoint import MOST_REQUESTS, Endpoint
 from mailgate.records import metrics
+from tests.support.clock import eventually
 
 Serve = Callable[[Callable[[], bytes], Callable[[], list[Check]]], int]
 
@@ -102,3 +104,29 @@ def test_open_connections_of_a_dead_process_do_not_count(tmp_path: Path) -> None
     assert b'mailgate_open_connections{listener="mx"} 1.0' in metrics.exposition(tmp_path)
     metrics.forget(tmp_path, int(done.stdout))
     assert b'mailgate_open_connections{listener="mx"}' not in metrics.exposition(tmp_path)
+
+
+def test_a_request_without_end_is_cut_off(serve: Serve) -> None:
+    port = serve(lambda: b"x", list)
+    for block in (b"GET /" + b"a" * 200_000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 50_000):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client, contextlib.suppress(OSError):
+            client.sendall(block)
+            assert not client.recv(100).startswith(b"HTTP/1.0 200")
+    assert get(port, "/metrics")[0] == 200
+
+
+def test_one_request_too_many_is_hung_up_on(serve: Serve) -> None:
+    port = serve(lambda: b"x", list)
+    waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(MOST_REQUESTS)]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as one_more:
+        assert one_more.recv(1) == b""
+    for client in waiting:
+        client.close()
+    eventually(lambda: _is_answered(port), "the endpoint to answer again")
+
+
+def _is_answered(port: int) -> bool:
+    try:
+        return get(port, "/metrics")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
