@@ -142,7 +142,6 @@ class Dialogue(Connection):
             raise SessionEnd
         self._drop_transaction()
         await self._start_tls(context)
-        self._know_line_ends()
         self.session = self._create_session()
         self.session.peer = (self.client.address, self.client.port)
         assert self.transport is not None
@@ -160,6 +159,7 @@ class Dialogue(Connection):
                 shaking = self.loop.create_task(begun)
                 await asyncio.sleep(0)  # now TLS has the transport, and will be told so before what we call soon
                 early = self._lines.take_all()
+                self._know_line_ends()
                 if early:
                     self.loop.call_soon(_hand_over, self.transport, early)
                 transport = await shaking
