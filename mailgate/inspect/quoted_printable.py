@@ -17,7 +17,7 @@ _BROKEN_WITH_TWO = re.compile(rb"=(?![0-9A-Fa-f]{2})[^\r\n=]{0,2}")
 _SPACED_ESCAPE = re.compile(rb"=[ \t]{1,8}([0-9A-Fa-f])[ \t]{0,8}([0-9A-Fa-f])|=([0-9A-Fa-f])[ \t]{1,8}([0-9A-Fa-f])")
 _SOFT = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)")
 _ODD_SOFT = re.compile(rb"=[ \t\0\x0b\x0c]*(?:\r[\r]*\n?|\n|\xc2?\x85|\xe2\x80[\xa8\xa9]|\Z)")
-_TRAILING = re.compile(rb"[ \t]+(?=\r|\n|\Z)")
+_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r|\n|\Z)")  # one attempt for each run, not one for each blank of it
 _CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
 _NO_TEXT = _CONTROLS + bytes(range(128, 256))
 _FIELD = re.compile(rb"[!-9;-~]{1,76}:[^\r\n]*(?:\r\n|\n|\r)")
