@@ -89,6 +89,7 @@ def test_after_a_crash_a_damaged_database_is_not_started_on(settings: Settings, 
         except UserError as error:
             found += 1
             assert str(path) in str(error) and "from a backup" in str(error)
+            assert "***" not in str(error)
             check = spool_check.spool(settings.data_dir)
             assert check.status is Status.FAIL and str(path) in check.text
         path.write_bytes(before)

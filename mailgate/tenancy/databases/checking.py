@@ -41,4 +41,7 @@ def look(path: Path, table: str, seconds: float | None = None) -> Soundness:
         return Soundness("", is_whole=False)
     except apsw.Error as error:
         return Soundness(str(error))
-    return Soundness("" if found == ("ok",) else f"is damaged: {found[0] if found else ''}".splitlines()[0])
+    if found == ("ok",):
+        return Soundness("")
+    lines = str(found[0]).splitlines() if found else [""]
+    return Soundness(f"is damaged: {lines[-1]}")  # the first only names the database
