@@ -2,6 +2,9 @@
 # The two images that the local stack builds from: there already, or pulled, or made here from this machine's own
 # package sources and its Python 3.13 where no registry can be reached. Nothing of the latter leaves this machine.
 # Ends with 75 where neither can be; any other failure is one of ours.
+#
+# DEBIAN_DIGEST and PYTHON_DIGEST (sha256:...) pin them: then it is that image, pulled, or none. There is no default, since
+# a digest that we could not pull and look at ourselves would prove nothing.
 set -eu
 cd "$(dirname "$0")/.."
 debian=debian:bookworm-slim
@@ -11,6 +14,15 @@ trap 'rm -rf "$work"' EXIT
 
 is_had() {
     docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null 2>&1
+}
+
+# $1: the image; $2: the digest that it must have. Builds go on to name the image by its tag.
+pin() {
+    docker pull --quiet "${1%%:*}@$2" >/dev/null || {
+        echo "base images: ${1%%:*}@$2 can't be pulled" >&2
+        return 1
+    }
+    docker tag "${1%%:*}@$2" "$1"
 }
 
 make_debian() {
@@ -61,5 +73,5 @@ make_python() {
     }
 }
 
-is_had "$debian" || make_debian
-is_had "$python" || make_python
+if [ -n "${DEBIAN_DIGEST:-}" ]; then pin "$debian" "$DEBIAN_DIGEST"; else is_had "$debian" || make_debian; fi
+if [ -n "${PYTHON_DIGEST:-}" ]; then pin "$python" "$PYTHON_DIGEST"; else is_had "$python" || make_python; fi

@@ -76,8 +76,14 @@ def _read(folder: Path) -> tuple[dict[str, ssl.SSLContext], dict[str, str]]:
     return contexts, wrong
 
 
+def without_tickets(context: ssl.SSLContext) -> None:
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0  # TLS 1.3 would send those that name a session in our memory
+
+
 def _bare() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    without_tickets(context)
     return context

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailgate.model.errors import UserError
-from mailgate.ops.site_tls import SiteTls
+from mailgate.ops.site_tls import SiteTls, without_tickets
 from mailgate.records import log
 from mailgate.settings import Settings
 
@@ -157,7 +157,8 @@ class ServerTls:
 
 
 def _context(pair: Certificate, ciphers: str, minimum: str) -> ssl.SSLContext:
-    """Forward-secret suites first, or only (RFC 8314 section 4 for mail programs)."""
+    """Forward-secret suites first, or only (RFC 8314 section 4 for mail programs). No session tickets: their key would
+    live as long as the process, and whoever gets it reads what was recorded (RFC 8446 section 8.1)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -165,5 +166,6 @@ def _context(pair: Certificate, ciphers: str, minimum: str) -> ssl.SSLContext:
     context.set_ciphers(ciphers)
     context.load_dh_params(str(_GROUP))
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    without_tickets(context)
     context.load_cert_chain(pair.chain, pair.key)
     return context

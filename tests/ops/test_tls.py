@@ -103,6 +103,28 @@ def rsa(tmp_path: Path) -> dict[str, Path]:
     return {"tls_cert": issued.chain, "tls_key": issued.key}
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("name", ["mx", "submission", "submissions"])
+def test_no_ticket_is_given(make_settings: Make, name: str, version: ssl.TLSVersion) -> None:
+    """Its key would live as long as the process does."""
+    server = tls.ServerTls(make_settings()).contexts[name]
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        with server.wrap_socket(theirs, server_side=True) as session:
+            session.sendall(b"x")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode, client.maximum_version = False, ssl.CERT_NONE, version
+    with client.wrap_socket(ours) as session:
+        assert session.recv(1) == b"x"  # what comes with it: TLS 1.3 gives tickets after the handshake
+        known = session.session
+        assert known is None or not known.has_ticket
+    thread.join()
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", OLD)
 def test_old_tls_is_better_than_none_on_mx(make_settings: Make, rsa: dict[str, Path], version: str) -> None:
