@@ -11,10 +11,12 @@ import typer
 from mailgate import settings as settings_module
 from mailgate.cli import output
 from mailgate.model.errors import UserError
+from mailgate.ops import tenant_check
 from mailgate.policy import explain, reference
 from mailgate.policy.expired import expired
 from mailgate.policy.loader import PolicyErrors, load
 from mailgate.policy.snapshot import Snapshot
+from mailgate.policy.strangers import strangers
 
 app = typer.Typer(help="Check, explain and describe policy files.", no_args_is_help=True)
 
@@ -30,6 +32,7 @@ def check(folder: Folder = None) -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     for remark in expired(folder or settings_module.load().policy_dir, snapshot, today):
         output.say(f"warning: {remark}", "yellow")
+    warn_of_strangers(folder, snapshot)
     output.done(f"The policies are valid: version {snapshot.version}, tenants with a file: {len(snapshot.tenants)}")
 
 
@@ -62,6 +65,14 @@ def schema() -> None:
 def reference_() -> None:
     """Print the reference of all keys (Markdown)."""
     typer.echo(reference.markdown(), nl=False)
+
+
+def warn_of_strangers(folder: Path | None, snapshot: Snapshot) -> None:
+    """Files that are for no tenant of this machine's."""
+    settings = settings_module.load()
+    tenants = tenant_check.names(settings.data_dir)
+    for remark in strangers(folder or settings.policy_dir, snapshot, tenants) if tenants is not None else ():
+        output.say(f"warning: {remark}", "yellow")
 
 
 def _load(folder: Path | None) -> Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -10,8 +11,10 @@ import typer
 from mailgate import settings
 from mailgate.cli.connection import admin, is_running
 from mailgate.cli.output import done, fail
+from mailgate.cli.policy import warn_of_strangers
 from mailgate.model.errors import UnavailableError, UserError
 from mailgate.ops import layout
+from mailgate.policy import loader
 
 
 def run() -> None:
@@ -24,6 +27,8 @@ def run() -> None:
     except UserError as error:  # the answer is no, as it is for `mailgate policy check`
         fail(str(error))
         raise typer.Exit(1) from None
+    with contextlib.suppress(UserError):  # the files may have changed since
+        warn_of_strangers(None, loader.load(current.policy_dir, current.message_size_limit))
     holder = layout.holder(current.data_dir)
     if holder:
         os.kill(holder, signal.SIGHUP)

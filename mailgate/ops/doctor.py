@@ -20,9 +20,11 @@ from mailgate.inspect import confinement
 from mailgate.model.errors import UserError
 from mailgate.ops import checks, clamd_conf, layout, privacy, site_tls, spool_check, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
+from mailgate.ops.host_name import host_name
 from mailgate.ops.scanner_check import ScannerCheck
 from mailgate.ops.tls import RENEW_DAYS, Certificate
 from mailgate.policy import loader
+from mailgate.policy.strangers import strangers
 from mailgate.sandbox import landlock
 from mailgate.settings import Listen, Settings
 from mailgate.spool.clock_keeping import read_clock
@@ -38,7 +40,7 @@ def examine(settings: Settings) -> list[Check]:
     """Every check, in the order in which one would set things right."""
     now = datetime.datetime.now(datetime.UTC)
     return [
-        ok("settings", f"read; the host is {settings.hostname}"),
+        host_name(settings.hostname, settings.resolver, RESOLVER_SECONDS),
         policies(settings),
         certificate(settings, now),
         *site_certificates(settings.sts_certs),
@@ -67,7 +69,13 @@ def policies(settings: Settings) -> Check:
     except UserError as error:
         advice = "correct them; `mailgate policy check` lists them too. " + _meanwhile(settings)
         return fail("policies", str(error), advice)
-    return ok("policies", f"version {snapshot.version}, tenants with a file of their own: {len(snapshot.tenants)}")
+    told = f"version {snapshot.version}, tenants with a file of their own: {len(snapshot.tenants)}"
+    tenants = tenant_check.names(settings.data_dir)
+    remarks = strangers(settings.policy_dir, snapshot, tenants) if tenants is not None else []
+    if remarks:
+        found = _first([str(remark) for remark in remarks], "; ")
+        return warn("policies", f"{told}; {found}", "rename the file, or make the tenant")
+    return ok("policies", told)
 
 
 def _meanwhile(settings: Settings) -> str:

@@ -39,6 +39,14 @@ def tenants(data_dir: Path) -> Check:
     return fail("tenants", told, advice, count=len(listed), damaged=len(faults))
 
 
+def names(data_dir: Path) -> frozenset[str] | None:
+    """The tenants that there are; None where nobody can say, as before the first start."""
+    try:
+        return frozenset(name for name, _ in _listed(data_dir / "registry.db")) or None
+    except (OSError, apsw.Error):
+        return None
+
+
 def _give_back(data_dir: Path) -> str:
     return f"as root: {privacy.chown_line(data_dir)}; until then mail for them is deferred"
 

@@ -35,6 +35,7 @@ _LISTS: tuple[KeyPath, ...] = (
     *((name,) for name in LISTS),
     ("sending", "certificates"),
 )
+_MISSPELT = 0.85  # as alike as `recipient` and `recipients`: then a slip, though another table has that key
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -117,10 +118,12 @@ def _advice_on_unknown(path: KeyPath, schema: type[TenantPolicy]) -> str:
     key = str(path[-1])
     if schema is TenantPolicy and len(path) == 2 and path[0] == "limits" and key in GatewayLimits.model_fields:
         return "only gateway.toml can set it, since it applies before the tenant is known"
+    siblings = [name for home, name in _keys(schema) if home == _home(path[:-1])]
+    if alike := difflib.get_close_matches(key, siblings, n=1, cutoff=_MISSPELT):
+        return f"did you mean {alike[0]}?"
     homes = [home for home, name in _keys(schema) if name == key]
     if homes:
         return f"it belongs {' or '.join(homes)}"
-    siblings = [name for home, name in _keys(schema) if home == _home(path[:-1])]
     near = difflib.get_close_matches(key, siblings, n=1)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(siblings)}"
 

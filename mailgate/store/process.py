@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import signal
 import socket
@@ -16,6 +17,7 @@ import uvloop
 from mailgate.ipc.frames import Peer
 from mailgate.ipc.keys import Keys, made_file
 from mailgate.policy.snapshot import Snapshot
+from mailgate.policy.strangers import strangers
 from mailgate.records.metrics import DAMAGED_TENANTS
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
@@ -34,6 +36,9 @@ from mailgate.store.peers import Peers
 from mailgate.store.policies import Policies
 from mailgate.store.service import Service
 from mailgate.tenancy.databases.folders import Folders
+from mailgate.tenancy.directory import Directory
+
+_log = logging.getLogger(__name__)
 
 
 class StoreProcess:
@@ -110,7 +115,7 @@ class StoreProcess:
                 delivery=delivery,
                 directory=directory_thread,
                 admin_thread=ThreadPoolExecutor(1, "admin"),
-                policies=self._policies(writer, peers),
+                policies=self._policies(writer, peers, directory),
                 peers=peers,
                 holder=secrets.token_hex(8),
                 clock=clock,
@@ -166,16 +171,25 @@ class StoreProcess:
         folders = Folders(self._settings.data_dir)
         return {tenant.name: folders.database(tenant.id) for tenant in base.directory.directory.tenants}
 
-    def _policies(self, writer: Writer, peers: Peers) -> Policies:
+    def _policies(self, writer: Writer, peers: Peers, directory: Directory) -> Policies:
         loop = asyncio.get_running_loop()
 
         def publish(version: str, encoded: bytes) -> None:
             writer.do_blocking(lambda spool: spool.publish_policy(version, self._clock(), encoded))
 
         def changed(snapshot: Snapshot) -> None:
+            self._warn_of_strangers(snapshot, directory)
             loop.call_soon_threadsafe(peers.policy_changed, snapshot)
 
-        return Policies(self._settings, publish, changed)
+        policies = Policies(self._settings, publish, changed)
+        self._warn_of_strangers(policies.current, directory)
+        return policies
+
+    def _warn_of_strangers(self, snapshot: Snapshot, directory: Directory) -> None:
+        """Which tenants there are lies in memory, so that every thread may ask."""
+        names = {tenant.name for tenant in list(directory.tenants)}
+        for remark in strangers(self._settings.policy_dir, snapshot, names):
+            _log.warning("%s", remark)
 
     def _into_mailboxes(self, directory: DirectoryThread) -> Deliver:
         """What puts mail into mailboxes."""

@@ -125,6 +125,24 @@ def test_a_command_in_a_folder_without_data_says_so_and_makes_nothing(make_setti
     assert list(settings.data_dir.iterdir()) == []
 
 
+def test_a_policy_file_of_nobody_is_named(make_settings: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tenants").mkdir()
+    (tmp_path / "gateway.toml").touch()
+    (tmp_path / "tenants" / "acmee.toml").touch()
+    environ(make_settings, monkeypatch, POLICY_DIR=str(tmp_path))
+    assert "no tenant" not in CliRunner().invoke(app, ["policy", "check"]).output, (
+        "before the first tenant all may come"
+    )
+    assert CliRunner().invoke(app, ["tenant", "add", "acme", "--domain", "acme.example"]).exit_code == 0
+    done = CliRunner().invoke(app, ["policy", "check"])
+    assert done.exit_code == 0
+    assert "there is no tenant acmee" in done.output
+    assert "did you mean acme.toml?" in done.output
+    checks = {each["name"]: each for each in json.loads(CliRunner().invoke(app, ["doctor", "--json"]).output)["checks"]}
+    assert checks["policies"]["status"] == "warn"
+    assert "acmee.toml" in checks["policies"]["text"]
+
+
 @pytest.mark.component("root")
 def test_root_works_as_the_account_that_the_data_belong_to(make_settings: Make) -> None:
     settings = make_settings()
