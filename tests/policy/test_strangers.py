@@ -21,9 +21,10 @@ def folder_with(root: Path, gateway: str, **tenants: str) -> Path:
 def test_a_file_of_nobody_is_named_with_whom_it_may_be_meant_for(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "", acmee="[limits]\nrecipients = 10\n", globex="", brandnew="")
     found = [str(each) for each in strangers(folder, load(folder, 1 << 26), {"acme", "globex"})]
+    files = f"{folder}/tenants"
     assert found == [
-        f"{folder}/tenants/acmee.toml:1: there is no tenant acmee, so nothing in this file holds; did you mean acme.toml?",
-        f"{folder}/tenants/brandnew.toml:1: there is no tenant brandnew, so nothing in this file holds; "
+        f"{files}/acmee.toml:1: there is no tenant acmee, so nothing in this file holds; did you mean acme.toml?",
+        f"{files}/brandnew.toml:1: there is no tenant brandnew, so nothing in this file holds; "
         "it will once the tenant is made",
     ]
 
