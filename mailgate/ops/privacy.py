@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import pwd
 import shlex
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailgate.model.errors import UserError
-from mailgate.records import log
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MOST_LOOKED_AT = 200_000
@@ -23,7 +23,7 @@ _FILES = ("registry.db", "registry.db-wal", "registry.db-shm", "master.key", "lo
 _NOT_ENTERED = ("mail", "acl", "content", "staging")
 """What lies in these is made with a mode of its own, one by one; and there may be millions."""
 
-_logger = log.get(__name__)
+_log = logging.getLogger(__name__)  # commands have no other log than stderr, where this one goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def close(data_dir: Path) -> None:
                 each.close()
             except OSError as error:
                 raise UserError(f"{each}, and can't be closed to others: {error.strerror}. {each.command}") from None
-            _logger.warning("others could read it: mode corrected", path=str(each.path), was=stat.filemode(each.mode))
+            _log.warning("%s, open to other accounts: closed", each)
         elif each.path in (data_dir, data_dir / "spool", data_dir / "tenants"):
             raise UserError(
                 f"MAILGATE_DATA_DIR: {each} and belongs to {account(each.owner)}: others on this machine could read "
@@ -91,7 +91,7 @@ def close(data_dir: Path) -> None:
                 "or name a folder in it, which mailgate makes for itself alone"
             )
         else:
-            _logger.warning("others may read it", path=str(each.path), mode=stat.filemode(each.mode), do=each.command)
+            _log.warning("%s, open to other accounts, and %s's; as root: %s", each, account(each.owner), each.command)
 
 
 def foreign(data_dir: Path) -> list[Path]:
@@ -147,11 +147,12 @@ def account(uid: int) -> str:
 
 
 def _walk(data_dir: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Folders and regular files of the gateway's, no symbolic links and no sockets."""
+    """Folders and regular files of the gateway's; no sockets, and symbolic links only where a folder of ours was put
+    elsewhere by one."""
     known = [data_dir, *(data_dir / name for name in (*_FILES, *_FOLDERS))]
     for path in known:
         try:
-            found = path.stat() if path == data_dir else path.lstat()
+            found = path.stat()
         except OSError:
             continue
         yield path, found

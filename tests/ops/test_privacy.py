@@ -81,6 +81,27 @@ def test_links_are_not_followed_out_of_the_data_directory(make_settings: Make, t
     assert outside.stat().st_mode & 0o777 == 0o644
 
 
+def test_a_folder_that_was_put_elsewhere_is_closed_there(make_settings: Make, tmp_path: Path) -> None:
+    settings = make_settings()
+    (elsewhere := tmp_path / "large-disk").mkdir(mode=0o755)
+    settings.data_dir.mkdir()
+    (settings.data_dir / "spool").symlink_to(elsewhere)
+    layout.prepare(settings)
+    assert elsewhere.stat().st_mode & 0o777 == 0o700
+    assert doctor.permissions(settings).status is Status.OK
+
+
+def test_commands_say_what_they_closed_beside_their_output(make_settings: Make) -> None:
+    settings = make_settings()
+    settings.data_dir.mkdir()
+    settings.data_dir.chmod(0o755)
+    environ = os.environ | {"MAILGATE_DATA_DIR": str(settings.data_dir), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "mailgate", "tenant", "add", "acme", "--domain", "acme.example"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert "closed" in done.stderr
+    assert "closed" not in done.stdout
+
+
 @pytest.mark.component("root")
 def test_a_folder_of_another_account_is_refused_while_it_is_open(make_settings: Make) -> None:
     settings = make_settings()
