@@ -57,10 +57,10 @@ def confine(user: str, memory_bytes: int, parent: int) -> Confined:
     _load()
     if os.geteuid() == 0:
         account = account_of(user)
-        _libc.unshare(_CLONE_NEWNET | _CLONE_NEWIPC)  # a container may forbid it; nothing depends on it
+        _leave(_CLONE_NEWNET, _CLONE_NEWIPC)
         _become(account)
     else:
-        _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)  # likewise
+        _leave(_CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC)
     gain_nothing()
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
@@ -120,6 +120,12 @@ def _load() -> None:
         with suppress(LookupError):
             codecs.lookup(module.name)
     time.tzset()
+
+
+def _leave(*namespaces: int) -> None:
+    """For new ones. A unit or a container may forbid it, and a kernel may not have them: nothing depends on it."""
+    for each in namespaces:
+        _libc.unshare(each)
 
 
 def _become(account: pwd.struct_passwd) -> None:

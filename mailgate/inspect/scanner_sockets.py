@@ -98,5 +98,5 @@ def _answer(link: socket.socket, number: int, asked: Sequence[str], seconds: flo
             raise OSError("there is no such endpoint")
         with directly(asked[0], seconds) as connection:
             socket.send_fds(link, [_ANSWER.pack(number)], [connection.fileno()])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name is none
         link.send(_ANSWER.pack(number) + str(error).encode()[:_LONGEST_TROUBLE])

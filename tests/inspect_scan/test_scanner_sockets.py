@@ -39,7 +39,7 @@ def scanner(folder: Path) -> Iterator[socket.socket]:
 @pytest.fixture
 def asking(folder: Path, scanner: socket.socket) -> Iterator[Channel]:
     """The end of who asks, and the endpoints that are answered for: one listens, one does not."""
-    endpoints = [f"unix:{folder}/clamd.sock", f"unix:{folder}/none.sock"]
+    endpoints = [f"unix:{folder}/clamd.sock", f"unix:{folder}/none.sock", f"tcp:{'a' * 70}.example:3310"]
     ours, theirs = scanner_sockets.channel()
     thread = threading.Thread(target=scanner_sockets.answer, args=(theirs, endpoints))
     thread.start()
@@ -75,6 +75,12 @@ def test_what_went_wrong_is_told(asking: Channel) -> None:
         ByRequest(link, endpoints)(endpoints[1], 5)
 
 
+def test_a_name_that_is_none_is_trouble_too(asking: Channel) -> None:
+    link, endpoints = asking
+    with pytest.raises(OSError, match="label"):
+        ByRequest(link, endpoints)(endpoints[2], 5)
+
+
 def ask(link: socket.socket, packet: bytes) -> tuple[bytes, list[int]]:
     link.settimeout(30)
     link.send(packet)
@@ -82,7 +88,7 @@ def ask(link: socket.socket, packet: bytes) -> tuple[bytes, list[int]]:
     return data, list(descriptors)
 
 
-@pytest.mark.parametrize("position", [2, 3, 255])
+@pytest.mark.parametrize("position", [3, 4, 255])
 def test_there_are_no_other_endpoints(asking: Channel, position: int) -> None:
     assert ask(asking[0], struct.pack("!IBI", 7, position, 1000)) == (b"\0\0\0\7there is no such endpoint", [])
 
