@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -16,6 +17,7 @@ from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.reply import Reply
 from mailgate.records import log
 
+IN_A_ROW = 8  # pipelined commands; then the other sessions get their turn
 _HTTP_VERBS = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"})
 _IDLE_COMMANDS = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
 _COUNTED_AS_ERROR = frozenset({500, 501, 502, 503, 504, 530, 555})
@@ -31,8 +33,10 @@ class Dialogue(Connection):
         try:
             await self._open()
             await self._greet()
-            while True:
+            for served in itertools.count(1):
                 await self._serve(await self._line())
+                if served % IN_A_ROW == 0:
+                    await asyncio.sleep(0)
         except SessionEnd as end:
             if end.reply is not None:
                 self._cut(end.reply)

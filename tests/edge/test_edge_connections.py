@@ -442,3 +442,15 @@ def test_chunks_that_trickle_are_one_slow_message(tmp_path: Path, monkeypatch: p
         assert answers[-1].startswith("421 4.4.2 Data arrives too slowly") or answers[-1] == "closed"
 
     play(part, tmp_path, data_bytes_per_second=100_000, commands=10**6)
+
+
+def test_pipelined_commands_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client) -> None:
+        await client.hello()
+        (session,) = on.edge.sessions
+        await client.send(b"NOOP\r\n" * 8000)
+        other = await on.connect()
+        await other.hello()
+        assert session._counts["commands"] < 8000
+
+    play(part, tmp_path, idle_commands=10**6)
