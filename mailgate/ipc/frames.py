@@ -79,7 +79,13 @@ class Peer(asyncio.Protocol):
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        for number, body in self._buffer.feed(data):
+        try:
+            frames = self._buffer.feed(data)
+        except ValueError:
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        for number, body in frames:
             task = asyncio.ensure_future(self._serve(number, body))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
