@@ -33,6 +33,7 @@ _COMPRESSED = re.compile(_COMPRESSED_FORMS)
 _MAGIC = re.compile(_COMPRESSED_FORMS + rb"|" + _ARCHIVE_FORMS, re.DOTALL)
 # What programs look for behind other data, such as the code of a self-extracting archive.
 _BEHIND = (rar.MAGIC, sevenzip.MAGIC, b"MSCF\0\0\0\0")
+_BEHIND_PDF = _BEHIND[:2]
 _MOST_BEHIND = 16
 _TOO_DEEP = "too many filters"  # libarchive on what was compressed more than 25 times, or holds itself
 _FATAL = -30  # archive.h: nothing more can be read, and what tries to may crash
@@ -119,7 +120,8 @@ def _behind(data: bytes) -> Iterator[int]:
     an old trick, others where programs look for them."""
     if _begins_as_archive(data):
         return
-    for magic in _BEHIND if data.startswith(_WITH_ARCHIVE) else _BEHIND[:1]:
+    magics = _BEHIND_PDF if data.startswith(b"%PDF") else _BEHIND
+    for magic in magics if data.startswith(_WITH_ARCHIVE) else _BEHIND[:1]:
         at = -1
         while (at := _find(data, magic, at + 1)) >= 0:
             yield at

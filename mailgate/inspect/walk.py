@@ -264,27 +264,29 @@ class Walk:
             self.union.defect("charset-unusual", at.place)
             self._add(content, origin, at.loosely("utf8"), content_type, name=meaning.name if meaning else "")
         if is_texty(data):
-            self._inside_text(data, origin, at)
+            self._inside_text(data, origin, at, meaning.name if meaning else "")
 
     def _expansion(self) -> Budget:
         """What wrapped files may still expand to, whether that becomes a part or not."""
         self._budget.data = min(self._budget.data, self.union.room())
         return self._budget
 
-    def _inside_text(self, data: bytes, origin: tuple[int, int], at: At) -> None:
+    def _inside_text(self, data: bytes, origin: tuple[int, int], at: At, name: str) -> None:
         guesses = guess_boundaries(data, 0, len(data))
         if guesses:
             self.union.defect("embedded-mime", at.place)
             self._divided(Text(data, origin), 0, len(data), guesses, "text/plain", at.loosely("mime"))
-        self._inner_files(written_files(data, self._expansion()), origin, at)
+        self._inner_files(written_files(data, self._expansion()), origin, at, name)
 
-    def _inner_files(self, files: Iterable[InnerFile], origin: tuple[int, int], at: At) -> None:
+    def _inner_files(self, files: Iterable[InnerFile], origin: tuple[int, int], at: At, outer_name: str = "") -> None:
+        """What is the text itself in another form, and no defect, has the name of the text."""
         try:
             for file in files:
                 if file.defect:
                     self.union.defect(file.defect, at.place, file.detail)
                 where = at.loosely(file.suffix)
-                self._add(file.content, origin, where, "application/octet-stream", name=file.name)
+                name = file.name or (outer_name if not file.defect else "")
+                self._add(file.content, origin, where, "application/octet-stream", name=name)
         except LimitExceededError:
             self.union.exceed("decoded-bytes")
 

@@ -149,3 +149,7 @@ def test_malware_that_the_scanner_sees_stays_malware() -> None:
 def test_any_bytes_have_a_type(rest: bytes, begin: bytes) -> None:
     pgp.is_encrypted(begin + rest)
     filetype.detect(begin + rest)
+
+
+def test_the_sealed_part_of_a_pgp_mime_message_has_the_name_of_its_file() -> None:
+    assert [part.name for part in inspected(MESSAGES["pgp-mime"]).unscanned] == ["encrypted.asc"]
