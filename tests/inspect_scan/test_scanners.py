@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pytest
 
 from mailgate.inspect.canaries import CHEAP, Expected, proof
 from mailgate.inspect.canary_files import EICAR
-from mailgate.inspect.clamd import Sample, ScannerLostError, client
+from mailgate.inspect.clamd import Sample, ScannerLostError, UnixClient, client
 from mailgate.inspect.replies import CLEAN, ScanResult, Version, unscanned
 from mailgate.inspect.scanners import (
     CANARY_EVERY,
@@ -313,3 +314,22 @@ def test_how_much_a_scanner_unpacks_is_tried_anew_after_a_change() -> None:
     scanner.seen = scanner.told = 64 << 20
     scanner.peer = 2
     assert pool.reach(100 << 20, 200 << 20, soon()).reason is Unscanned.LIMIT
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (b"1: fd[9]: OK", b"2: fd[9]: OK", b"2: fd[9]: OK"),  # the second one came ahead of its time
+        (b"1: fd[9]: OK", b"1: fd[9]: Test.Eicar FOUND"),
+        (b"1: fd[9]: OK", b"9: fd[9]: OK"),
+        (b"1: fd[9]: OK", b"fd[9]: OK"),
+    ],
+)
+def test_after_a_breach_of_the_protocol_nothing_of_the_batch_counts(answers: tuple[bytes, ...]) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"".join(answer + b"\0" for answer in answers))
+    session = UnixClient("/nobody", lambda endpoint, seconds: ours)
+    results: dict[int, ScanResult] = {}
+    with theirs, pytest.raises(ScannerLostError):
+        session.scan({number: Sample((b"%d" % number,)) for number in range(3)}, results, soon())
+    assert results == {}
