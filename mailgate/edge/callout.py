@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from dataclasses import dataclass
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException
@@ -11,6 +12,7 @@ from aiosmtplib.errors import SMTPException
 from mailgate.model.address import Address
 from mailgate.model.dns import Resolver
 from mailgate.model.level import TransportLevel
+from mailgate.model.reply import Reply, reply_of
 from mailgate.policy.schema import InboundProtocol, InboundRoute
 from mailgate.route import addresses
 from mailgate.route.mx import host_of, is_socket
@@ -20,6 +22,18 @@ from mailgate.transport.ladder import Bounds, Failure, Offer, Step, first_step, 
 from mailgate.transport.lmtp import LmtpGreeting
 
 STEP_SECONDS = 10.0
+
+
+NOT_IN_ASCII = Reply(553, "5.1.3", "The server takes no internationalised addresses (SMTPUTF8)")
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What a server has said that it takes: the largest message in bytes (0: it names none), and the keywords of its
+    EHLO in small letters."""
+
+    size: int
+    keywords: frozenset[str]
 
 
 class CalloutError(Exception):
@@ -51,16 +65,25 @@ class Callout:
                 cause = f"{route.server}: {error or type(error).__name__}"
         raise CalloutError(cause)
 
-    async def ask(self, recipient: Address) -> int:
-        """The code of the reply to RCPT; 553 where the server can't be given such an address. CalloutError where there
+    @property
+    def takes(self) -> Takes:
+        """By its latest EHLO."""
+        size = self._client.esmtp_extensions.get("size", "")
+        return Takes(
+            int(size) if size.isascii() and size.isdigit() and len(size) <= 20 else 0,
+            frozenset(self._client.esmtp_extensions),
+        )
+
+    async def ask(self, recipient: Address) -> Reply:
+        """The reply to RCPT; one of ours where the server can't be given such an address. CalloutError where there
         is none."""
         is_utf8 = not recipient.is_ascii
         if is_utf8 and not self._client.supports_extension("smtputf8"):
-            return 553
+            return NOT_IN_ASCII
         try:
             mail = await self._client.execute_command(b"MAIL", b"FROM:<>", *([b"SMTPUTF8"] if is_utf8 else []))
             if mail.code != 250:
-                raise CalloutError(f"{mail.code} {mail.message} (in reply to MAIL FROM:<>)")
+                raise CalloutError(f"{reply_of(mail.code, mail.message)} (in reply to MAIL FROM:<>)")
             answer = await self._client.execute_command(b"RCPT", f"TO:<{recipient}>".encode())
         except (SMTPException, OSError) as error:
             raise CalloutError(str(error) or type(error).__name__) from None
@@ -68,7 +91,7 @@ class Callout:
             await self._client.execute_command(b"RSET")
         except (SMTPException, OSError):
             self.close()
-        return answer.code
+        return reply_of(answer.code, answer.message)
 
     @property
     def is_usable(self) -> bool:

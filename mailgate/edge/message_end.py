@@ -33,6 +33,8 @@ from mailgate.records import log, metrics
 from mailgate.records.timeline import decision_facts
 from mailgate.senderauth import aggregate
 
+TRACE_ROOM = 2_048  # bytes of the fields that are put on top of a message
+
 _logger = log.get(__name__)
 
 
@@ -78,6 +80,12 @@ async def stage(tx: Transaction) -> None:
     if tx.header.received > limits.received_hops:
         raise Refusal(replies.LOOP, f"{tx.header.received} Received fields")
     _end_loops(tx, tx.header.delivered_to)
+    for takes in tx.taken_there:
+        if takes.size and tx.staging.size + TRACE_ROOM > takes.size:
+            raise Refusal(replies.too_large_there(takes.size))
+        is_utf8 = tx.smtputf8 and not all(field.raw.isascii() for field in tx.header.section.fields)
+        if is_utf8 and "smtputf8" not in takes.keywords:
+            raise Refusal(replies.NO_UTF8_THERE)
 
 
 def _end_loops(tx: Transaction, delivered_to: frozenset[str]) -> None:

@@ -76,6 +76,14 @@ RECIPIENT_DISABLED = Reply(550, "5.2.1", "Mailbox is disabled")
 MAILBOX_FULL_FOR_NOW = Reply(452, "4.2.2", "Mailbox is full, try again later")
 MAILBOX_FULL = Reply(552, "5.2.2", "Mailbox is full")
 SERVER_AWAY = Reply(451, "4.4.1", "The recipient's own server does not answer now, try again later")
+SERVER_SAYS_LATER = Reply(
+    451, "4.4.1", "The recipient's own server takes no mail for this recipient now, try again later"
+)
+SERVER_REFUSES_US = Reply(
+    451, "4.4.1", "The recipient's own server does not take mail from this gateway, try again later"
+)
+NO_REQUIRETLS_THERE = Reply(550, "5.7.30", "The recipient's own server does not support REQUIRETLS")
+NO_UTF8_THERE = Reply(554, "5.6.7", "The recipient's own server takes no internationalised mail (SMTPUTF8)")
 RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied")
 DIRECTORY_AWAY = Reply(451, "4.3.0", "Recipient can't be looked up now, try again later")
 
@@ -87,6 +95,11 @@ FORWARDED_ALREADY = Reply(554, "5.4.6", "Mail loop: this address has forwarded t
 TRY_AGAIN = Reply(451, "4.3.0", "Message can't be taken now, try again later")
 BUSY = Reply(451, "4.3.2", "Too busy, try again later")
 TOO_LATE = Reply(451, "4.4.2", "Took too long, try again later")
+
+
+def too_large_there(most: int) -> Reply:
+    """`most`: bytes that the recipient's own server takes."""
+    return Reply(552, "5.3.4", f"Message too large: the recipient's own server takes {most} bytes")
 
 
 def kept(queue_id: str) -> Reply:

@@ -15,7 +15,6 @@ from mailgate.edge.origin import Origin, of_server
 from mailgate.edge.send_as import SendAs
 from mailgate.edge.shedding import Reason
 from mailgate.edge.transaction import Transaction, new_queue_id
-from mailgate.edge.turns import Share
 from mailgate.edge.verify import Standing
 from mailgate.ipc.calls import Resolved
 from mailgate.model.address import POSTMASTER, Address, AddressError, refuse_ambiguous
@@ -29,6 +28,12 @@ COMMANDS = (
     *("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT"),
     *("RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT"),
 )
+_NOT_KNOWN_THERE = {
+    Standing.UNKNOWN: replies.UNKNOWN_RECIPIENT,
+    Standing.AWAY: replies.SERVER_AWAY,
+    Standing.LATER: replies.SERVER_SAYS_LATER,
+    Standing.REFUSED: replies.SERVER_REFUSES_US,
+}
 _NO_RECIPIENT = {
     "unknown": replies.UNKNOWN_RECIPIENT,
     "disabled": replies.RECIPIENT_DISABLED,
@@ -179,7 +184,7 @@ class Session(Dialogue):
                 if is_foreign_tenant and not is_submitted:
                     raise Refusal(replies.OTHER_TENANT)
                 if found.kind == "routed":
-                    await self._verify(found.tenant, address, replace(tx.share, tenant=found.tenant))
+                    await self._verify(tx, found.tenant, address)
                 return found.tenant, _recipients(address, found)
             case "unknown" | "disabled" | "unavailable":
                 raise Refusal(_NO_RECIPIENT[found.kind])
@@ -190,18 +195,26 @@ class Session(Dialogue):
             raise Refusal(replies.RELAY_DENIED)
         return tx.tenant, (Recipient(str(address)),)
 
-    async def _verify(self, tenant: TenantName, address: Address, share: Share) -> None:
-        """Refused unless the tenant's own server would take it."""
+    async def _verify(self, tx: Transaction, tenant: TenantName, address: Address) -> None:
+        """Refused unless the tenant's own server would take it: the recipient, and the message as far as it is known
+        now."""
         route = self.edge.around.policy().for_tenant(tenant).inbound_route(address.domain)
         if route is None:
             raise Refusal(replies.DIRECTORY_AWAY)  # the store and we do not have the same policy at this moment
         if not route.verify:
             return
-        match await self.edge.verifier.standing(route, address, share):
-            case Standing.UNKNOWN:
-                raise Refusal(replies.UNKNOWN_RECIPIENT)
-            case Standing.AWAY:
-                raise Refusal(replies.SERVER_AWAY)
+        standing = await self.edge.verifier.standing(route, address, replace(tx.share, tenant=tenant))
+        if standing is not Standing.KNOWN:
+            raise Refusal(_NOT_KNOWN_THERE[standing])
+        takes = self.edge.verifier.takes(route)
+        if takes is None:
+            return
+        if takes.size and tx.declared > takes.size:
+            raise Refusal(replies.too_large_there(takes.size))
+        if tx.requiretls and "requiretls" not in takes.keywords:
+            raise Refusal(replies.NO_REQUIRETLS_THERE)
+        if takes not in tx.taken_there:
+            tx.taken_there.append(takes)
 
     def _transaction(self) -> Transaction:
         if self.tx is None:

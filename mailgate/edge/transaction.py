@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mailgate.edge import header, sender
+from mailgate.edge.callout import Takes
 from mailgate.edge.inspectors import Inspectors
 from mailgate.edge.limits import SessionLimits, neighbourhood_of, network_of
 from mailgate.edge.lookups import WatchedResolver
@@ -69,6 +70,7 @@ class Transaction:
     send_as: SendAs = NOBODY
     recipients: list[tuple[TenantName, Recipient]] = field(default_factory=list)
     release_local: str = ""  # of the release address that this is sent to, if so
+    taken_there: list[Takes] = field(default_factory=list)  # by the tenants' own servers that the recipients are at
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
     is_gone: bool = False

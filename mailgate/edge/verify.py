@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 
-from mailgate.edge.callout import Callout, CalloutError
+from mailgate.edge.callout import Callout, CalloutError, Takes
 from mailgate.edge.shedding import Reason, Shedding
 from mailgate.edge.turns import NoTurnError, Share, Turns
 from mailgate.model.address import Address
 from mailgate.model.dns import Resolver
+from mailgate.model.reply import Reply
 from mailgate.policy.schema import InboundRoute
-from mailgate.records import log
+from mailgate.records import log, metrics
 
 WAIT_SECONDS = 10.0
 KNOWN_SECONDS = 7_200.0
@@ -30,21 +32,34 @@ _logger = log.get(__name__)
 
 
 class Standing(enum.Enum):
-    """AWAY: the server can't tell now."""
+    """AWAY: the server does not answer. LATER: it asks to come again. REFUSED: it refuses us, whoever the recipient
+    is."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
     AWAY = "away"
+    LATER = "later"
+    REFUSED = "refused"
 
 
 _SECONDS = {Standing.KNOWN: KNOWN_SECONDS, Standing.UNKNOWN: UNKNOWN_SECONDS}
+_OF_THE_ADDRESS = re.compile(r"5\.(?:1\.[0-9]+|2\.1)")  # RFC 3463 sections 3.2, 3.3
+_OF_US = re.compile(r"5\.[57]\.[0-9]+")  # protocol and security: sections 3.6, 3.8
+_ABOUT_MAILBOXES = frozenset({550, 551, 553, 554})
 
 
-def standing_of(code: int) -> Standing:
-    """From the reply to RCPT. 552 is `too many recipients` or `full` to old servers (RFC 5321 section 4.5.3.1.10)."""
-    if 200 <= code < 300:
+def standing_of(reply: Reply) -> Standing | None:
+    """From the reply to RCPT; None where it does not say whether it is about the recipient or about us. 552 is `too
+    many recipients` or `full` to old servers (RFC 5321 section 4.5.3.1.10)."""
+    if 200 <= reply.code < 300:
         return Standing.KNOWN
-    return Standing.UNKNOWN if 500 <= code < 600 and code != 552 else Standing.AWAY
+    if not 500 <= reply.code < 600 or reply.code == 552 or reply.enhanced.startswith("5.2.2"):
+        return Standing.LATER
+    if _OF_THE_ADDRESS.fullmatch(reply.enhanced):
+        return Standing.UNKNOWN
+    if _OF_US.fullmatch(reply.enhanced) or reply.code not in _ABOUT_MAILBOXES:
+        return Standing.REFUSED
+    return None
 
 
 class _Server:
@@ -54,6 +69,7 @@ class _Server:
         self.idle: list[tuple[float, Callout]] = []
         self.turns = Turns(MOST_AT_ONCE, MOST_WAITING, TURN_SECONDS)
         self.away_until = 0.0
+        self.takes: Takes | None = None
 
 
 class Verifier:
@@ -80,7 +96,7 @@ class Verifier:
             return Standing.AWAY
         try:
             async with server.turns.turn(share, is_long=True), asyncio.timeout(WAIT_SECONDS):
-                found = standing_of(await self._ask(server, route, recipient))
+                found = await self._found(server, route, recipient)
         except NoTurnError:
             self._shedding.tell(Reason.CALLOUTS, share.party)
             return Standing.AWAY
@@ -90,11 +106,29 @@ class Verifier:
                 "recipients can't be verified", server=route.server, reason=str(error) or "no answer in time"
             )
             return Standing.AWAY
-        if found is not Standing.AWAY:
+        if found in _SECONDS:
             self._keep(route, recipient, found)
         return found
 
-    async def _ask(self, server: _Server, route: InboundRoute, recipient: Address) -> int:
+    def takes(self, route: InboundRoute) -> Takes | None:
+        """What the server said last that it takes; None where it was not asked yet."""
+        server = self._servers.get(route)
+        return server.takes if server is not None else None
+
+    async def _found(self, server: _Server, route: InboundRoute, recipient: Address) -> Standing:
+        """Some servers refuse with a bare 550, be it the recipient or us. The postmaster is one that every server must
+        take (RFC 5321 section 4.5.1): where it is refused, too, it is about us."""
+        reply = await self._ask(server, route, recipient)
+        found = standing_of(reply)
+        if found is None:
+            postmaster = await self._ask(server, route, Address("postmaster", recipient.domain))
+            found = Standing.UNKNOWN if 200 <= postmaster.code < 300 else Standing.REFUSED
+        if found is Standing.REFUSED:
+            _logger.error("the server of a tenant refuses us", server=route.server, reply=str(reply))
+            metrics.RECIPIENT_CHECKS_REFUSED.inc()
+        return found
+
+    async def _ask(self, server: _Server, route: InboundRoute, recipient: Address) -> Reply:
         """Over a connection that is there, or else over a new one: a server may have closed an idle one meanwhile."""
         while server.idle:
             since, callout = server.idle.pop()
@@ -107,14 +141,15 @@ class Verifier:
                 break
         return await self._ask_over(await Callout.open(route, self._resolver, self._hostname), server, recipient)
 
-    async def _ask_over(self, callout: Callout, server: _Server, recipient: Address) -> int:
+    async def _ask_over(self, callout: Callout, server: _Server, recipient: Address) -> Reply:
+        server.takes = callout.takes
         try:
-            code = await callout.ask(recipient)
+            reply = await callout.ask(recipient)
         except BaseException:
             callout.close()
             raise
         server.idle.append((self._clock(), callout))
-        return code
+        return reply
 
     def _keep(self, route: InboundRoute, recipient: Address, standing: Standing) -> None:
         if len(self._answers) >= CACHE_SIZE:

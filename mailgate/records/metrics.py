@@ -27,6 +27,9 @@ OPEN_CONNECTIONS = Gauge(
     "mailgate_open_connections", "SMTP connections open now.", ["listener"], multiprocess_mode="livesum"
 )
 SHED = Counter("mailgate_shed", "Refused or ended because a share was used up, by reason.", ["reason"])
+RECIPIENT_CHECKS_REFUSED = Counter(
+    "mailgate_recipient_checks_refused", "Questions about recipients for which a tenant's own server refused us."
+)
 AUTH_FAILURES = Counter("mailgate_auth_failures", "Logins refused, by reason.", ["reason"])
 AUTH_HELD_BACK = Counter("mailgate_auth_held_back", "Logins refused unseen, by the limit that they met.", ["limit"])
 AUTH_ALERTS = Counter("mailgate_auth_alerts", "Accounts closed to strangers because many networks guessed.")

@@ -13,11 +13,12 @@ from typing import Any
 from aiosmtplib.errors import SMTPAuthenticationError, SMTPConnectResponseError, SMTPException, SMTPResponseException
 
 from mailgate.model.level import TransportLevel
+from mailgate.model.reply import reply_of
 from mailgate.relay.connecting import ConnectError, connect
 from mailgate.relay.pipeline import GarbageError, LmtpClient, PipelinedClient
 from mailgate.relay.smtp_session import Facts, SmtpSession, fault_of
 from mailgate.relay.timeouts import Timeouts
-from mailgate.relay.transfer import Fault, FaultKind, reply_of
+from mailgate.relay.transfer import Fault, FaultKind
 from mailgate.route.mx import is_socket
 from mailgate.transport import certificate, dane
 from mailgate.transport.context import agreed, client_context, failure_of

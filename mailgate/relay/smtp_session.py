@@ -15,11 +15,11 @@ from mailgate.dsn.parameters import ascii_orcpt
 from mailgate.model.envelope import Recipient
 from mailgate.model.errors import DamagedError
 from mailgate.model.level import TransportLevel
-from mailgate.model.reply import Reply
+from mailgate.model.reply import Reply, reply_of
 from mailgate.relay.mail import Mail
 from mailgate.relay.pipeline import GarbageError, PipelinedClient, PipelinedProtocol
 from mailgate.relay.timeouts import Timeouts
-from mailgate.relay.transfer import Fault, FaultKind, Transfer, reply_of
+from mailgate.relay.transfer import Fault, FaultKind, Transfer
 from mailgate.transport.ladder import Failure
 
 IN_ONE_WRITE = 1 << 20

@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 import enum
-import functools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mailgate.model.reply import Reply
-
-_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)")
-_LONGEST_TEXT = 1_000
-
-
-@functools.lru_cache(256)  # hosts say the same to every MAIL and RCPT
-def reply_of(code: int, message: str) -> Reply:
-    """An enhanced code (RFC 2034) that stands at the beginning of the lines is taken out of the text."""
-    lines = message.splitlines() or [""]
-    match = _ENHANCED.match(lines[0])
-    enhanced = match[1] if match is not None and match[1][0] == str(code)[0] else ""
-    if enhanced:
-        lines = [line.removeprefix(enhanced).strip() for line in lines]
-    text = " ".join(filter(None, lines))
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else "?" for c in text)
-    return Reply(code, enhanced, text[:_LONGEST_TEXT])
 
 
 class FaultKind(enum.StrEnum):

@@ -79,6 +79,18 @@ def test_a_known_recipient_is_taken_for_the_relay(tmp_path: Path, protocol: str)
     [
         ({"RCPT": "550 5.1.1 no such user"}, "550 5.1.1"),
         ({"RCPT": "252 2.0.0 perhaps"}, "250"),
+        ({"RCPT": "550 5.1.10 RESOLVER.ADR.RecipientNotFound"}, "550 5.1.1"),
+        ({"RCPT": "550 5.2.1 disabled"}, "550 5.1.1"),
+        ({"RCPT": "550 5.7.1 unable to relay"}, "451 4.4.1 The recipient's own server does not take mail from this"),
+        ({"RCPT": "530 5.7.0 must issue STARTTLS first"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"RCPT": "530 log in first"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"RCPT": "554 5.7.1 client host blocked"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"RCPT": "503 5.5.1 bad sequence"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"RCPT": "550 relay not permitted"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"RCPT": "550 5.4.1 access denied"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"RCPT joe": "550 no such user"}, "550 5.1.1"),
+        ({"RCPT joe": "550 5.4.1 recipient address rejected"}, "550 5.1.1"),
+        ({"RCPT": "451 4.7.1 greylisted"}, "451 4.4.1 The recipient's own server takes no mail for this recipient now"),
         ({"RCPT": "450 4.2.0 later"}, "451 4.4.1"),
         ({"RCPT": "552 5.2.2 full"}, "451 4.4.1"),
         ({"RCPT": Fault.CUT}, "451 4.4.1"),
@@ -95,6 +107,42 @@ def test_what_the_server_says_decides(tmp_path: Path, script: dict[str, Any], co
         await ask(client, PEOPLE_THERE[0], code)
 
     play(part, tmp_path)
+
+
+def test_a_server_that_refuses_us_is_no_reason_to_call_recipients_unknown_later(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client, hop: ScriptedHop) -> None:
+        hop.script = {"RCPT": ["550 5.7.1 unable to relay"]}
+        await ask(client, PEOPLE_THERE[0], "451 4.4.1")
+        await ask(client, PEOPLE_THERE[0], "250")
+
+    play(part, tmp_path)
+
+
+SMALL = [*(each for each in ALL if not each.startswith("SIZE")), "SIZE 10000"]
+
+
+def test_what_is_larger_than_the_server_takes_is_refused_in_the_dialogue(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client, hop: ScriptedHop) -> None:
+        await client.ask("MAIL FROM:<a@b.example> SIZE=10001", 250)
+        await client.ask(f"RCPT TO:<{PEOPLE_THERE[0]}>", "552 5.3.4")
+        await client.ask("RCPT TO:<bob@acme.example>", 250)
+        await client.ask("RSET", 250)
+        await client.mail(BODY + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 138, 552, to=PEOPLE_THERE[0])
+        await client.mail(BODY, 250, to=PEOPLE_THERE[0])
+        assert len(on.store.kept) == 1
+
+    play(part, tmp_path, extensions=SMALL)
+
+
+def test_what_a_server_without_smtputf8_or_requiretls_cannot_take(tmp_path: Path) -> None:
+    async def part(on: Stage, client: Client, hop: ScriptedHop) -> None:
+        for subject, code in (("Gr\u00fc\u00dfe", "554 5.6.7"), ("Hello", "250")):
+            await client.ask("MAIL FROM:<a@b.example> SMTPUTF8", 250)
+            await client.ask(f"RCPT TO:<{PEOPLE_THERE[0]}>", 250)
+            await client.ask("DATA", 354)
+            await client.ask(f"Subject: {subject}\r\n".encode() + BODY + b".", code)
+
+    play(part, tmp_path, extensions=[each for each in ALL if each != "SMTPUTF8"])
 
 
 def test_a_server_that_hangs_costs_a_time_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

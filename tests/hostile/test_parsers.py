@@ -46,7 +46,8 @@ from mailgate.inspect.members import Budget
 from mailgate.inspect.mime import views
 from mailgate.inspect.parts import ParseLimits
 from mailgate.model import address, release_address
-from mailgate.relay import dkim_sign, forwarding, pipeline, transfer
+from mailgate.model.reply import reply_of
+from mailgate.relay import dkim_sign, forwarding, pipeline
 from mailgate.senderauth import (
     arc,
     arc_set,
@@ -179,7 +180,7 @@ WITH_MORE: dict[str, Callable[[str], object]] = {
     "release_address.read_claim": lambda text: release_address.read_claim("release+" + text, b"k" * 32),
     "srs.original": lambda text: srs.original("SRS0=abcdef=ab=" + text, b"k" * 32, 1),
     "srs.rewritten": lambda text: srs.rewritten(text + "@a.example", "b.example", b"k" * 32, 1),
-    "transfer.reply_of": lambda text: transfer.reply_of(550, "5.1.1 " + text),
+    "reply.reply_of": lambda text: reply_of(550, "5.1.1 " + text),
     "pipeline._end_of_reply": _reply,
     "pipeline._parse": lambda text: pipeline._parse(b"250 " + text.encode()),
     "dkim_sign.signed_names": lambda text: dkim_sign.signed_names(auth_header.read(text.encode())),

@@ -25,7 +25,8 @@ def asked(port: int, **route: Any) -> tuple[int, int]:
         async with asyncio.timeout(20):
             callout = await Callout.open(given, FakeNames(), "mx.gateway.example")
             try:
-                return await callout.ask(parse_address(KNOWN)), await callout.ask(parse_address(UNKNOWN))
+                replies = [await callout.ask(parse_address(each)) for each in (KNOWN, UNKNOWN)]
+                return replies[0].code, replies[1].code
             finally:
                 await callout.quit()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailgate.model.outcome import State
-from mailgate.model.reply import Reply
+from mailgate.model.reply import Reply, reply_of
 from mailgate.relay.classify import is_trouble, outcome_of, outcome_of_fault
-from mailgate.relay.transfer import Fault, FaultKind, Transfer, reply_of
+from mailgate.relay.transfer import Fault, FaultKind, Transfer
 
 OK = Reply(250, "2.0.0", "ok")
 
