@@ -14,7 +14,7 @@ import libarchive
 from libarchive import ffi
 from libarchive.read import ArchiveRead
 
-from mailgate.inspect import arj, member_names, rar, sevenzip, tnef, zip_layout
+from mailgate.inspect import arj, member_names, rar, readers, sevenzip, tnef, zip_layout
 from mailgate.inspect.macros import is_types_part
 from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, UnreadableError, trouble
 
@@ -78,7 +78,7 @@ def is_archive(data: bytes) -> bool:
     return (
         _begins_as_archive(data)
         or data.rfind(zip_layout.END, max(0, len(data) - zip_layout.TAIL)) >= 0
-        or next(_behind(data), -1) >= 0
+        or next(_behind(data), 0) > 0
     )
 
 
@@ -97,14 +97,19 @@ def archive_members(data: bytes, form: str, budget: Budget, opens: frozenset[str
     if arj.is_arj(data):
         yield from arj.arj_members(data, budget)
     elif _begins_as_archive(data):
-        yield from _archive(data, _skipped(data), budget, form in opens)
+        count = 0
+        try:
+            for found in _archive(data, _skipped(data), budget, form in opens):
+                count += 1
+                yield found
+        except UnreadableError:
+            if count or form in readers.READERS:
+                raise
+            yield from _members_behind(data, budget)  # it only looks like one, and may still have one behind it
     else:
         if data.rfind(zip_layout.END, max(0, len(data) - zip_layout.TAIL)) >= 0:
             yield from _archive(data, 0, budget, "application/zip" in opens)
-        for number, at in enumerate(_behind(data)):
-            if number == _MOST_BEHIND:
-                raise LimitExceededError("what may be archives too often in other data")
-            yield from _only_if_it_is_one(_archive(data, at, budget, is_opened=False))
+        yield from _members_behind(data, budget)
 
 
 def _skipped(data: bytes) -> int:
@@ -118,13 +123,18 @@ def _skipped(data: bytes) -> int:
 def _behind(data: bytes) -> Iterator[int]:
     """Where archives may begin in what is none itself: RAR in anything, since pictures with an archive behind them are
     an old trick, others where programs look for them."""
-    if _begins_as_archive(data):
-        return
     magics = _BEHIND_PDF if data.startswith(b"%PDF") else _BEHIND
     for magic in magics if data.startswith(_WITH_ARCHIVE) else _BEHIND[:1]:
-        at = -1
+        at = 0
         while (at := _find(data, magic, at + 1)) >= 0:
             yield at
+
+
+def _members_behind(data: bytes, budget: Budget) -> Members:
+    for number, at in enumerate(_behind(data)):
+        if number == _MOST_BEHIND:
+            raise LimitExceededError("what may be archives too often in other data")
+        yield from _only_if_it_is_one(_archive(data, at, budget, is_opened=False))
 
 
 def _find(data: bytes, what: bytes, start: int) -> int:
@@ -158,7 +168,10 @@ def _archive(data: bytes, at: int, budget: Budget, is_opened: bool) -> Members:
             count += 1
             yield found
         if not count and _COMPRESSED.match(data, at):  # zeros in front look like an empty tar file
-            yield from _read(data, at, ("raw",), budget, is_unreached)
+            for found in _read(data, at, ("raw",), budget, is_unreached):
+                count += 1
+                yield found
+            trouble_met = "" if count else "it can't be read"
     except libarchive.ArchiveError as error:
         if _TOO_DEEP in str(error):
             raise LimitExceededError("compressed too many times over") from error
@@ -210,6 +223,8 @@ def _read(data: bytes, at: int, formats: tuple[str, ...], budget: Budget, is_unr
     own_name = _gzip_names(data, at) if formats == ("raw",) or data.startswith(b"\x1f\x8b", at) else ()
     with _opened(data, at, formats) as archive:
         for entry in archive:
+            if archive.format_name == b"raw" and not archive.filter_names:
+                return  # nothing is unpacked: it only begins like something compressed
             if not entry.isdir:
                 budget.take_member()
                 found, error = _member(archive, entry, budget, is_unreached, is_whole)

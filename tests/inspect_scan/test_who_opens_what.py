@@ -135,6 +135,8 @@ def test_what_nobody_went_through_was_not_scanned(data: bytes, name: str) -> Non
     [
         (b"070707 is the number of the house", "a.txt"),
         (b"BZhow to spell", "a.txt"),
+        (b"BZh1 is a name", "a.txt"),
+        (b"\x5d\0\0" + NOISE, "data.bin"),
         (b"ZOO tickets", "a.txt"),
         (b"CISO report", "a.txt"),
         (b"SIT! said the man", "a.txt"),
@@ -163,15 +165,17 @@ def test_what_is_no_archive_or_a_whole_one_is_left_as_it_is(data: bytes, name: s
         b"MZ" + bytes(70_000) + rar4(b"readme.txt", EICAR),
         b"\xff\xd8\xff" + NOISE + rar5(b"readme.txt", EICAR),
         b"%PDF-1.4\n" + NOISE + with_libarchive("7zip", "readme.txt", EICAR),
+        b"BZh1" + NOISE + rar4(b"readme.txt", EICAR),
         zipped(("setup.exe", b"MZ" + bytes(200_000) + rar5(b"readme.txt", EICAR))),
         bz2.compress(b"harmless") + bz2.compress(EICAR),
         behind_skipped_frame(EICAR),
     ],
-    ids=["rar4", "rar5", "sfx", "picture", "pdf", "sfx-in-zip", "bz2-row", "skippable"],
+    ids=["rar4", "rar5", "sfx", "picture", "pdf", "front", "sfx-in-zip", "bz2-row", "skippable"],
 )
 def test_what_the_scanner_does_not_open_is_handed_to_it_member_by_member(data: bytes) -> None:
     found = listing(data, Budget())
     assert not (found.exceeded or found.unopened)
+    assert len(found.members) <= 3
     assert any(EICAR in content for _, content in found.unreached)
 
 
