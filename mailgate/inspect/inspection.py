@@ -151,11 +151,16 @@ def _too_large(part: Part) -> PartReport:
     return _report(Item(part, "", filetype.detect(part.data, *part.names), is_shown=False), result)
 
 
+_BEYOND = {
+    "parts": "it has more parts than limits.parts allows",
+    "depth": "its parts lie deeper in each other than limits.depth allows",
+}
+
+
 def _beyond(limit: str) -> PartReport:
     """What the parser did not reach: something is there, and nobody has looked at it."""
-    return PartReport(
-        "", "", "", "", 0, "", Verdict.NOT_SCANNED, reason=Unscanned.LIMIT, detail=f"limit of the parser: {limit}"
-    )
+    detail = _BEYOND.get(limit, f"limit of the parser: {limit}")
+    return PartReport("", "", "", "", 0, "", Verdict.NOT_SCANNED, reason=Unscanned.LIMIT, detail=detail)
 
 
 def _raw_reports(size: int, result: ScanResult, parts: Sequence[PartReport]) -> list[PartReport]:

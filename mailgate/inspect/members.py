@@ -36,13 +36,13 @@ class Budget:
         """Raises LimitExceededError when the members are used up."""
         self.members -= 1
         if self.members < 0:
-            raise LimitExceededError("too many members")
+            raise LimitExceededError("more files in it than are looked at")
 
     def take_data(self, size: int) -> None:
         """Raises LimitExceededError when the unpacked bytes are used up."""
         self.data -= size
         if self.data < 0:
-            raise LimitExceededError("too much unpacked data")
+            raise LimitExceededError("larger, unpacked, than is looked at")
 
     def keep(self, size: int) -> None:
         """Raises LimitExceededError when the bytes that may be kept are used up."""

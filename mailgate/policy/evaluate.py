@@ -21,6 +21,7 @@ from mailgate.policy.judges import (
     unknown_sender,
     unscanned,
 )
+from mailgate.policy.schema import RuleDirection
 
 _SEVERITY = (Action.ACCEPT, Action.QUARANTINE, Action.REJECT)
 
@@ -95,8 +96,10 @@ def evaluate_each(policy: EffectivePolicy, facts: Facts) -> tuple[Ruling, ...]:
     groups: dict[Concerned, list[str]] = {}
     for recipient in facts.recipients:
         groups.setdefault(by_sender.to(recipient, facts.way_to(recipient, policy)), []).append(recipient)
-    rulings = [Ruling(tuple(group), _judge(Case(policy, facts, these))) for these, group in groups.items()]
-    return one_reply(rulings)
+    alike: dict[Decision, list[str]] = {}
+    for these, group in groups.items():
+        alike.setdefault(_judge(Case(policy, facts, these)), []).extend(group)
+    return one_reply([Ruling(tuple(group), decision) for decision, group in alike.items()])
 
 
 def findings(policy: EffectivePolicy, facts: Facts) -> tuple[Decision, ...]:
@@ -123,10 +126,20 @@ def _judge(case: Case) -> Decision:
     for step in PRECEDENCE:
         for decision in step.judge(case):
             if step.is_final and decision.action is not Action.ACCEPT:
-                return _with_exceptions(decision, weighed)
+                return _with_exceptions(_told_at_once(case, decision), weighed)
             weighed.append(decision)
     clean = Decision(Action.ACCEPT, "built-in: clean", "every part was scanned and is clean", case.policy.version)
-    return _with_exceptions(max(weighed, key=lambda each: _SEVERITY.index(each.action), default=clean), weighed)
+    decision = max(weighed, key=lambda each: _SEVERITY.index(each.action), default=clean)
+    return _with_exceptions(_told_at_once(case, decision), weighed)
+
+
+def _told_at_once(case: Case, decision: Decision) -> Decision:
+    """Of mail that leaves the sender is still there to hear why, and nobody here waits for it: what would be held
+    is refused, where the policy says so."""
+    is_leaving = case.concerned.way is RuleDirection.OUTBOUND
+    if decision.action is Action.QUARANTINE and is_leaving and case.policy.submission.withheld == "refuse":
+        return replace(decision, action=Action.REJECT)
+    return decision
 
 
 def _with_exceptions(decision: Decision, weighed: list[Decision]) -> Decision:

@@ -45,11 +45,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Concerned:
-    """Of the rules and exceptions of a policy those that concern a message to some recipient, in their order."""
+    """Of the rules and exceptions of a policy those that concern a message to some recipient, in their order, and its
+    way; None before there is one recipient."""
 
     rules: tuple[Rule, ...]
     attachment_exemptions: tuple[AttachmentExemption, ...]
     scanner_exemptions: tuple[ScannerExemption, ...]
+    way: RuleDirection | None = None
 
     def to(self, recipient: str, way: RuleDirection) -> Concerned:
         """Those that concern this recipient too."""
@@ -57,6 +59,7 @@ class Concerned:
             tuple(rule for rule in self.rules if rule.is_meant_for(way) and rule.concerns(recipient)),
             tuple(each for each in self.attachment_exemptions if each.concerns(recipient)),
             tuple(each for each in self.scanner_exemptions if each.concerns(recipient)),
+            way,
         )
 
 

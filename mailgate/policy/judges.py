@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mailgate.model.decision import Action, Decision
 from mailgate.model.envelope import Direction
 from mailgate.model.sender import Sender
-from mailgate.model.verdict import WHOLE_MESSAGE, PartReport, Verdict
+from mailgate.model.verdict import WHOLE_MESSAGE, PartReport, Unscanned, Verdict
 from mailgate.policy.effective import EffectivePolicy
 from mailgate.policy.exceptions import false_positives, families
 from mailgate.policy.facts import Case
-from mailgate.policy.schema import DefectAction
+from mailgate.policy.schema import DefectAction, RuleDirection
 from mailgate.policy.values import names_domain
 
 
@@ -95,9 +95,24 @@ def _excuse(policy: EffectivePolicy, sender: Sender, today: datetime.date) -> st
 def unscanned(case: Case) -> Iterator[Decision]:
     policy, facts = case.policy, case.facts
     for part in facts.inspection.unscanned:
-        key, action = policy.unscanned_action(part.reason)
-        reason = f"{_called(part)} can't be scanned ({key.partition('.')[2].replace('_', '-')})"
+        key, action = _unscanned_action(case, part)
+        reason = f"{_called(part, facts.inspection.parts)} can't be scanned ({_why_not(part)})"
         yield _decision(policy, action, key, reason, part.place)
+
+
+def _unscanned_action(case: Case, part: PartReport) -> tuple[str, Action]:
+    """What has a password leaves by a rule of its own: the other side's gateway looks at it as ours looks at theirs."""
+    if part.reason is Unscanned.ENCRYPTED and case.concerned.way is RuleDirection.OUTBOUND:
+        return "unscanned.encrypted_outbound", case.policy.unscanned.encrypted_outbound
+    return case.policy.unscanned_action(part.reason)
+
+
+def _why_not(part: PartReport) -> str:
+    """For people: of a limit, which."""
+    word = (part.reason or Unscanned.WORKER).value
+    if part.reason is not Unscanned.LIMIT or not part.detail:
+        return word
+    return f"{word}: {_shown(part.detail)}"
 
 
 def defects(case: Case) -> Iterator[Decision]:
@@ -140,10 +155,19 @@ def _decision(
     return Decision(action, f"{policy.source(key)}: {key}", reason, policy.version, place, code)
 
 
-def _called(part: PartReport) -> str:
-    if part.place == WHOLE_MESSAGE:
+def _called(part: PartReport, parts: Sequence[PartReport] = ()) -> str:
+    """What has no name is called by the nearest of `parts` around it that has one."""
+    if part.place in ("", WHOLE_MESSAGE):
         return "the message"
-    return f'the attachment "{_shown(part.name)}"' if part.name else "an attachment without a name"
+    if part.name:
+        return f'the attachment "{_shown(part.name)}"'
+    named = {each.place: each.name for each in parts if each.name}
+    place = part.place
+    while "/" in place:
+        place = place.rpartition("/")[0]
+        if place in named:
+            return f'something in the attachment "{_shown(named[place])}"'
+    return "an attachment without a name"
 
 
 def _shown(text: str) -> str:

@@ -150,8 +150,8 @@ def test_encryption_is_a_class_of_the_part() -> None:
 def test_what_the_parser_did_not_reach_is_not_scanned() -> None:
     found = inspected(ScriptedScanner({}), parser(part("1", b"x"), exceeded=("depth", "parts")))
     assert [(report.reason, report.detail) for report in found.unscanned] == [
-        (Unscanned.LIMIT, "limit of the parser: depth"),
-        (Unscanned.LIMIT, "limit of the parser: parts"),
+        (Unscanned.LIMIT, "its parts lie deeper in each other than limits.depth allows"),
+        (Unscanned.LIMIT, "it has more parts than limits.parts allows"),
     ]
 
 

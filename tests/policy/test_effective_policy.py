@@ -61,6 +61,7 @@ def test_tenant_gives_single_keys_of_a_table() -> None:
     assert found.unscanned.model_dump() == {
         "limit": "quarantine",
         "encrypted": "quarantine",
+        "encrypted_outbound": "accept",
         "end_to_end_encrypted": "accept",
         "worker": "reject",
     }

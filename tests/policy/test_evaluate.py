@@ -267,9 +267,13 @@ _VALUES = st.builds(
 
 
 def may_pass(message: Facts) -> bool:
-    """Clean, or not scanned only since it is for nobody's eyes but the recipient's, which these policies accept."""
+    """Clean, or not scanned only since it is for nobody's eyes but the recipient's, which these policies accept, or
+    leaves with a password."""
     inspection = message.inspection
-    others = [part for part in inspection.unscanned if part.reason is not Unscanned.END_TO_END_ENCRYPTED]
+    passing = {Unscanned.END_TO_END_ENCRYPTED}
+    if message.direction is Direction.OUTBOUND:
+        passing.add(Unscanned.ENCRYPTED)
+    others = [part for part in inspection.unscanned if part.reason not in passing]
     return bool(inspection.parts) and inspection.verdict is not Verdict.INFECTED and not others
 
 
@@ -306,3 +310,63 @@ def test_one_decision_is_at_least_as_strict_as_that_for_each_recipient(message: 
     assert sorted(name for ruling in rulings for name in ruling.recipients) == sorted(message.recipients)
     if evaluate(found, message).action is Action.ACCEPT:
         assert all(ruling.decision.action is Action.ACCEPT for ruling in rulings)
+
+
+LEAVING = {"direction": Direction.OUTBOUND, "reverse_path": "bob@acme.example", "recipients": ("kim@far.example",)}
+
+
+def test_what_has_a_password_leaves_and_is_marked() -> None:
+    decision = evaluate(policy(), facts(unscanned(Unscanned.ENCRYPTED, "list.zip"), **LEAVING))
+    assert (decision.action, decision.key) == (Action.ACCEPT, "unscanned.encrypted_outbound")
+    assert decision.reason == 'the attachment "list.zip" can\'t be scanned (encrypted)'
+
+
+def test_what_has_a_password_waits_among_colleagues() -> None:
+    hosted = LEAVING | {
+        "recipients": ("amy@acme.example", "kim@far.example"),
+        "hosted": frozenset({"amy@acme.example"}),
+    }
+    rulings = evaluate_each(policy(), facts(unscanned(Unscanned.ENCRYPTED), **hosted))
+    assert {ruling.recipients: ruling.decision.action for ruling in rulings} == {
+        ("amy@acme.example",): Action.QUARANTINE,
+        ("kim@far.example",): Action.ACCEPT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("gateway", "message"),
+    [
+        ("", unscanned(Unscanned.LIMIT, "many.zip", detail="more files in it than are looked at")),
+        ('[unscanned]\nencrypted_outbound = "quarantine"', unscanned(Unscanned.ENCRYPTED)),
+        ('[scanning]\ninfected = "quarantine"', infected()),
+        (MACROS_WAIT, MACRO),
+    ],
+)
+def test_what_would_wait_on_its_way_out_is_refused_unless_the_policy_keeps_it(
+    gateway: str, message: PartReport
+) -> None:
+    assert evaluate(policy(gateway), facts(message, **LEAVING)).action is Action.REJECT
+    kept = gateway + '\n[submission]\nwithheld = "quarantine"'
+    assert evaluate(policy(kept), facts(message, **LEAVING)).action is Action.QUARANTINE
+    assert evaluate(policy(gateway), facts(message)).action is Action.QUARANTINE, "from outside it waits"
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (
+            [part("many.zip", place="2"), unscanned(Unscanned.LIMIT, place="2/*", detail="too many files")],
+            'something in the attachment "many.zip" can\'t be scanned (limit: too many files)',
+        ),
+        (
+            [part("a.zip", place="2"), part(place="2/1"), unscanned(Unscanned.LIMIT, place="2/1/7", detail="x")],
+            'something in the attachment "a.zip" can\'t be scanned (limit: x)',
+        ),
+        ([unscanned(Unscanned.LIMIT, place="", detail="d")], "the message can't be scanned (limit: d)"),
+        ([unscanned(Unscanned.LIMIT, place="raw")], "the message can't be scanned (limit)"),
+        ([unscanned(Unscanned.WORKER, place="raw", detail="killed")], "the message can't be scanned (worker)"),
+        ([unscanned(Unscanned.LIMIT, place="3")], "an attachment without a name can't be scanned (limit)"),
+    ],
+)
+def test_a_limit_is_told_with_the_file_and_which(parts: list[PartReport], reason: str) -> None:
+    assert evaluate(policy(), facts(*parts)).reason == reason

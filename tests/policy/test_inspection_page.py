@@ -34,7 +34,7 @@ def test_the_page_names_every_defect_with_its_default() -> None:
         ("no programs", part("a.txt", classes=("executable",), placements=("archive",)), "inbound", Action.REJECT),
         ("no hidden scripts", part(classes=("script",), placements=("archive",)), "inbound", Action.QUARANTINE),
         ("no hidden scripts", part(classes=("script",), placements=("attachment",)), "inbound", Action.ACCEPT),
-        ("macros stay here", part(classes=("macro",)), "outbound", Action.QUARANTINE),
+        ("macros stay here", part(classes=("macro",)), "outbound", Action.REJECT),
         ("macros stay here", part(classes=("macro",)), "inbound", Action.ACCEPT),
     ],
 )

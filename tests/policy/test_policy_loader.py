@@ -28,9 +28,11 @@ def test_shipped_gateway_shows_the_defaults(tmp_path: Path) -> None:
     """What the commented example sets is what holds without it, rules apart."""
     shipped = load(SHIPPED, SIZE_LIMIT).for_gateway
     empty = load(write(tmp_path, ""), SIZE_LIMIT).for_gateway
-    for name in ("language", "limits", "infected", "scanner_down", "unscanned", "defects", "transport", "retention"):
+    for name in ("language", "limits", "infected", "scanner_down", "unscanned", "defects", "transport"):
         assert getattr(shipped, name) == getattr(empty, name), name
-    assert len(shipped.rules) == 2
+    for name in ("retention", "quarantine", "submission"):
+        assert getattr(shipped, name) == getattr(empty, name), name
+    assert len(shipped.rules) == 1
 
 
 def test_empty_gateway_file_and_no_tenants_folder(tmp_path: Path) -> None:

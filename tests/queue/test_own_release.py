@@ -160,7 +160,7 @@ def test_an_address_ends(settings: Settings, key: bytes) -> None:
 
 
 def test_only_where_the_policy_lets_them(settings: Settings, key: bytes) -> None:
-    (settings.policy_dir / "gateway.toml").write_text("")
+    (settings.policy_dir / "gateway.toml").write_text("[quarantine]\nrecipients_release = []\n")
 
     async def run() -> None:
         async with running(settings) as store:

@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.policy
 from collections.abc import Callable
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -15,16 +16,18 @@ from msgspec.structs import replace as replace_in
 from mailgate.ipc.calls import ReleaseOwn
 from mailgate.model.decision import Action, Decision
 from mailgate.model.envelope import MailboxId, Recipient
+from mailgate.model.verdict import Inspection, Unscanned, Verdict
 from mailgate.settings import Settings
 from mailgate.spool.coverage import DAY
 from mailgate.store.commands import offline
-from tests.queue.inspectors import CLEAN, FakeInspector
+from tests.queue.inspectors import CLEAN, PART, FakeInspector
 from tests.spool.making import NOW, entry
 from tests.store.running import PASSWORD, Store, running, until
 from tests.support.clock import ManualClock
 
 BOB, EVE = "bob@acme.example", "eve@acme.example"
 ENCRYPTED = Decision(Action.QUARANTINE, "built-in: unscanned.encrypted", "it is encrypted", "v1")
+LOCKED = Inspection((replace(PART, verdict=Verdict.NOT_SCANNED, reason=Unscanned.ENCRYPTED, is_attachment=True),))
 MIDNIGHT = NOW - NOW % DAY
 DIGEST = '[quarantine]\ndigest = "daily"\ndigest_hour = 6\n'
 
@@ -46,7 +49,7 @@ def with_policy(acme: Settings, tmp_path: Path) -> Callable[[str], Settings]:
 
 async def quarantine(store: Store, path: str = BOB, mailbox: str = "", decision: Decision | None = None) -> str:
     given = entry(Recipient(path, (MailboxId(mailbox or store.mailbox),)), action=Action.QUARANTINE)
-    await store.commit(given if decision is None else replace_in(given, decision=decision))
+    await store.commit(given if decision is None else replace_in(given, decision=decision, inspection=LOCKED))
     return given.envelope.queue_id
 
 
@@ -61,7 +64,7 @@ async def kinds(store: Store, name: str) -> list[str]:
 
 
 def test_encrypted_mail_is_told_at_once_and_released_by_the_answer(with_policy: Callable[[str], Settings]) -> None:
-    settings = with_policy('language = "de"\n[quarantine]\nrecipients_release = ["encrypted"]\n')
+    settings = with_policy('language = "de"\n')
 
     async def run() -> None:
         async with running(settings, clock=ManualClock(NOW)) as store:
@@ -93,6 +96,26 @@ def test_nobody_is_told_where_the_policy_says_so(with_policy: Callable[[str], Se
             assert "1 new" in notices(store)[0]["Subject"]
             assert notices(store)[0]["Reply-To"] is None
             assert (await kinds(store, name)).count("told") == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        "[quarantine]\nrecipients_release = []\n",
+        '[[attachments]]\nname = "archives wait"\naction = "quarantine"\nencrypted = true\n',
+    ],
+)
+def test_a_release_is_offered_only_where_it_would_work(with_policy: Callable[[str], Settings], gateway: str) -> None:
+    """The shipped rule of before said: for more than its encryption."""
+
+    async def run() -> None:
+        async with running(with_policy(gateway), clock=ManualClock(NOW)) as store:
+            await quarantine(store, decision=ENCRYPTED)
+            await until(lambda: len(notices(store)) == 1)
+            (notice,) = notices(store)
+            assert "scanned again and delivered" not in " ".join(notice.get_content().split())
 
     asyncio.run(run())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -46,6 +46,12 @@ class Submission(Section):
         "that the gateway adds. The timeline has them all the same.",
     )
 
+    withheld: Literal["refuse", "quarantine"] = Field(
+        default="refuse",
+        description="What becomes of mail to others outside of the tenant that a rule would quarantine: `refuse` "
+        "answers 554 with the reason, so that the sender knows at once; `quarantine` keeps it, and the sender is told "
+        "by mail (docs/notices.md). Where only some recipients are outside the message is taken, and theirs kept.",
+    )
     messages_per_hour: Often = Field(default=0, description="Messages in one hour.")
     recipients_per_hour: Often = Field(default=0, description="Recipients of all its messages in one hour.")
     times_average: Annotated[int, Field(strict=True, ge=0, le=10_000)] = Field(

@@ -19,9 +19,10 @@ class Quarantine(Section):
         "(`unscanned.encrypted`).",
     )
     recipients_release: tuple[Literal["encrypted"], ...] = Field(
-        default=(),
+        default=("encrypted",),
         description='`["encrypted"]`: recipients may release such mail themselves, by answering that notice from their '
-        "own account. It is scanned again first, and anything else that the policy objects to keeps it held.",
+        "own account. It is scanned again first, and anything else that the policy objects to keeps it held. `[]`: "
+        "only administrators may; the answer asks them.",
     )
     digest: Literal["off", "daily"] = Field(
         default="off",

@@ -44,6 +44,11 @@ class UnscannedActions(Section):
         default=Action.QUARANTINE,
         description="A part is encrypted, e.g. an archive with a password; nobody can look inside.",
     )
+    encrypted_outbound: RuleAction = Field(
+        default=Action.ACCEPT,
+        description="The same in mail that a user, or a server of the tenant, sends to others outside of it. `accept` "
+        "lets it pass, marked as not scanned; `quarantine` and `reject` stop it.",
+    )
     end_to_end_encrypted: RuleAction = Field(
         default=Action.ACCEPT,
         description="A part is encrypted for its recipient by S/MIME, OpenPGP or age. `accept` lets it pass, marked as "

@@ -6,19 +6,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from mailgate.model.decision import ENCRYPTED_KEYS, Action
+from mailgate.model.decision import ENCRYPTED_KEYS
 from mailgate.model.envelope import MailboxId, QueueId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
 from mailgate.model.release_address import RELEASE_SECONDS, read_claim
-from mailgate.model.verdict import Inspection, Verdict
-from mailgate.policy.effective import EffectivePolicy
-from mailgate.policy.evaluate import evaluate_each
-from mailgate.policy.facts import Facts
+from mailgate.model.verdict import Inspection
+from mailgate.policy.releasing import is_only_encrypted, may_release
 from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Kept, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
@@ -84,7 +82,7 @@ def _release(desk: Desk, standing: Standing, local: str, inspection: Inspection)
     kept, row = _claimed(desk, standing, local)
     policy = desk.policy().for_tenant(standing.tenant)
     now = desk.clock()
-    if inspection.verdict is Verdict.INFECTED or not _is_only_encrypted(policy, kept, row, inspection, now):
+    if not is_only_encrypted(policy, kept.envelope, row.forward_path, inspection, now):
         raise ConflictError("this message is held for more than its encryption: only your administrator can release it")
     found = {"verdict": str(inspection.verdict), "recipient": row.n}
     caller = Caller(standing.account, Role.USER, standing.tenant, standing.account)
@@ -111,27 +109,12 @@ def _claimed(desk: Desk, standing: Standing, local: str) -> tuple[Kept, Row]:
     if not rows or rows[0].state != State.QUARANTINED or rows[0].mailbox not in standing.mailboxes:
         raise nothing
     kept = accepted(desk, claim.queue_id, standing.tenant)
-    is_encrypted = kept.decision is not None and kept.decision.key in ENCRYPTED_KEYS
-    if not is_encrypted or desk.clock() > rows[0].received_at + RELEASE_SECONDS:
+    if (
+        kept.decision is None
+        or kept.decision.key not in ENCRYPTED_KEYS
+        or desk.clock() > rows[0].received_at + RELEASE_SECONDS
+    ):
         raise nothing
-    if "encrypted" not in desk.policy().for_tenant(standing.tenant).quarantine.recipients_release:
+    if not may_release(desk.policy().for_tenant(standing.tenant), kept.decision):
         raise ConflictError("only your administrator can release this message")
     return kept, rows[0]
-
-
-def _is_only_encrypted(policy: EffectivePolicy, kept: Kept, row: Row, inspection: Inspection, now: float) -> bool:
-    """Would the policy in force deliver it if encryption did not matter? Size, hops and sender were judged when it came
-    in, and are not what it was held for."""
-    lenient_keys = dict.fromkeys(("encrypted", "end_to_end_encrypted"), Action.ACCEPT)
-    lenient = replace(policy, unscanned=policy.unscanned.model_copy(update=lenient_keys))
-    envelope = kept.envelope
-    facts = Facts(
-        direction=envelope.direction,
-        reverse_path=envelope.reverse_path,
-        recipients=(row.forward_path,),
-        size=0,
-        inspection=inspection,
-        at=now,
-        hosted=frozenset({row.forward_path}),
-    )
-    return all(ruling.decision.action is Action.ACCEPT for ruling in evaluate_each(lenient, facts))

@@ -16,6 +16,7 @@ from mailgate.model.errors import UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.release_address import RELEASE_SECONDS, Claim, release_address
 from mailgate.policy.effective import EffectivePolicy
+from mailgate.policy.releasing import is_only_encrypted, may_release
 from mailgate.spool.coverage import DAY, day_of
 from mailgate.spool.queue import Accepted, SpoolStore, UntoldRow
 from mailgate.spool.rows import domain_of
@@ -105,12 +106,13 @@ class WaitingMail:
         around, now, first = self._around, self._around.clock(), rows[0]
         key = await self._release_key(policy, rows)
         named = rows[-MOST_LISTED:]
+        releasable = await self._read(self._releasable, policy, named, now) if key else frozenset()
         name = queue_id(now, secrets.randbits(35))
         composed = compose_waiting(
             WaitingNotice(
                 queue_id=name,
                 recipient=address,
-                messages=tuple(_withheld(row, policy, address, key, now) for row in named),
+                messages=tuple(_withheld(row, policy, address, key if row in releasable else b"") for row in named),
                 is_digest=is_digest,
                 hostname=around.hostname,
                 language=policy.language,
@@ -122,6 +124,22 @@ class WaitingMail:
         decision = allowed("a notice of mail in quarantine", policy.version)
         recipient = Recipient(address, (first.mailbox,))
         return own_mail(composed, name, first.tenant, recipient, around.hostname, decision, event)
+
+    def _releasable(self, policy: EffectivePolicy, rows: Sequence[UntoldRow], now: float) -> frozenset[UntoldRow]:
+        """Those of which an answer would be taken, so far as can be known before it is scanned again. In the thread
+        that reads the lists."""
+        return frozenset(
+            row
+            for row in rows
+            if row.is_encrypted
+            and now < row.received_at + RELEASE_SECONDS
+            and any(
+                may_release(policy, kept.decision)
+                and kept.inspection is not None
+                and is_only_encrypted(policy, kept.envelope, row.forward_path, kept.inspection, now)
+                for kept in self._around.listing.kept(row.queue_id)
+            )
+        )
 
     async def _address(self, mailbox: MailboxId) -> str:
         """Empty where nobody can read the mailbox."""
@@ -140,9 +158,8 @@ class WaitingMail:
         return key
 
 
-def _withheld(row: UntoldRow, policy: EffectivePolicy, address: str, key: bytes, now: float) -> Withheld:
-    until = row.received_at + RELEASE_SECONDS
-    may_release = bool(key) and row.is_encrypted and now < until
+def _withheld(row: UntoldRow, policy: EffectivePolicy, address: str, key: bytes) -> Withheld:
+    """`key` is empty where its recipient can't release it."""
     return Withheld(
         queue_id=row.queue_id,
         reverse_path=row.reverse_path,
@@ -150,6 +167,6 @@ def _withheld(row: UntoldRow, policy: EffectivePolicy, address: str, key: bytes,
         received_at=row.received_at,
         reason=row.reason,
         deleted_at=row.received_at + policy.retention.quarantine_days * DAY,
-        release_address=release_address(Claim(row.queue_id, row.n), domain_of(address), key) if may_release else "",
-        release_until=until,
+        release_address=release_address(Claim(row.queue_id, row.n), domain_of(address), key) if key else "",
+        release_until=row.received_at + RELEASE_SECONDS,
     )
