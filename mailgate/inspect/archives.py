@@ -35,6 +35,7 @@ _MAGIC = re.compile(_COMPRESSED_FORMS + rb"|" + _ARCHIVE_FORMS, re.DOTALL)
 _BEHIND = (rar.MAGIC, sevenzip.MAGIC, b"MSCF\0\0\0\0")
 _BEHIND_PDF = _BEHIND[:2]
 _MOST_BEHIND = 16
+_NOTHING = "Unrecognized archive format"  # libarchive on what was unpacked and is empty
 _TOO_DEEP = "too many filters"  # libarchive on what was compressed more than 25 times, or holds itself
 _FATAL = -30  # archive.h: nothing more can be read, and what tries to may crash
 _UNSUPPORTED = re.compile("nsupported|not supported")
@@ -173,15 +174,11 @@ def _archive(data: bytes, at: int, budget: Budget, is_opened: bool) -> Members:
                 yield found
             trouble_met = "" if count else "it can't be read"
     except libarchive.ArchiveError as error:
-        if _TOO_DEEP in str(error):
-            raise LimitExceededError("compressed too many times over") from error
         if _is_about_encryption(error):
             yield Found("", is_encrypted=True)
             count = rar.MOST_BLOCKS  # its members are accounted for
-        elif isinstance(trouble("archive", error), LimitExceededError):
-            raise trouble("archive", error) from error
         else:
-            trouble_met = f"it can't be read on ({error.msg})" if error.msg else "it can't be read on"
+            trouble_met = _trouble(error, is_compressed=_COMPRESSED.match(data, at) is not None)
     if zip_layout.LOCAL in data and not at:
         for found in zip_layout.hidden_members(data, names, budget):
             hidden += 1
@@ -191,6 +188,19 @@ def _archive(data: bytes, at: int, budget: Budget, is_opened: bool) -> Members:
     fault = _fault(data, at, count) or trouble_met
     if fault:
         raise UnreadableError(fault)
+
+
+def _trouble(error: libarchive.ArchiveError, is_compressed: bool) -> str:
+    """What an error of the library says against an archive; nothing where only an empty file was compressed. Raises
+    LimitExceededError."""
+    if _TOO_DEEP in str(error):
+        raise LimitExceededError("compressed too many times over") from error
+    known = trouble("archive", error)
+    if isinstance(known, LimitExceededError):
+        raise known from error
+    if is_compressed and _NOTHING in str(error.msg):
+        return ""
+    return f"it can't be read on ({error.msg})" if error.msg else "it can't be read on"
 
 
 def _fault(data: bytes, at: int, count: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from mailgate.inspect import pgp
+from mailgate.inspect import pgp, zip_layout
 from mailgate.inspect import signatures as table
 from mailgate.inspect.disk_images import RAW, disk_image
 from mailgate.inspect.encapsulated import looks_like_message
@@ -78,7 +78,7 @@ def detect(data: bytes, *names: str) -> FileType:
     if not data:
         return _EMPTY
     head = bytes(data[:_HEAD])
-    found = _by_structure(head, data) or _by_signature(head, data) or _disk_image(data) or _sealed(head, data)
+    found = _by_structure(head, data) or _by_signature(head, data) or _disk_image(data) or _by_packets(head, data)
     if found is not None:
         return found
     extensions = dict.fromkeys(name.rstrip(" .").rpartition(".")[2].lower() if "." in name else "" for name in names)
@@ -88,10 +88,13 @@ def detect(data: bytes, *names: str) -> FileType:
     return replace(first, classes=tuple(classes)) if others else first
 
 
-def _sealed(head: bytes, data: bytes) -> FileType | None:
-    """OpenPGP and age: encrypted for their recipients."""
+def _by_packets(head: bytes, data: bytes) -> FileType | None:
+    """What is told by its packets or its end: OpenPGP and age, encrypted for their recipients; the last volume of a zip
+    file."""
     if head.startswith(_AGE):
         return FileType("application/age-encrypted", (table.DATA, *_SEALED))
+    if zip_layout.is_last_volume(data):
+        return FileType("application/x-archive-volume", (table.ARCHIVE,))
     if head[0] & 0x80 and pgp.is_encrypted(data):
         return FileType("application/pgp-encrypted", (table.DATA, *_SEALED))
     return None

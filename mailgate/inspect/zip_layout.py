@@ -102,6 +102,15 @@ def _is_regular(data: bytes, entries: dict[int, list[_Entry]]) -> bool:
     return seen == len(entries)
 
 
+def is_last_volume(data: bytes) -> bool:
+    """Does it end like the last of several files of one zip file?"""
+    end = _end(data)
+    if end < 0:
+        return False
+    disk, _, _, _, length, *_ = _END_RECORD.unpack_from(data, end)
+    return 0 < disk < 0xFFFF and length <= end and data.startswith(_ENTRY, end - length)
+
+
 def fault(data: bytes) -> str:
     """Why a file that begins like a zip file is not all there: an end record and all that its directory names must be
     in it; empty where they are."""

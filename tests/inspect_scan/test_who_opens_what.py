@@ -147,6 +147,9 @@ def test_what_nobody_went_through_was_not_scanned(data: bytes, name: str) -> Non
         (b"text that mentions Rar!\x1a\x07\x01\0", "a.txt"),
         (tarred("a.txt", b"text")[:1024], "no-end.tar"),
         (gzip.compress(b"text") + bytes(512), "padded.gz"),
+        (gzip.compress(b""), "empty.gz"),
+        (bz2.compress(b""), "empty.bz2"),
+        (zipped(), "empty.zip"),
         (ZIPPED + b"signature behind it", "a.zip"),
         (b"MZ" + bytes(900) + ZIPPED, "sfx.exe"),
         (cabinet(b"a.bin", b"text") + b"signature", "a.cab"),
@@ -193,6 +196,8 @@ def test_a_zip_file_whose_directory_names_what_is_elsewhere_is_one_volume_of_sev
     end = volume.rindex(b"PK\5\6")
     volume[end + 4] = 1
     assert "one volume of several" in report(bytes(volume)).detail
+    assert report(bytes(volume[1000:]), "a.zip").detected_type == "application/x-archive-volume"
+    assert report(bytes(volume[1000:]), "a.zip").reason is Unscanned.LIMIT
 
 
 def test_a_zip_file_of_64_bits_is_whole() -> None:
