@@ -14,7 +14,7 @@ MOST_BLOCKS = 100_000
 _BLOCK_4 = struct.Struct("<HBHH")  # checksum, kind, flags, size
 _MAIN_4, _FILE_4, _END_4, _DATA_BLOCKS_4 = 0x73, 0x74, 0x7B, (0x74, 0x7A)
 _LONG_4, _BIG_FILE, _FOLDER_4 = 0x8000, 0x0100, 0x00E0
-_MAIN_5, _FILE_5, _SERVICE_5, _ENCRYPTION_5, _END_5 = 1, 2, 3, 4, 5
+_MAIN_5, _FILE_5, _ENCRYPTION_5, _END_5 = 1, 2, 4, 5
 _HAS_EXTRA, _HAS_DATA = 1, 2
 
 
