@@ -150,7 +150,9 @@ def _alerts() -> Iterator[Canary]:
     yield Canary(
         Expected.CLEAN,
         (files.macros(),),
-        Fault("may tell of macros instead of a limit: files with macros count as not scanned", ("AlertOLE2Macros no",)),
+        Fault(
+            "may tell of macros instead of a limit: such a file must be looked through here", ("AlertOLE2Macros no",)
+        ),
         is_told=True,
     )
 

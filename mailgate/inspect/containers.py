@@ -67,6 +67,7 @@ def listing(data: bytes, budget: Budget, opens: frozenset[str] = readers.ASSUMED
         fault.unopened,
         largest,
         room - budget.data,
+        inside.by_scanner,
     )
 
 
@@ -90,6 +91,7 @@ class _Inside:
     def __init__(self, budget: Budget, opens: frozenset[str]) -> None:
         self.members: list[Member] = []
         self.unreached: list[tuple[str, bytes]] = []
+        self.by_scanner = False
         self._budget = budget
         self._opens = opens
 
@@ -98,6 +100,7 @@ class _Inside:
         if prefix.count("/") >= self._budget.depth:
             raise LimitExceededError("containers too deep in containers")
         number = 0
+        self.by_scanner |= readers.reader_of(kind) is readers.Reader.SCANNER
         fault = _Fault(unopened=readers.unopened(kind, self._opens))
         for found in self._found(data, kind):
             if isinstance(found, _Fault):
@@ -144,6 +147,7 @@ class _Inside:
             own.add(PartClass.ENCRYPTED)
         if found.is_unreached and found.data:
             self.unreached.append((path, found.data))
+        self.by_scanner |= readers.reader_of(kind) is readers.Reader.SCANNER
         at = len(self.members)
         unopened = found.unopened or readers.unopened(kind, self._opens)
         try:

@@ -12,7 +12,7 @@ from mailgate.inspect.clamd import Sample
 from mailgate.inspect.containers import Lister, container_reports, is_container, judged
 from mailgate.inspect.members import Listing
 from mailgate.inspect.parts import ParseLimits, Part, Views
-from mailgate.inspect.replies import ScanResult, unscanned
+from mailgate.inspect.replies import CLEAN, ScanResult, unscanned
 from mailgate.inspect.samples import Item, Scanner, item, scan_message
 from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.part_class import PartClass
@@ -37,17 +37,22 @@ def inspect(
     deadline = started + limits.wall_seconds - _ANSWER_SECONDS
     scanned = scan_message(raw, views.raw_spans, items, scanner, deadline)
     opens = scanned.engine.opens if scanned.engine else frozenset()
-    reports = [
-        judged(_report(*each), each[0].kind.classes, readers.unopened(each[0].kind, opens))
-        for each in zip(items, scanned.results, strict=True)
-    ]
     containers = {each.digest: each.part.data for each in items if is_container(each.part.data)}
     listings = list_containers(containers, opens) if containers else {}
+    reports = [
+        judged(
+            _report(each, _unmasked(result, listings.get(each.digest))),
+            each.kind.classes,
+            readers.unopened(each.kind, opens),
+        )
+        for each, result in zip(items, scanned.results, strict=True)
+    ]
     reports = _within_reach(reports, containers, listings, scanner, deadline)
     reports = _with_members(reports, listings, _scan_unreached(listings, scanner, deadline))
     reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
     reports += [_beyond(limit) for limit in views.exceeded]
-    reports += _raw_reports(len(raw), scanned.whole, reports)
+    whole = CLEAN if scanned.whole.masks else scanned.whole  # its parts have told what there is to tell
+    reports += _raw_reports(len(raw), whole, reports)
     engine = scanned.engine
     return Inspection(
         parts=tuple(reports),
@@ -59,6 +64,16 @@ def inspect(
         scanner_seconds=scanned.seconds,
         remembered=scanned.remembered,
     )
+
+
+def _unmasked(result: ScanResult, listing: Listing | None) -> ScanResult:
+    """A finding that may hide a limit or encryption counts for nothing: the file is clean where the gateway has gone
+    through it by itself, as far as the scanner is known to reach; else it was not scanned."""
+    if not result.masks:
+        return result
+    if listing is not None and listing.is_whole:
+        return CLEAN
+    return unscanned(Unscanned.LIMIT, result.detail)
 
 
 def _report(item: Item, result: ScanResult) -> PartReport:
@@ -129,7 +144,7 @@ def _scan_unreached(
     batch = scanner.scan([Sample((content,), sha256(content).hexdigest()) for content in contents], deadline)
     verdicts: dict[str, dict[str, ScanResult]] = {}
     for (digest, path), result in zip(places, batch.results, strict=True):
-        verdicts.setdefault(digest, {})[path] = result
+        verdicts.setdefault(digest, {})[path] = _unmasked(result, None)
     return verdicts
 
 

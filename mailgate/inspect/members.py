@@ -91,7 +91,7 @@ class Listing:
     """The members of one part; `exceeded` says which limit ended the listing before its end, `unreadable` why it could
     not be read (on), `unopened` why nobody went through all of it. `classes` are the container's own, such as encrypted
     or macro. `unreached`: members by path that the scanner does not unpack by itself. `largest`: bytes of the largest
-    member, `unpacked` of all of them."""
+    member, `unpacked` of all of them. `by_scanner`: something in it is an archive that only the scanner opens."""
 
     members: tuple[Member, ...] = ()
     exceeded: str = ""
@@ -101,3 +101,10 @@ class Listing:
     unopened: str = ""
     largest: int = 0
     unpacked: int = 0
+    by_scanner: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """The gateway has gone through all of it by itself."""
+        is_read = not (self.exceeded or self.unreadable or self.unopened or self.by_scanner)
+        return is_read and not any(member.unopened for member in self.members)

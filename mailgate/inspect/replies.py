@@ -24,14 +24,15 @@ class ReplyError(Exception):
 
 
 class ScanResult(Struct, frozen=True):
-    """What one scan of one sample said. `signature` where INFECTED, or where a finding hides what else there is;
-    `reason` and `detail` where NOT_SCANNED."""
+    """What one scan of one sample said. `signature` where INFECTED, or where a finding hides what else there is, such
+    as a limit (`masks`); `reason` and `detail` where NOT_SCANNED."""
 
     verdict: Verdict
     signature: str = ""
     reason: Unscanned | None = None
     detail: str = ""
     encrypted: bool = False
+    masks: bool = False
 
     @property
     def is_transient(self) -> bool:
@@ -69,7 +70,7 @@ def _finding(signature: str) -> ScanResult:
     if signature.startswith("Heuristics.OLE2.ContainsMacros"):
         # Of several such findings libclamav tells one, and chance decides which: it may have met a limit as well.
         detail = f"{signature} says nothing of the rest: set AlertOLE2Macros no"
-        return ScanResult(Verdict.NOT_SCANNED, signature, Unscanned.SCANNER_ERROR, detail)
+        return ScanResult(Verdict.NOT_SCANNED, signature, Unscanned.SCANNER_ERROR, detail, masks=True)
     return ScanResult(Verdict.INFECTED, signature=signature)
 
 

@@ -39,7 +39,7 @@ _SILENT = {
 }
 _SWITCHES = {
     **dict.fromkeys(("AlertExceedsMax", "AlertEncryptedArchive"), "yes"),
-    **dict.fromkeys(("AlertOLE2Macros", "HeuristicScanPrecedence"), "no"),
+    "HeuristicScanPrecedence": "no",
 }
 _LOOKS_INTO = ("Archive", "Mail", "HTML", "PDF", "OLE2", "PE", "ELF", "SWF", "XMLDOCS", "HWP3", "OneNote")
 _ON_BY_DEFAULT = frozenset(f"Scan{name}" for name in _LOOKS_INTO)
@@ -148,6 +148,8 @@ def _unscanned(options: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]
 
 def _looked_at_less(options: Mapping[str, Sequence[str]], largest: int) -> Iterator[tuple[str, str]]:
     enough = _shown(-(-largest // _MIB) * _MIB)
+    if _is_on(options, "AlertOLE2Macros", default=False):
+        yield "AlertOLE2Macros is yes", "AlertOLE2Macros no"
     for option, what in _SILENT.items():
         size = _size(options, option)
         if size < largest:

@@ -30,20 +30,21 @@ class ScannerCheck:
 
 
 def scanners(states: Sequence[Health]) -> Check:
-    """One that is well is enough to go on; none means that all mail is deferred, or all that has what none of them can
-    scan. `lines` of clamd.conf mend what has not been proved."""
-    told = {state.name: state.trouble or "; ".join(map(str, state.faults)) for state in states}
-    troubles = {name: trouble.removeprefix(f"{name}: ") for name, trouble in told.items() if trouble}
+    """One that is well is enough to go on; none means that all mail is deferred. `lines` of clamd.conf mend what has
+    not been proved."""
+    troubles = {state.name: state.trouble.removeprefix(f"{state.name}: ") for state in states if state.trouble}
     listed = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
     lines = list(dict.fromkeys(line for state in states for fault in state.faults for line in fault.lines))
     mend = f"put into clamd.conf, then restart clamd: {'; '.join(lines)}" if lines else ""
     if len(troubles) == len(states):
         advice = mend or "start clamd, or correct MAILGATE_CLAMD"
-        which = "mail" if all(state.trouble for state in states) else "such mail"
-        return fail("scanner", listed, f"{advice}. Until then {which} is deferred with 451", lines=lines)
+        return fail("scanner", listed, f"{advice}. Until then mail is deferred with 451", lines=lines)
     if troubles:
         advice = mend or "look at that clamd"
         return warn("scanner", listed, f"{advice}. The others do its work", down=sorted(troubles), lines=lines)
+    if lines:
+        faults = "; ".join(f"{state.name}: {fault}" for state in states for fault in state.faults)
+        return warn("scanner", faults, mend, lines=lines)
     engines = ", ".join(f"{state.name} ({state.version.engine})" for state in states if state.version)
     return ok("scanner", f"has proved what it finds, opens and tells: {engines}")
 

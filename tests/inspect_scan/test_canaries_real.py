@@ -161,7 +161,30 @@ def test_a_macro_document_hides_no_limit(
     found = inspected(hundred_megabytes(tells), content)
     reasons = {part.reason for part in found.unscanned}
     assert found.verdict is Verdict.NOT_SCANNED
-    assert reasons <= ({Unscanned.LIMIT} if tells else {Unscanned.LIMIT, Unscanned.SCANNER_ERROR})
+    assert reasons == {Unscanned.LIMIT}
+
+
+ONLY_THE_SCANNER = files.ARCHIVES["application/x-arj"][0]().replace(EICAR, b"x" * len(EICAR))
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict", "where_it_tells"),
+    [
+        (MACROS, Verdict.CLEAN, Verdict.CLEAN),
+        (zipped(MACROS, b"a text"), Verdict.CLEAN, Verdict.CLEAN),
+        (zipped(MACROS, EICAR), Verdict.INFECTED, Verdict.INFECTED),
+        (zipped(MACROS, zipped(files.encrypted())), Verdict.NOT_SCANNED, Verdict.NOT_SCANNED),
+        (zipped(MACROS, gzip.compress(b"a text")[:-12]), Verdict.NOT_SCANNED, Verdict.NOT_SCANNED),
+        (zipped(MACROS, ONLY_THE_SCANNER), Verdict.CLEAN, Verdict.NOT_SCANNED),
+    ],
+    ids=["document", "archive", "infected", "encrypted", "broken", "only the scanner opens it"],
+)
+def test_a_file_with_macros_is_judged_by_what_the_gateway_sees_in_it(
+    content: bytes, verdict: Verdict, where_it_tells: Verdict, hundred_megabytes: Callable[[bool], Clamd]
+) -> None:
+    for is_right, expected in ((True, verdict), (False, where_it_tells)):
+        found = inspected(hundred_megabytes(is_right), content)
+        assert (found.verdict, found.is_transient) == (expected, False)
 
 
 @pytest.fixture(scope="module")
