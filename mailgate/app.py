@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mailgate.inspect import confinement, scanner_sockets
 from mailgate.ipc import keys
+from mailgate.ipc.endings import Endings
 from mailgate.model.errors import UserError
 from mailgate.ops import layout, listeners, privacy, tls
 from mailgate.ops.child import ChildSpec, environment
@@ -105,7 +107,9 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path, made
     counting = {"PROMETHEUS_MULTIPROC_DIR": str(counted.absolute())}
     store = {"store": [bound.store.fileno()], "admin": [bound.admin.fileno()], "keys": [keys.to_inherit(made)]}
     edge, relay = ([keys.to_inherit({role: made[role]})] for role in (keys.EDGE, keys.RELAY))
-    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE} | {"keys": edge}
+    endings = Endings.make(len(bound.inspectors))
+    public = {name: [sock.fileno() for sock in bound.public[name]] for name in EDGE}
+    public |= {"keys": edge, "endings": [endings.descriptor]}
     scanners = [_connecting(settings.clamd) for _ in bound.inspectors]
     return [
         [_spec("store", "_store", store, held, counting)],
@@ -116,6 +120,7 @@ def _groups(settings: Settings, bound: Listeners, held: int, counted: Path, made
                 {"inspector": [sock.fileno()], "scanners": [scanners[number]]},
                 None,
                 {},
+                functools.partial(endings.ended, number),
             )
             for number, sock in enumerate(bound.inspectors)
         ],
@@ -131,7 +136,14 @@ def _connecting(endpoints: list[str]) -> int:
     return theirs.detach()
 
 
-def _spec(name: str, role: str, sockets: dict[str, list[int]], held: int | None, environ: dict[str, str]) -> ChildSpec:
+def _spec(
+    name: str,
+    role: str,
+    sockets: dict[str, list[int]],
+    held: int | None,
+    environ: dict[str, str],
+    on_end: Callable[[int], None] = lambda status: None,
+) -> ChildSpec:
     named = [f"--socket={what}={descriptor}" for what, descriptors in sockets.items() for descriptor in descriptors]
     inherited = [descriptor for descriptors in sockets.values() for descriptor in descriptors]
     return ChildSpec(
@@ -139,4 +151,5 @@ def _spec(name: str, role: str, sockets: dict[str, list[int]], held: int | None,
         (sys.executable, "-P", "-m", "mailgate", role, *named),  # -P: no code of the working directory
         tuple(inherited if held is None else [*inherited, held]),
         environ,
+        on_end=on_end,
     )

@@ -128,7 +128,7 @@ class Connection(SMTP):
     def eof_received(self) -> bool:
         self._is_eof = True
         if self.tx is not None:
-            self.tx.is_gone = True
+            self.tx.presence.leave()
         if self._proxy_reader is not None:
             self._proxy_reader.feed_eof()
         self._wake()

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from mailgate.edge.shedding import Reason, Shedding
 from mailgate.edge.staging import Staging
-from mailgate.edge.turns import NoTurnError, Share, Turns
+from mailgate.edge.turns import NoTurnError, Presence, Share, Turns
+from mailgate.ipc.endings import Endings
 from mailgate.ipc.inspect_calls import Inspect, Inspected, InspectLimits, ReadReports, ReportsRead
 from mailgate.ipc.inspection import Line
 from mailgate.model.errors import MailgateError
@@ -30,6 +31,9 @@ LONG_SECONDS = 1.0  # what will probably take longer never gets more than half o
 UNKNOWN_PACE = 1.0 / (1 << 20)  # seconds for a byte from a network that has sent nothing yet: of what is worst
 REMEMBERED = 10_000
 
+OWN_FAILURES, FAILURES = 2, 5  # of one content; then it is answered as not scanned
+ENDING_SECONDS, ENDING_TRIES = 2.0, 100  # within which the supervisor tells how an inspector ended
+
 _LOST = (OSError, EOFError, TimeoutError, msgspec.DecodeError)
 
 _logger = log.get(__name__)
@@ -40,32 +44,50 @@ class BusyError(MailgateError):
 
 
 class InspectionFailedError(MailgateError):
-    """The inspector died or gave up on this message for the first time: 451, the sender tries again."""
+    """The inspector died or gave up on this message, not often enough yet: 451, the sender tries again."""
+
+
+class _LostError(Exception):
+    """The inspector went away. `is_own`: because of this message, as far as one knows."""
+
+    def __init__(self, cause: str, is_own: bool) -> None:
+        super().__init__(cause)
+        self.is_own = is_own
 
 
 class Inspectors:
-    """`inspect` gives the inspection, or raises BusyError / InspectionFailedError (both 451).
+    """`inspect` gives the inspection, or raises BusyError / InspectionFailedError / GoneError (all 451).
 
     The second failure with the same content is answered as *not scanned(worker)*, so that one message can't block its
-    sender's queue for ever."""
+    sender's queue for ever. Where the inspector was ended from outside (`endings` tell), it takes five."""
 
-    def __init__(self, paths: list[Path], shedding: Shedding | None = None) -> None:
-        self._idle = [Line(path) for path in paths]
+    def __init__(self, paths: list[Path], shedding: Shedding | None = None, endings: Endings | None = None) -> None:
+        self._lines = [Line(path) for path in paths]
+        self._idle = list(range(len(paths)))
+        self._endings = endings
         self._turns = Turns(len(paths), WAITING_LIMIT, PATIENCE)
         self._shedding = shedding or Shedding()
         self._paces: OrderedDict[str, float] = OrderedDict()  # seconds for a byte, by party
-        self._failed: OrderedDict[bytes, None] = OrderedDict()
+        self._failed: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # its own failures, and all
 
-    async def inspect(self, staging: Staging, limits: InspectLimits, is_inbound: bool, share: Share) -> Inspection:
+    async def inspect(
+        self,
+        staging: Staging,
+        limits: InspectLimits,
+        is_inbound: bool,
+        share: Share,
+        presence: Presence | None = None,
+    ) -> Inspection:
+        """`presence` of the client: nothing is begun for one that has gone."""
         try:
-            async with self._line(staging, limits, share) as (line, left):
+            async with self._line(staging, limits, share, presence) as (line, left):
                 answer = await line.ask(Inspect(staging.size, staging.inline, left, is_inbound), staging.fileno)
-        except _LOST:
-            return self._failure(staging, "the inspector died")
+        except _LostError as error:
+            return self._failure(staging, str(error), error.is_own)
         if isinstance(answer, Inspected):
             return answer.inspection
         _logger.warning("inspection failed", cause=answer.text)
-        return self._failure(staging, answer.text)
+        return self._failure(staging, answer.text, True)
 
     async def read_reports(self, staging: Staging, limits: InspectLimits, share: Share) -> ReportReading:
         """What the message tells of DMARC. Never raises but CancelledError: a report is no reason to refuse mail."""
@@ -74,20 +96,20 @@ class Inspectors:
                 answer = await line.ask(ReadReports(staging.size, staging.inline, left), staging.fileno)
         except BusyError:
             return ReportReading(problem="all inspectors are busy")
-        except _LOST:
-            return ReportReading(problem="the inspector died of it")
+        except _LostError as error:
+            return ReportReading(problem=str(error))
         return answer.reading if isinstance(answer, ReportsRead) else ReportReading(problem=answer.text)
 
     @asynccontextmanager
     async def _line(
-        self, staging: Staging, limits: InspectLimits, share: Share
+        self, staging: Staging, limits: InspectLimits, share: Share, presence: Presence | None = None
     ) -> AsyncIterator[tuple[Line, InspectLimits]]:
-        """A free inspector, for as long as one message may take, its waiting included. BusyError; _LOST where it goes
-        away."""
+        """A free inspector, for as long as one message may take, its waiting included. BusyError; GoneError;
+        _LostError where it goes away."""
         expected = staging.size * self._paces.get(share.party, UNKNOWN_PACE)
         asked = time.monotonic()
         try:
-            async with self._turns.turn(share, expected, is_long=expected > LONG_SECONDS):
+            async with self._turns.turn(share, expected, expected > LONG_SECONDS, presence):
                 began = time.monotonic()
                 left = replace(limits, wall_seconds=max(1.0, limits.wall_seconds - (began - asked)))
                 try:
@@ -101,17 +123,34 @@ class Inspectors:
 
     @asynccontextmanager
     async def _free(self, limits: InspectLimits) -> AsyncIterator[Line]:
-        line = self._idle.pop()
+        number = self._idle.pop()
+        ended = self._endings.last(number).count if self._endings is not None else 0
         try:
-            # The inspector's own limits end a message first; this one is for an inspector that hangs as a whole.
+            # The inspector's own limits end a message first; this one is for an inspector that hangs as a whole, or
+            # serves another edge for that long.
             async with asyncio.timeout(limits.wall_seconds + 3):
-                yield line
+                yield self._lines[number]
         except _LOST as error:
-            metrics.INSPECTOR_DEATHS.inc()
-            _logger.warning("inspector lost", cause=str(error) or type(error).__name__)
-            raise
+            is_own = isinstance(error, msgspec.DecodeError) or (
+                isinstance(error, EOFError) and await self._is_its_own_end(number, ended)
+            )
+            if is_own:
+                metrics.INSPECTOR_DEATHS.inc()
+            _logger.warning("inspector lost", cause=str(error) or type(error).__name__, by_message=is_own)
+            raise _LostError("the inspector died of it" if is_own else "the inspector went away", is_own) from error
         finally:
-            self._idle.append(line)
+            self._idle.append(number)
+
+    async def _is_its_own_end(self, number: int, ended: int) -> bool:
+        """Did the inspector end by what it was given? `ended` processes of it had ended before."""
+        if self._endings is None:
+            return True
+        for _ in range(ENDING_TRIES):
+            last = self._endings.last(number)
+            if last.count != ended:
+                return last.is_by_its_message
+            await asyncio.sleep(ENDING_SECONDS / ENDING_TRIES)
+        return False
 
     def _learn(self, share: Share, pace: float) -> None:
         """What the next message of this party will probably cost. A slow one counts at once, a quick one by and by."""
@@ -119,11 +158,12 @@ class Inspectors:
         if len(self._paces) > REMEMBERED:
             self._paces.popitem(last=False)
 
-    def _failure(self, staging: Staging, cause: str) -> Inspection:
+    def _failure(self, staging: Staging, cause: str, is_own: bool) -> Inspection:
         digest = _digest(staging)
-        if digest in self._failed:
+        own, all_ = self._failed.pop(digest, (0, 0))
+        own, all_ = self._failed[digest] = own + is_own, all_ + 1
+        if own >= OWN_FAILURES or all_ >= FAILURES:
             return not_scanned(Unscanned.WORKER, staging.size, cause)
-        self._failed[digest] = None
         if len(self._failed) > REMEMBERED:
             self._failed.popitem(last=False)
         raise InspectionFailedError(cause)

@@ -17,6 +17,7 @@ from msgspec.structs import replace as replace_in
 from mailgate.edge import aggregate_reports, header, replies, sender, trace_headers
 from mailgate.edge.inspectors import BusyError, InspectionFailedError
 from mailgate.edge.transaction import Transaction
+from mailgate.edge.turns import GoneError
 from mailgate.ipc.calls import NewEntry
 from mailgate.ipc.frames import StorageFullError
 from mailgate.ipc.inspect_calls import InspectLimits
@@ -131,10 +132,11 @@ async def inspect(tx: Transaction) -> None:
             ),
             tx.direction is Direction.INBOUND,
             tx.share,
+            tx.presence,
         )
     except BusyError as error:
         raise Refusal(replies.BUSY, str(error)) from None
-    except InspectionFailedError as error:
+    except (InspectionFailedError, GoneError) as error:
         raise Refusal(replies.TRY_AGAIN, str(error)) from None
     _count_verdicts(tx.inspection)
 
@@ -264,7 +266,7 @@ def _count(tx: Transaction) -> None:
 
 async def commit(tx: Transaction) -> None:
     """Nothing is kept for a client that has gone; once it is sent, nobody takes a commit back."""
-    if tx.is_gone:
+    if tx.presence.is_gone:
         raise Refusal(replies.TRY_AGAIN, "the client went away before the commit")
     now = time.time()
     entries = tuple(

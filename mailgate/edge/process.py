@@ -25,6 +25,7 @@ from mailgate.edge.store_client import StoreClient
 from mailgate.edge.sts_site import REQUEST_LIMIT, StsSite
 from mailgate.edge.transaction import Surroundings
 from mailgate.edge.verify import Verifier
+from mailgate.ipc.endings import Endings
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records import log
 from mailgate.route.resolver import DnsResolver
@@ -62,7 +63,8 @@ def session_limits(snapshot: Snapshot) -> SessionLimits:
 
 class EdgeProcess:
     """Built with what it listens on; `run` serves until `stop` is set. `contexts`: TLS by listener name (mx,
-    submission, submissions, sts), left out where there is none; `key` proves to the store what this is."""
+    submission, submissions, sts), left out where there is none; `key` proves to the store what this is; `endings`: of
+    the inspectors, where they are processes."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class EdgeProcess:
         sockets: Mapping[str, Sequence[socket.socket]],
         contexts: Mapping[str, ssl.SSLContext],
         key: bytes = b"",
+        endings: Endings | None = None,
     ) -> None:
         self._settings = settings
         self._sockets = sockets
@@ -84,7 +87,9 @@ class EdgeProcess:
         around = Surroundings(
             hostname=settings.hostname,
             store=store,
-            inspectors=Inspectors([settings.inspector_path(number) for number in range(settings.inspectors)], shedding),
+            inspectors=Inspectors(
+                [settings.inspector_path(number) for number in range(settings.inspectors)], shedding, endings
+            ),
             policy=self._policy,
             limits=lambda: self._limits,
             resolver=self._resolver,
@@ -172,6 +177,7 @@ async def serve(
     settings: Settings,
     sockets: Mapping[str, Sequence[socket.socket]],
     contexts: Mapping[str, ssl.SSLContext],
+    endings: Endings,
     ready: Callable[[], None],
     reload_certificate: Callable[[], None],
     key: bytes,
@@ -181,4 +187,4 @@ async def serve(
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload_certificate)
-    await EdgeProcess(settings, sockets, contexts, key).run(ready, stop)
+    await EdgeProcess(settings, sockets, contexts, key, endings).run(ready, stop)

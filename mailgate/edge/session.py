@@ -267,7 +267,8 @@ class Session(Dialogue):
         self._counts["idle"] = 0
         tx.staging.complete()
         await self._keep_login()
-        tx.is_gone = self._is_eof
+        if self._is_eof:
+            tx.presence.leave()
         named = len(tx.recipients)
         try:
             answer = await (release if tx.release_local else message_end).finish(tx)

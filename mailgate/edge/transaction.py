@@ -16,7 +16,7 @@ from mailgate.edge.lookups import WatchedResolver
 from mailgate.edge.send_as import NOBODY, SendAs
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
-from mailgate.edge.turns import Share
+from mailgate.edge.turns import Presence, Share
 from mailgate.ipc.calls import NewEntry, Note
 from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
@@ -73,7 +73,7 @@ class Transaction:
     taken_there: list[Takes] = field(default_factory=list)  # by the tenants' own servers that the recipients are at
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
-    is_gone: bool = False
+    presence: Presence = field(default_factory=Presence)
     header: header.Header | None = None
     sender_check: SenderCheck | None = None
     findings: Findings | None = None

@@ -8,6 +8,7 @@ places at most while another waits, and for what may take long (`is_long`) in an
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,25 @@ class Share:
 
 
 NOBODYS = Share()
+
+
+class Presence:
+    """Of a client who waits: `leave` calls `on_leave`, which who makes it wait sets meanwhile."""
+
+    __slots__ = ("is_gone", "on_leave")
+
+    def __init__(self) -> None:
+        self.is_gone = False
+        self.on_leave: Callable[[], None] | None = None
+
+    def leave(self) -> None:
+        self.is_gone = True
+        if self.on_leave is not None:
+            self.on_leave()
+
+
+class GoneError(MailgateError):
+    """The client left before its turn had come."""
 
 
 class NoTurnError(MailgateError):
@@ -102,14 +122,16 @@ class Turns:
         self.waiting = 0
 
     @asynccontextmanager
-    async def turn(self, share: Share, seconds: float = 1.0, is_long: bool = False) -> AsyncIterator[None]:
-        """`seconds`: how long it will probably take. NoTurnError."""
+    async def turn(
+        self, share: Share, seconds: float = 1.0, is_long: bool = False, presence: Presence | None = None
+    ) -> AsyncIterator[None]:
+        """`seconds`: how long it will probably take. NoTurnError; GoneError."""
         self._number += 1
         waiter = _Waiter(share, seconds, is_long, self._number, asyncio.get_running_loop().create_future())
         self._tenants.enter((share.tenant, share.is_own))
         self._networks.enter(share)
         try:
-            await self._wait(waiter)
+            await self._wait(waiter, presence or Presence())
             began = self._clock()
             try:
                 yield
@@ -120,7 +142,9 @@ class Turns:
             self._networks.leave(share)
             self._hand_out()
 
-    async def _wait(self, waiter: _Waiter) -> None:
+    async def _wait(self, waiter: _Waiter, presence: Presence) -> None:
+        if presence.is_gone:
+            raise GoneError("the client went away before the inspection")
         if not self.waiting and self._may_begin(waiter, False):
             self._start(waiter)
             return
@@ -129,6 +153,7 @@ class Turns:
         self._waiting.setdefault(waiter.share, deque()).append(waiter)
         self.waiting += 1
         self._hand_out()
+        presence.on_leave = functools.partial(self._dismiss, waiter)
         try:
             async with asyncio.timeout(self._patience):
                 await waiter.turn
@@ -140,6 +165,12 @@ class Turns:
             if isinstance(error, TimeoutError):
                 raise NoTurnError("waited too long for a turn", False) from None
             raise
+        finally:
+            presence.on_leave = None
+
+    def _dismiss(self, waiter: _Waiter) -> None:
+        if not waiter.turn.done():
+            waiter.turn.set_exception(GoneError("the client went away before the inspection"))
 
     def _turn_away(self, newcomer: str) -> None:
         """The newest of those who have queued most makes room; NoTurnError where that is the newcomer."""

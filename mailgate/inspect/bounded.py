@@ -133,12 +133,12 @@ class Forker:
 
     def start(self, bounds: Bounds) -> socket.socket:
         """A new child's end of the line; one of this kind that still runs is ended. SystemExit where the forker is
-        gone: without it this process is of no use."""
+        gone: without it this process is of no use, and it read nothing that could have ended it."""
         try:
             self._link.sendall(bytes((self._kinds.index(bounds),)))
             _, (descriptor,), _, _ = socket.recv_fds(self._link, 1, 1)
         except (OSError, ValueError):
-            raise SystemExit("the process that forks for this one is gone") from None
+            raise SystemExit(os.EX_TEMPFAIL) from None
         return socket.socket(fileno=descriptor)
 
     def end(self, bounds: Bounds) -> None:

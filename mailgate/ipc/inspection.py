@@ -37,19 +37,22 @@ class Line:
     async def ask(self, request: ReadReports, descriptor: int | None) -> ReportsAnswer: ...
 
     async def ask(self, request: InspectorRequest, descriptor: int | None) -> Any:
-        """Raises OSError or EOFError when the inspector goes away."""
+        """Raises EOFError when the inspector goes away over this request, OSError where it is not to be reached."""
         body = _encode(request)
         data = _HEAD.pack(len(body)) + body
         try:
             try:
-                waiting = await self._send(self._socket or await self._connect(), data, descriptor)
+                return _decode(await self._answered(data, descriptor))
             except (BrokenPipeError, ConnectionResetError):
-                self.close()  # it was restarted since the last message: that is not this message's fault
-                waiting = await self._send(await self._connect(), data, descriptor)
-            return _decode(await waiting)
+                # It ended before it had read this request: the end of a Unix socket with unread data is a reset.
+                self.close()
+                return _decode(await self._answered(data, descriptor))
         except BaseException:
             self.close()
             raise
+
+    async def _answered(self, data: bytes, descriptor: int | None) -> bytes:
+        return await (await self._send(self._socket or await self._connect(), data, descriptor))
 
     async def _connect(self) -> socket.socket:
         loop = asyncio.get_running_loop()

@@ -15,13 +15,14 @@ from mailgate.settings import Settings
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
     """`command` is followed by --ready-fd, --parent and --name; `descriptors` are inherited; `environ` is added to that
-    of all; `reloads`: SIGHUP means something to it."""
+    of all; `reloads`: SIGHUP means something to it; `on_end` is called with the status of each that has ended."""
 
     name: str
     command: tuple[str, ...]
     descriptors: tuple[int, ...]
     environ: Mapping[str, str]
     reloads: bool = True
+    on_end: Callable[[int], None] = lambda status: None
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mailgate import settings as settings_module
 from mailgate.ipc import keys
+from mailgate.ipc.endings import Endings
 from mailgate.model.errors import MailgateError
 from mailgate.ops.child import announcer
 from mailgate.ops.listeners import EDGE
@@ -101,7 +102,8 @@ def _edge(settings: Settings, descriptors: Descriptors, ready: Ready) -> None:
     tls = ServerTls(settings)
     key = keys.inherited(descriptors["keys"][0])[keys.EDGE]
     sockets = {name: [socket.socket(fileno=each) for each in descriptors.get(name, ())] for name in EDGE}
-    uvloop.run(serve(settings, sockets, tls.contexts, _settled(ready), tls.reload, key))
+    endings = Endings(descriptors["endings"][0])
+    uvloop.run(serve(settings, sockets, tls.contexts, endings, _settled(ready), tls.reload, key))
 
 
 ROLES: Mapping[str, Callable[[Settings, Descriptors, Ready], None]] = {

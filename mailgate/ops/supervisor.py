@@ -104,6 +104,7 @@ class Supervisor:
         while True:
             child = self._children[spec.name]
             status = await child.ended
+            spec.on_end(status)
             if spec.name in self._draining:
                 return
             backoff, delay = backoff.after_death(child.lived)

@@ -20,7 +20,7 @@ from mailgate.edge.session import Session
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
-from mailgate.edge.turns import Share
+from mailgate.edge.turns import Presence, Share
 from mailgate.edge.verify import Verifier
 from mailgate.inspect.reports import read_reports
 from mailgate.ipc.calls import Authenticated, NewEntry, Note, Resolved
@@ -117,7 +117,9 @@ class FakeInspectors:
     fault: Exception | None = None
     gate: asyncio.Event | None = None
 
-    async def inspect(self, staging: Staging, limits: InspectLimits, is_inbound: bool, share: Share) -> Inspection:
+    async def inspect(
+        self, staging: Staging, limits: InspectLimits, is_inbound: bool, share: Share, presence: Presence
+    ) -> Inspection:
         if self.gate is not None:
             await self.gate.wait()
         if self.fault:

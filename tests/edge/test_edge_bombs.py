@@ -78,6 +78,7 @@ def test_of_several_tenants_the_strictest_limits_hold() -> None:
         tenant="gamma",
         staging=None,
         share=None,
+        presence=None,
         direction=Direction.OUTBOUND,
     )
     asyncio.run(message_end.inspect(tx))

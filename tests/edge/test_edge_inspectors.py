@@ -25,7 +25,7 @@ class Lines:
 
     def __init__(self, inspectors: Inspectors) -> None:
         self.asked: list[tuple[Inspect, asyncio.Future[Inspected]]] = []
-        inspectors._idle = [self for _ in inspectors._idle]  # type: ignore[misc]
+        inspectors._lines = [self for _ in inspectors._lines]  # type: ignore[misc]
 
     async def ask(self, request: Inspect, descriptor: int | None) -> Any:
         turn = asyncio.get_running_loop().create_future()

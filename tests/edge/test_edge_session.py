@@ -174,7 +174,7 @@ def test_a_client_gone_before_the_commit_gets_none(tmp_path: Path) -> None:
         await client.send(BODY + b".\r\n")
         client.writer.close()
         (session,) = on.edge.sessions
-        while session.tx is None or not session.tx.is_gone:
+        while session.tx is None or not session.tx.presence.is_gone:
             await asyncio.sleep(0.001)
         on.inspectors.gate.set()
         while not on.store.notes:
@@ -196,7 +196,7 @@ def test_a_client_gone_during_the_commit_does_not_cancel_it(tmp_path: Path) -> N
         while session.tx is None or not session.tx.entries:
             await asyncio.sleep(0.001)
         client.writer.close()
-        while not session.tx.is_gone:
+        while not session.tx.presence.is_gone:
             await asyncio.sleep(0.001)
         on.store.commit_gate.set()
         while not on.store.kept:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailgate.edge.turns import NoTurnError, Share, Turns
+from mailgate.edge.turns import GoneError, NoTurnError, Presence, Share, Turns
 
 FLOOD = Share("acme", "192.0.2.0/24")
 OTHER = Share("acme", "198.51.100.0/24")
@@ -220,3 +220,66 @@ def test_nothing_is_lost_whatever_happens(steps: list[tuple[str, int]], places: 
         assert scene.turns.waiting == 0, "somebody waits though all places are free"
 
     play(part, places, most_waiting=5)
+
+
+def test_who_leaves_while_it_waits_has_no_turn_and_leaves_no_trace() -> None:
+    async def run() -> None:
+        scene = Scene(1)
+        await scene.ask(FLOOD)
+        presence = Presence()
+
+        async def wait() -> None:
+            async with scene.turns.turn(OTHER, presence=presence):
+                raise AssertionError("its turn has come")
+
+        waiting = asyncio.create_task(wait())
+        await settled()
+        assert scene.turns.waiting == 1
+        await scene.ask(THIRD)
+        presence.leave()
+        with pytest.raises(GoneError):
+            await waiting
+        assert scene.turns.waiting == 1
+        await scene.end(FLOOD)
+        assert scene.holders() == Counter([THIRD])
+        await scene.end(THIRD)
+        assert not scene.turns._tenants._had
+
+    asyncio.run(run())
+
+
+def test_who_leaves_as_its_turn_comes_gives_it_back() -> None:
+    async def run() -> None:
+        scene = Scene(1)
+        await scene.ask(FLOOD)
+        presence = Presence()
+        had: list[bool] = []
+
+        async def wait() -> None:
+            async with scene.turns.turn(OTHER, presence=presence):
+                had.append(True)
+
+        waiting = asyncio.create_task(wait())
+        await settled()
+        scene.running.pop()[1].set()
+        while scene.turns.waiting:
+            await asyncio.sleep(0)
+        presence.leave()
+        await waiting
+        assert had == [True]  # it had begun: that can't be taken back
+        await scene.ask(THIRD)
+        assert scene.holders() == Counter([THIRD])
+        await scene.end(THIRD)
+
+    asyncio.run(run())
+
+
+def test_nothing_begins_for_who_has_left_before() -> None:
+    async def run() -> None:
+        presence = Presence()
+        presence.leave()
+        with pytest.raises(GoneError):
+            async with Scene(1).turns.turn(OTHER, presence=presence):
+                raise AssertionError("its turn has come")
+
+    asyncio.run(run())

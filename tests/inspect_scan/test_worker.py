@@ -275,7 +275,7 @@ def test_an_inspector_whose_forker_died_ends(folder: Path) -> None:
     )
     with faulty(folder, body) as worker:
         assert Edge(worker.path).ask(b"x") is None
-        assert worker.process.wait(30) == 1
+        assert worker.process.wait(30) == os.EX_TEMPFAIL
 
 
 def test_an_unknown_account_is_named(folder: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_second_signal_kills_a_process_that_does_not_drain(tmp_path: Path, dia
 
 ORPHAN = """
 import os, subprocess, sys
-from mailgate.ops.child import die_with
+from mailgate.sandbox.process import die_with
 if len(sys.argv) > 1:
     die_with(int(sys.argv[1]))
     print(os.getpid(), flush=True)
@@ -184,7 +184,7 @@ def test_a_child_dies_with_a_parent_that_was_killed() -> None:
 
 
 def test_a_child_whose_parent_is_gone_already_dies_at_once() -> None:
-    program = "from mailgate.ops.child import die_with; die_with(1 << 30); print('lives')"
+    program = "from mailgate.sandbox.process import die_with; die_with(1 << 30); print('lives')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
 
