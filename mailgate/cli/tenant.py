@@ -23,11 +23,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def add(
     name: Annotated[str, typer.Argument(help="A short name: a-z, 0-9 and '-'.")],
     domain: Annotated[list[str] | None, typer.Option(help="A domain that it hosts; may be repeated.")] = None,
+    postmaster: Annotated[str, typer.Option(help="Who reads mail to postmaster@ and abuse@ its domains.")] = "",
 ) -> None:
     """Make a tenant with a database, a mail folder and a key of its own."""
-    tenant = admin().call("tenant.add", name=name, domains=domain or [])
+    tenant = admin().call("tenant.add", name=name, domains=domain or [], postmaster=postmaster)
     hosted = ", ".join(tenant["domains"]) or "no domain yet"
     output.done(f"tenant {tenant['name']} added ({hosted})")
+    if not postmaster:
+        output.say(
+            "mail to postmaster@ and abuse@ its domains goes to its administrators, to the operator while there "
+            f"are none; `mailgate alias add {tenant['name']} postmaster@DOMAIN ADDRESS` names somebody else"
+        )
 
 
 @app.command("list")

@@ -12,7 +12,7 @@ from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.turns import Share
 from mailgate.ipc.inspect_calls import InspectLimits
-from mailgate.model.address import POSTMASTER, Address, AddressError, parse_address
+from mailgate.model.address import Address, AddressError, parse_address
 from mailgate.model.envelope import Recipient
 from mailgate.model.received_report import ReceivedReport, ReportReading
 from mailgate.senderauth.findings import Findings
@@ -78,7 +78,7 @@ async def _is_own(store: StoreClient, report: ReceivedReport, tenant: str) -> bo
     """The domain, or one above it, is hosted here for the tenant."""
     labels = report.domain.split(".")
     for start in range(max(0, len(labels) - 5), len(labels) - 1):
-        found = await store.resolve(Address(POSTMASTER.local, ".".join(labels[start:])))
+        found = await store.resolve(Address("", ".".join(labels[start:])))
         if found.kind != "foreign":
             return found.tenant == tenant
     return False

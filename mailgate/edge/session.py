@@ -21,7 +21,7 @@ from mailgate.model.address import POSTMASTER, Address, AddressError, refuse_amb
 from mailgate.model.envelope import Direction, Recipient, TenantName
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.release_address import is_release_local
-from mailgate.tenancy.addresses import canonical_local
+from mailgate.tenancy.addresses import ON_DUTY, canonical_local
 
 LARGEST_CHUNK = 1 << 30  # bytes of a BDAT chunk that are read at all, be it to throw them away
 COMMANDS = (
@@ -139,7 +139,7 @@ class Session(Dialogue):
         if tx.direction is Direction.OUTBOUND:
             return await self._route(tx, address)
         limits, client = self.limits, self.client.address
-        if address.local.lower() != POSTMASTER.local and self.edge.guesses.is_over(
+        if address.local.lower() not in ON_DUTY and self.edge.guesses.is_over(
             client, limits.unknown_recipients_per_hour
         ):
             self.edge.shedding.tell(Reason.RECIPIENTS_PER_HOUR, neighbourhood_of(client))
@@ -295,7 +295,7 @@ def _recipients(address: Address, found: Resolved) -> tuple[Recipient, ...]:
     """The one that was given, unless it only leads elsewhere, and those elsewhere that it leads to."""
     path = str(address) if address is not POSTMASTER else "postmaster"
     given = (Recipient(path, found.mailboxes),) if found.mailboxes or not found.forwards else ()
-    forwarder = f"{canonical_local(address.local)}@{address.domain}"
+    forwarder = found.via or f"{canonical_local(address.local)}@{address.domain}"
     return (*given, *(Recipient(forward, forwarder=forwarder) for forward in found.forwards))
 
 

@@ -90,7 +90,7 @@ class StsSite:
         if path != PATH or label != "mta-sts":
             return NOT_FOUND
         try:
-            found = await self._resolve(Address("postmaster", parse_domain(name)))
+            found = await self._resolve(Address("", parse_domain(name)))
         except AddressError:
             return NOT_FOUND
         except UnavailableError:

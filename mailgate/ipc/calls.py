@@ -46,13 +46,15 @@ class Resolved(Struct, tag=True, frozen=True):
     recipient), routed (all mail for the domain goes to a server of the tenant, by its policy's inbound route), foreign
     (domain not hosted here), unavailable (the tenant's database can't be read now: 451), disabled (tenant or mailbox
     switched off: 550 5.2.1), full (all its mailboxes are over their quota). `is_limited`: a quota or
-    the number of bounces counts, so the answer holds for now only."""
+    the number of bounces counts, so the answer holds for now only. `via`: the address here that leads to `forwards`,
+    where it is not the one that was asked for."""
 
     kind: Literal["mailbox", "unknown", "routed", "foreign", "unavailable", "disabled", "full", "bounce"]
     tenant: TenantName = TenantName("")
     mailboxes: tuple[MailboxId, ...] = ()
     is_limited: bool = False
     forwards: tuple[str, ...] = ()
+    via: str = ""
 
 
 class Authenticate(Struct, tag=True, frozen=True):

@@ -18,7 +18,7 @@ import dns.query
 
 from mailgate.inspect import confinement
 from mailgate.model.errors import UserError
-from mailgate.ops import checks, clamd_conf, layout, privacy, site_tls, spool_check, tenant_check
+from mailgate.ops import checks, clamd_conf, layout, postmaster_check, privacy, site_tls, spool_check, tenant_check
 from mailgate.ops.checks import Check, Status, fail, ok, warn
 from mailgate.ops.host_name import host_name
 from mailgate.ops.scanner_check import ScannerCheck
@@ -52,6 +52,7 @@ def examine(settings: Settings) -> list[Check]:
         isolation(),
         spool_check.spool(settings.data_dir),
         tenant_check.tenants(settings.data_dir),
+        *postmaster_check.postmasters(settings.data_dir, settings.policy_dir, settings.message_size_limit),
         clock(settings.data_dir),
         gateway(settings),
         *listeners(settings),

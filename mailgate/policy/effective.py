@@ -28,11 +28,13 @@ from mailgate.policy.schema import (
     DmarcReports,
     GatewayLimits,
     GatewayPolicy,
+    GatewayPostmaster,
     InboundRoute,
     Limits,
     Mailboxes,
     MtaSts,
     Passwords,
+    Postmaster,
     Quarantine,
     Retention,
     RouteRule,
@@ -84,6 +86,7 @@ class EffectivePolicy:
     mta_sts: MtaSts
     signing: Signing
     dmarc_reports: DmarcReports
+    postmaster: GatewayPostmaster
     quarantine: Quarantine
     passwords: Passwords
     submission: Submission
@@ -153,6 +156,7 @@ def effective_policy(
         mta_sts=_overlaid([policy.mta_sts for policy in policies]),
         signing=_overlaid([policy.signing for policy in policies]),
         dmarc_reports=_overlaid([policy.dmarc_reports for policy in policies]),
+        postmaster=_postmaster([policy.postmaster for policy in policies]),
         quarantine=_overlaid([policy.quarantine for policy in policies]),
         passwords=_overlaid([policy.passwords for policy in policies]),
         submission=_overlaid([policy.submission for policy in policies]),
@@ -191,6 +195,11 @@ def _overlaid(layers: list[_S]) -> _S:
     for layer in later:
         merged = merged.model_copy(update={name: getattr(layer, name) for name in layer.model_fields_set})
     return merged
+
+
+def _postmaster(layers: list[Postmaster]) -> GatewayPostmaster:
+    """A tenant's file has no operator."""
+    return GatewayPostmaster().model_copy(update=_overlaid(layers).model_dump())
 
 
 def _limits(built_in: GatewayPolicy, gateway: GatewayPolicy, own: TenantPolicy | None) -> GatewayLimits:

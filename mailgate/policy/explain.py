@@ -66,8 +66,8 @@ def _exemption(exemption: Exemption) -> dict[str, Any]:
 
 
 _SECTIONS = (
-    *("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "dmarc_reports", "quarantine"),
-    *("passwords", "submission", "mailboxes", "addresses", "retention"),
+    *("unscanned", "authentication", "transport", "sending", "mta_sts", "signing", "dmarc_reports", "postmaster"),
+    *("quarantine", "passwords", "submission", "mailboxes", "addresses", "retention"),
 )
 
 

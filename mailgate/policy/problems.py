@@ -18,6 +18,7 @@ from mailgate.policy.schema import (
     Authentication,
     GatewayLimits,
     GatewayPolicy,
+    GatewayPostmaster,
     InboundRoute,
     RouteRule,
     ScannerException,
@@ -116,7 +117,9 @@ def _what_is_wrong(error: ErrorDetails, path: KeyPath) -> str:
 
 def _advice_on_unknown(path: KeyPath, schema: type[TenantPolicy]) -> str:
     key = str(path[-1])
-    if schema is TenantPolicy and len(path) == 2 and path[0] == "limits" and key in GatewayLimits.model_fields:
+    sections: dict[str, type[Section]] = {"limits": GatewayLimits, "postmaster": GatewayPostmaster}
+    only_gateway = sections.get(str(path[0]))
+    if schema is TenantPolicy and len(path) == 2 and only_gateway is not None and key in only_gateway.model_fields:
         return "only gateway.toml can set it, since it applies before the tenant is known"
     siblings = [name for home, name in _keys(schema) if home == _home(path[:-1])]
     if alike := difflib.get_close_matches(key, siblings, n=1, cutoff=_MISSPELT):

@@ -68,7 +68,7 @@ class ReportMailer:
         labels = self._hostname.split(".")
         for count in range(len(labels), 1, -1):
             domain = ".".join(labels[-count:])
-            found = await self._store.call(Resolve(POSTMASTER, domain))
+            found = await self._store.call(Resolve("", domain))
             if isinstance(found, Resolved) and found.tenant:
                 return await self.of_tenant(found.tenant, (domain,))
         return None

@@ -12,6 +12,8 @@ from mailgate.model.address import LOCAL_LIMIT, LONGEST_PATH, AddressError, pars
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UserError
 
+ON_DUTY = frozenset({"postmaster", "abuse"})
+"""Local parts that every domain has (RFC 5321 section 4.5.1, RFC 2142)."""
 LABEL_SEPARATOR = "+"  # `bob+shop@` is delivered to `bob@`
 
 _TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -68,6 +70,12 @@ def without_label(local: str) -> str:
     """`bob` for `bob+shop`; the local part itself where it carries no label, or nothing stands in front of it."""
     base = local.partition(LABEL_SEPARATOR)[0]
     return base or local
+
+
+def is_on_duty(local: str, has_labels: bool) -> bool:
+    """Is it one of `ON_DUTY`, be it with a label?"""
+    folded = canonical_local(local)
+    return (without_label(folded) if has_labels else folded) in ON_DUTY
 
 
 def skeleton(address: str) -> str:

@@ -25,7 +25,7 @@ from mailgate.tenancy.audit import log as audit_log
 from mailgate.tenancy.audit.chain import Head
 from mailgate.tenancy.audit.log import AuditLog
 from mailgate.tenancy.databases.database import Database
-from mailgate.tenancy.databases.ids import TenantId, tenant_of_mailbox
+from mailgate.tenancy.databases.ids import GATEWAY_MAILBOX, TenantId, tenant_of_mailbox
 from mailgate.tenancy.databases.models import UserState
 from mailgate.tenancy.lifecycle import TenantLife
 from mailgate.tenancy.logins import failed_logins
@@ -80,6 +80,8 @@ class Directory:
     def mailbox_address(self, mailbox: MailboxId) -> str:
         """Empty where the mailbox is switched off, or gone. Raises UnavailableError where the database can't be
         read."""
+        if mailbox == GATEWAY_MAILBOX:
+            return ""
         owner = tenant_of_mailbox(mailbox)
         tenant = next((tenant for tenant in self._registry if tenant.id == owner), None)
         if tenant is None or not tenant.is_active:

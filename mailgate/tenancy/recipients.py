@@ -6,17 +6,36 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError
+from mailgate.tenancy.addresses import is_on_duty
+from mailgate.tenancy.databases.ids import GATEWAY_MAILBOX
 from mailgate.tenancy.databases.models import Upgrade
-from mailgate.tenancy.mailboxes import address_map, srs
+from mailgate.tenancy.mailboxes import srs
 from mailgate.tenancy.mailboxes.address_maps import AddressMaps
 from mailgate.tenancy.registry import Tenant
 from mailgate.tenancy.storage import Storage
 
 FOREIGN = Resolved("foreign")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What policies say of addresses: do `bob+shop@` and `bob@` lead to the same at a tenant; is a domain's mail for a
+    server of the tenant; who reads the mail for a tenant's postmaster, and for the gateway's (addresses, or empty)."""
+
+    has_labels: Callable[[TenantName], bool] = lambda tenant: True
+    is_routed: Callable[[TenantName, str], bool] = lambda tenant, domain: False
+    postmaster: Callable[[TenantName], str] = lambda tenant: ""
+    operator: str = ""
+
+
+NO_RULES = Rules()
 
 
 class Recipients:
@@ -25,6 +44,7 @@ class Recipients:
     def __init__(self, storage: Storage, maps: AddressMaps, hostname: str) -> None:
         self._registry = storage.registry
         self._keys = storage.keys
+        self._folders = storage.folders
         self._clock = storage.clock
         self._maps = maps
         self._hostname = hostname.lower()
@@ -32,13 +52,10 @@ class Recipients:
             ended = session.get(Upgrade, "short reverse-path tags")
             self._short_tags_until = None if ended is None else int(ended.at // 86_400)
 
-    def resolve(
-        self, local: str, domain: str, has_labels: Callable[[TenantName], bool] = lambda tenant: True
-    ) -> Resolved:
-        """Who is behind `local@domain` (a domain as A-label in lower case; empty for `<Postmaster>`)? `has_labels`: do
-        `bob+shop@` and `bob@` lead to the same at this tenant?"""
-        if not domain:
-            return self.postmaster()
+    def resolve(self, local: str, domain: str, rules: Rules = NO_RULES) -> Resolved:
+        """Who is behind `local@domain` (a domain as A-label in lower case; empty for `<Postmaster>`)?"""
+        if not domain or (domain == self._hostname and is_on_duty(local, has_labels=True)):
+            return self._operator(rules)
         tenant = self._registry.hosting(domain)
         if tenant is None:
             return FOREIGN
@@ -47,7 +64,11 @@ class Recipients:
         try:
             if srs.is_rewritten(local):
                 return self._bounce_to(tenant, local)
-            return self._maps.of(tenant).resolve(local, domain, has_labels(tenant.name))
+            has_labels = rules.has_labels(tenant.name)
+            found = self._maps.of(tenant).resolve(local, domain, has_labels)
+            if found.kind != "mailbox" and is_on_duty(local, has_labels):
+                return found if rules.is_routed(tenant.name, domain) else self._on_duty(tenant, rules)
+            return found
         except UnavailableError:
             return Resolved("unavailable", tenant.name)
 
@@ -56,21 +77,45 @@ class Recipients:
         own = self._maps.of(self._registry.named(found.tenant)).quotas
         return tuple(own.get(mailbox) for mailbox in found.mailboxes)
 
-    def postmaster(self) -> Resolved:
-        """`<Postmaster>` without a domain (RFC 5321 section 4.5.1): the postmaster of the tenant that hosts our own
-        host name or the nearest domain above it, else of the oldest active tenant that has a mailbox."""
-        labels = self._hostname.split(".")
-        for start in range(len(labels)):
-            domain = ".".join(labels[start:])
-            owner = self._registry.hosting(domain)
-            if owner is not None and owner.is_active:
-                return self.resolve(address_map.POSTMASTER, domain)
-        for tenant in self._registry:
-            if tenant.is_active and tenant.domains:
-                found = self.resolve(address_map.POSTMASTER, tenant.domains[0])
-                if found.kind == "mailbox":
-                    return found
-        return Resolved("unavailable")
+    def _on_duty(self, tenant: Tenant, rules: Rules) -> Resolved:
+        """Who reads the tenant's mail for the postmaster and about abuse, for which it has no address: never somebody
+        who was not asked, such as its first user."""
+        named = rules.postmaster(tenant.name)
+        found = self._led_to(tenant.name, named, rules) if named else None
+        if found is not None:
+            return found
+        administrators = self._maps.of(tenant).administrators
+        if administrators:
+            return Resolved("mailbox", tenant.name, administrators)
+        return replace(self._operator(rules), tenant=tenant.name)
+
+    def _operator(self, rules: Rules) -> Resolved:
+        """Who runs the gateway. While nobody is named, or the address is none of ours: a mailbox that is no
+        tenant's, since the mail belongs to none of them."""
+        domain = rules.operator.rpartition("@")[2]
+        owner = self._registry.hosting(domain) if domain else None
+        if owner is not None and owner.is_active:
+            try:
+                found = self._led_to(owner.name, rules.operator, rules)
+            except UnavailableError:
+                return Resolved("unavailable", owner.name)
+            if found is not None:
+                return found
+        if not self._folders.maildir(GATEWAY_MAILBOX).exists():
+            self._folders.make_maildir(GATEWAY_MAILBOX)
+        return Resolved("mailbox", TenantName(""), (GATEWAY_MAILBOX,))
+
+    def _led_to(self, tenant: TenantName, named: str, rules: Rules) -> Resolved | None:
+        """Where an address leads that somebody has named; None where it leads nowhere. One elsewhere, or on a server of
+        its own tenant, is forwarded to, in the name of `tenant`."""
+        local, _, domain = named.rpartition("@")
+        owner = self._registry.hosting(domain)
+        if owner is None:
+            return Resolved("mailbox", tenant, forwards=(named,))
+        if rules.is_routed(owner.name, domain):
+            return Resolved("mailbox", tenant, forwards=(named,), via=named)
+        found = self._maps.of(owner).resolve(local, domain, rules.has_labels(owner.name))
+        return replace(found, tenant=tenant, via=named) if found.kind == "mailbox" else None
 
     def return_path(self, name: str, forwarder: str, reverse_path: str) -> str:
         """The reverse-path for mail that `forwarder`, an address of the tenant, forwards; raises

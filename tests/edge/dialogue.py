@@ -72,7 +72,7 @@ class FakeStore:
     async def resolve(self, address: Address) -> Resolved:
         if self.fault:
             raise self.fault
-        if address is POSTMASTER or (address.local == "postmaster" and address.domain in OWNERS):
+        if address is POSTMASTER or (address.local in ("", "postmaster") and address.domain in OWNERS):
             return Resolved("mailbox", TenantName(OWNERS.get(address.domain, "acme")), (MailboxId("m-bob"),))
         if str(address) in self.forwards:
             return self.forwards[str(address)]

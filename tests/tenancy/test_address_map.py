@@ -25,7 +25,7 @@ def addresses() -> AddressMap:
         ("postmaster@two.example", TEAM, True),
         ("postmaster@three.example", OLD, False),
     ]
-    return build(ACME, targets, BOB, {})
+    return build(ACME, targets, {}, administrators=["bob@acme.example", "old@acme.example", "gone@acme.example"])
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,9 @@ def addresses() -> AddressMap:
         ("nobody", "acme.example", "unknown", ()),
         ("+x", "acme.example", "unknown", ()),
         ("bob", "two.example", "unknown", ()),
-        ("Postmaster", "acme.example", "mailbox", (BOB,)),
-        ("postmaster+x", "acme.example", "mailbox", (BOB,)),
+        ("Postmaster", "acme.example", "unknown", ()),
         ("postmaster", "two.example", "mailbox", (TEAM,)),
-        ("postmaster", "three.example", "mailbox", (BOB,)),
+        ("postmaster", "three.example", "disabled", ()),
         ("xpostmaster", "acme.example", "unknown", ()),
     ],
 )
@@ -55,10 +54,14 @@ def test_resolve(addresses: AddressMap, local: str, domain: str, kind: str, mail
     assert addresses.resolve(local, domain) == Resolved(kind, ACME, mailboxes)
 
 
-def test_without_any_mailbox_the_postmaster_is_unavailable_not_unknown() -> None:
-    empty = build(ACME, [], None, {})
-    assert empty.resolve("postmaster", "acme.example").kind == "unavailable"
-    assert empty.resolve("bob", "acme.example").kind == "unknown"
+def test_administrators_have_their_own_mailboxes(addresses: AddressMap) -> None:
+    assert addresses.administrators == (BOB,)
+
+
+def test_one_for_all_others_does_not_take_what_every_domain_has() -> None:
+    found = build(ACME, [("@acme.example", BOB, True)], {})
+    assert found.resolve("anybody", "acme.example").mailboxes == (BOB,)
+    assert [found.resolve(local, "acme.example").kind for local in ("postmaster", "abuse")] == ["unknown", "unknown"]
 
 
 def test_without_labels_a_plus_is_a_letter_like_any_other(addresses: AddressMap) -> None:

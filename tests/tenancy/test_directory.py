@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mailgate.ipc.calls import Resolved
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError, UserError
+from mailgate.tenancy.databases.ids import GATEWAY_MAILBOX
 from mailgate.tenancy.directory import RETRY_SECONDS, Directory
 from mailgate.tenancy.mailboxes import address_maps
+from mailgate.tenancy.recipients import Rules
 from tests.support.clock import ManualClock
 from tests.tenancy.conftest import PASSWORD, Commands, authenticate
 
@@ -47,49 +52,51 @@ def test_a_mailbox_taken_from_everybody_still_gets_mail(directory: Directory, tw
     assert directory.recipients.resolve("team", "acme.example").kind == "mailbox"
 
 
-def test_the_postmaster_is_the_oldest_users_until_an_alias_says_otherwise(
-    directory: Directory, two_tenants: Commands
+OPERATOR = Rules(operator="eve@bcme.example")
+NOBODYS = Resolved("mailbox", TenantName(""), (GATEWAY_MAILBOX,))
+
+
+@pytest.mark.parametrize("local", ["postmaster", "Abuse", "postmaster+x"])
+def test_the_postmaster_is_never_somebody_who_was_not_asked(
+    directory: Directory, two_tenants: Commands, local: str
 ) -> None:
-    bob = mailbox_id(two_tenants, "acme", "bob@acme.example")
-    alice = mailbox_id(two_tenants, "acme", "alice@acme.example")
-    oldest, other = sorted((bob, alice))  # made in the same second: the id decides
-    assert directory.recipients.resolve("postmaster", "acme.example").mailboxes == (oldest,)
-    login = {bob: "bob@acme.example", alice: "alice@acme.example"}
-    two_tenants("user.disable", login=login[oldest])
-    assert directory.recipients.resolve("postmaster", "acme.example").mailboxes == (other,)
-    two_tenants("alias.add", tenant="acme", address="postmaster@acme.example", targets=[login[oldest]])
-    assert directory.recipients.resolve("Postmaster", "acme.example").mailboxes == (oldest,)
+    """Before it was the first user's private mailbox."""
+    resolve = partial(directory.recipients.resolve, local, "acme.example")
+    bob, alice = (mailbox_id(two_tenants, "acme", f"{name}@acme.example") for name in ("bob", "alice"))
+    operator = mailbox_id(two_tenants, "bcme", "eve@bcme.example")
+    assert resolve() == replace(NOBODYS, tenant=TenantName("acme"))
+    assert resolve(OPERATOR).mailboxes == (operator,)
+    two_tenants("user.role", login="alice@acme.example", role="administrator")
+    assert resolve(OPERATOR).mailboxes == (alice,)
+    named = Rules(postmaster=lambda tenant: "bob@acme.example")
+    assert resolve(named).mailboxes == (bob,)
+    elsewhere = Rules(postmaster=lambda tenant: "it@far.example")
+    assert resolve(elsewhere) == Resolved("mailbox", TenantName("acme"), forwards=("it@far.example",))
+    assert resolve(Rules(postmaster=lambda tenant: "gone@acme.example")).mailboxes == (alice,)
+    address = f"{local.partition('+')[0].lower()}@acme.example"
+    two_tenants("alias.add", tenant="acme", address=address, targets=["bob@acme.example"])
+    assert resolve(OPERATOR).mailboxes == (bob,)
 
 
-def test_a_shared_mailbox_is_better_than_no_postmaster(directory: Directory, run: Commands) -> None:
-    run("tenant.add", name="acme", domains=["acme.example"])
-    assert directory.recipients.resolve("postmaster", "acme.example").kind == "unavailable"
-    team = run("mailbox.add", tenant="acme", address="team@acme.example")["id"]
-    assert directory.recipients.resolve("postmaster", "acme.example").mailboxes == (team,)
+def test_a_tenants_own_server_has_its_own_postmaster(directory: Directory, two_tenants: Commands) -> None:
+    routed = Rules(is_routed=lambda tenant, domain: True)
+    assert directory.recipients.resolve("postmaster", "acme.example", routed).kind == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("hostname", "tenant"),
-    [("", "acme"), ("mx.other.example", "acme"), ("bcme.example", "bcme"), ("MX1.bcme.example", "bcme")],
-)
-def test_the_postmaster_without_a_domain(
-    tmp_path: Path, two_tenants: Commands, directory: Directory, hostname: str, tenant: str
-) -> None:
+@pytest.mark.parametrize("hostname", ["mx.other.example", "MX1.bcme.example", "acme.example"])
+def test_the_gateways_postmaster_is_the_operators(tmp_path: Path, two_tenants: Commands, hostname: str) -> None:
+    directory = Directory(tmp_path, hostname=hostname)
+    bob = mailbox_id(two_tenants, "bcme", "eve@bcme.example")
+    for local, domain in (("postmaster", ""), ("Postmaster", hostname.lower()), ("abuse", hostname.lower())):
+        resolve = partial(directory.recipients.resolve, local, domain)
+        assert resolve() == NOBODYS
+        assert resolve(Rules(operator="ops@far.example")) == NOBODYS, "who is to be its tenant?"
+        assert resolve(Rules(operator="gone@bcme.example")) == NOBODYS
+        assert resolve(OPERATOR) == Resolved("mailbox", TenantName("bcme"), (bob,), via="eve@bcme.example")
+        own_server = dataclasses.replace(OPERATOR, is_routed=lambda tenant, domain: domain == "bcme.example")
+        assert resolve(own_server).forwards == ("eve@bcme.example",)
+    assert sorted(path.name for path in (tmp_path / "postmaster").iterdir()) == ["cur", "new", "tmp"]
     directory.close()
-    named = Directory(tmp_path, hostname=hostname)
-    found = named.recipients.resolve("postmaster", "")
-    assert (found.kind, found.tenant) == ("mailbox", tenant)
-    assert found == named.recipients.postmaster()
-    named.close()
-
-
-def test_the_postmaster_without_a_domain_skips_tenants_without_a_mailbox(directory: Directory, run: Commands) -> None:
-    assert directory.recipients.postmaster() == Resolved("unavailable")
-    run("tenant.add", name="empty", domains=["empty.example"])
-    assert directory.recipients.postmaster() == Resolved("unavailable")
-    run("tenant.add", name="acme", domains=["acme.example"])
-    run("user.add", tenant="acme", login="bob@acme.example", password=PASSWORD)
-    assert directory.recipients.postmaster().tenant == "acme"
 
 
 def test_what_was_unknown_is_found_after_a_change(directory: Directory, two_tenants: Commands) -> None:

@@ -218,3 +218,17 @@ def everything(run: Commands) -> str:
         [tenants]
         + [run(f"{what}.list", tenant=tenant["name"]) for tenant in tenants for what in ("user", "mailbox", "alias")]
     )
+
+
+def test_a_tenant_is_made_with_who_reads_its_postmasters_mail(directory: Directory, run: Commands) -> None:
+    run("tenant.add", name="acme", domains=["acme.example", "two.example"], postmaster="Noc@hosting.example")
+    for local in ("postmaster", "abuse"):
+        for domain in ("acme.example", "two.example"):
+            assert directory.recipients.resolve(local, domain).forwards == ("noc@hosting.example",)
+
+
+@pytest.mark.parametrize("postmaster", ["it@acme.example", "no address"])
+def test_nobody_reads_it_who_does_not_exist_yet(directory: Directory, run: Commands, postmaster: str) -> None:
+    with pytest.raises(UserError):
+        run("tenant.add", name="acme", domains=["acme.example"], postmaster=postmaster)
+    assert run("tenant.list") == []

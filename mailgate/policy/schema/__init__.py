@@ -20,6 +20,7 @@ from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.mailboxes import Mailboxes
 from mailgate.policy.schema.mta_sts import MtaSts
 from mailgate.policy.schema.people import Addresses, Passwords, Submission
+from mailgate.policy.schema.postmaster import GatewayPostmaster, Postmaster
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -39,6 +40,7 @@ __all__ = [
     "DmarcReports",
     "GatewayLimits",
     "GatewayPolicy",
+    "GatewayPostmaster",
     "InboundProtocol",
     "InboundRoute",
     "Limits",
@@ -46,6 +48,7 @@ __all__ = [
     "MtaSts",
     "PartException",
     "Passwords",
+    "Postmaster",
     "Quarantine",
     "Retention",
     "RouteRule",

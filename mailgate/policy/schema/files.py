@@ -16,6 +16,7 @@ from mailgate.policy.schema.limits import GatewayLimits, Limits
 from mailgate.policy.schema.mailboxes import Mailboxes
 from mailgate.policy.schema.mta_sts import MtaSts
 from mailgate.policy.schema.people import Addresses, Passwords, Submission
+from mailgate.policy.schema.postmaster import GatewayPostmaster, Postmaster
 from mailgate.policy.schema.quarantine import Quarantine
 from mailgate.policy.schema.retention import Retention
 from mailgate.policy.schema.scanning import DefectAction, Scanning, UnscannedActions
@@ -56,6 +57,7 @@ class TenantPolicy(Section):
     mta_sts: MtaSts = Field(default_factory=MtaSts)
     signing: Signing = Field(default_factory=Signing)
     dmarc_reports: DmarcReports = Field(default_factory=DmarcReports)
+    postmaster: Postmaster = Field(default_factory=Postmaster)
     quarantine: Quarantine = Field(default_factory=Quarantine)
     passwords: Passwords = Field(default_factory=Passwords)
     submission: Submission = Field(default_factory=Submission)
@@ -72,6 +74,7 @@ class GatewayPolicy(TenantPolicy):
     """The file gateway.toml: what holds for all tenants."""
 
     limits: GatewayLimits = Field(default_factory=GatewayLimits)
+    postmaster: GatewayPostmaster = Field(default_factory=GatewayPostmaster)
 
     @field_validator("sending")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import msgspec
@@ -36,10 +36,18 @@ class Quotas:
         limits = [default if quota is None else quota for quota in own]
         if not any(limits):
             return found
+        return await self._judge(found, limits)
+
+    async def judge_against(self, found: Resolved, limit: int) -> Resolved:
+        """The same against `limit` bytes, whatever their quotas."""
+        return await self._judge(found, [limit] * len(found.mailboxes))
+
+    async def _judge(self, found: Resolved, limits: Sequence[int | None]) -> Resolved:
+        loop = asyncio.get_running_loop()
         is_full = await loop.run_in_executor(self._thread, self._are_full, found, limits)
         return msgspec.structs.replace(found, kind="full" if is_full else found.kind, is_limited=True)
 
-    def _are_full(self, found: Resolved, limits: list[int | None]) -> bool:
+    def _are_full(self, found: Resolved, limits: Sequence[int | None]) -> bool:
         return all(
             limit and self._usage.of(self._directory.maildir(mailbox)) >= limit
             for mailbox, limit in zip(found.mailboxes, limits, strict=True)

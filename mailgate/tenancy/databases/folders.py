@@ -1,4 +1,5 @@
-"""Where tenants' data lie: DATA_DIR/tenants/<tenant id>/{tenant.db,mail/<mailbox id>/{cur,new,tmp},acl/<user id>}."""
+"""Where tenants' data lie: DATA_DIR/tenants/<tenant id>/{tenant.db,mail/<mailbox id>/{cur,new,tmp},acl/<user id>}; and
+DATA_DIR/postmaster/{cur,new,tmp}, for the operator's mail while nobody is named to read it."""
 
 from __future__ import annotations
 
@@ -8,20 +9,23 @@ from pathlib import Path
 
 from mailgate.model.envelope import MailboxId
 from mailgate.model.errors import UnavailableError
-from mailgate.tenancy.databases.ids import TenantId, UserId, tenant_of_mailbox
+from mailgate.tenancy.databases.ids import GATEWAY_MAILBOX, TenantId, UserId, tenant_of_mailbox
 
 
 class Folders:
     """Folders are made with mode 0700 and synced before anything in a database speaks of them."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._tenants = data_dir.absolute() / "tenants"
+        self._data_dir = data_dir.absolute()
+        self._tenants = self._data_dir / "tenants"
 
     def database(self, tenant: TenantId) -> Path:
         return self._tenants / tenant / "tenant.db"
 
     def maildir(self, mailbox: MailboxId) -> Path:
         """Reads nothing: it answers for any well-formed id. Raises NotFoundError for others."""
+        if mailbox == GATEWAY_MAILBOX:
+            return self._data_dir / GATEWAY_MAILBOX
         return self._tenants / tenant_of_mailbox(mailbox) / "mail" / mailbox
 
     def acl(self, tenant: TenantId, user: UserId) -> Path:

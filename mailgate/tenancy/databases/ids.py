@@ -15,6 +15,9 @@ KeyId = NewType("KeyId", str)
 GroupId = NewType("GroupId", str)
 AppPasswordId = NewType("AppPasswordId", str)
 
+GATEWAY_MAILBOX = MailboxId("postmaster")
+"""The one that is no tenant's: what is for the operator lies there while nobody is named to read it."""
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 12  # 60 random bits
 _MAILBOX_ID = re.compile(rf"([{_ALPHABET}]{{{_LENGTH}}})-[{_ALPHABET}]{{{_LENGTH}}}")

@@ -33,10 +33,10 @@ class AddressMaps:
             found = address_map.build(
                 tenant.name,
                 aliases.all_targets(work),
-                mailboxes.postmaster_mailbox(work),
                 mailboxes.own_quotas(work),
                 aliases.all_addresses(work),
                 aliases.all_onward(work),
+                mailboxes.logins_of_administrators(work),
             )
         self._maps[tenant.id] = found
         self._held += len(found.by_address)

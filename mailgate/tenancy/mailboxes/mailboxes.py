@@ -12,7 +12,15 @@ from mailgate.tenancy.access import visibility
 from mailgate.tenancy.access.rights import Right
 from mailgate.tenancy.addresses import is_catch_all
 from mailgate.tenancy.databases.ids import new_mailbox_id
-from mailgate.tenancy.databases.models import Assignment, Mailbox, MailboxKind, MailboxState, Target, User, UserState
+from mailgate.tenancy.databases.models import (
+    Mailbox,
+    MailboxKind,
+    MailboxState,
+    Target,
+    User,
+    UserRole,
+    UserState,
+)
 from mailgate.tenancy.mailboxes import aliases
 from mailgate.tenancy.work import Work
 
@@ -120,13 +128,7 @@ def addresses_of(work: Work, mailbox: MailboxId) -> list[str]:
     return sorted(work.session.scalars(select(Target.address).where(Target.mailbox_id == mailbox)))
 
 
-def postmaster_mailbox(work: Work) -> MailboxId | None:
-    """Where mail for the postmaster goes while no address says so: to the oldest active mailbox of an active user, else
-    to the oldest active mailbox. None where there is no active mailbox."""
-    active = select(Mailbox.id).where(Mailbox.state == MailboxState.ACTIVE).order_by(Mailbox.created_at, Mailbox.id)
-    of_user = (
-        active.join(Assignment, Assignment.mailbox_id == Mailbox.id)
-        .join(User, User.id == Assignment.user_id)
-        .where(User.state == UserState.ACTIVE, Mailbox.kind == MailboxKind.PERSONAL)
-    )
-    return work.session.scalar(of_user.limit(1)) or work.session.scalar(active.limit(1))
+def logins_of_administrators(work: Work) -> list[str]:
+    """Of those who are not disabled."""
+    chosen = select(User.login).where(User.role == UserRole.ADMINISTRATOR, User.state != UserState.DISABLED)
+    return list(work.session.scalars(chosen.order_by(User.login)))

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from mailgate.model.address import AddressError
 from mailgate.model.errors import UnavailableError, UserError
+from mailgate.tenancy import addresses
 from mailgate.tenancy.databases.models import TenantState
 from mailgate.tenancy.databases.schema import TENANT
 from mailgate.tenancy.directory import Directory
@@ -28,8 +30,23 @@ def handlers(directory: Directory) -> dict[str, Callable[..., Any]]:
     return {name: partial(command, directory) for name, command in _COMMANDS.items()}
 
 
-def _tenant_add(directory: Directory, name: str, domains: Sequence[str] = ()) -> Json:
-    return _tenant_facts(directory.life.add(name, domains))
+def _tenant_add(directory: Directory, name: str, domains: Sequence[str] = (), postmaster: str = "") -> Json:
+    """`postmaster` gets what comes for postmaster@ and abuse@ the domains; it can't lie at one of them, where
+    nobody has a mailbox yet."""
+    try:
+        reader = addresses.canonical(postmaster) if postmaster else ""
+    except AddressError as error:
+        raise UserError(f"{addresses.shown(postmaster)}: {error}") from None
+    if reader.rpartition("@")[2] in {addresses.new_domain(domain) for domain in domains}:
+        raise UserError(
+            f"{addresses.shown(postmaster)} does not exist yet: add the tenant and that mailbox, then "
+            f"`mailgate alias add {name} postmaster@DOMAIN {addresses.shown(postmaster)}`, and the same for abuse@"
+        )
+    tenant = directory.life.add(name, domains)
+    if reader:
+        for address in (f"{local}@{domain}" for domain in tenant.domains for local in sorted(addresses.ON_DUTY)):
+            _alias_add(directory, name, address, forwards=[reader])
+    return _tenant_facts(tenant)
 
 
 def _tenant_list(directory: Directory) -> list[Json]:
