@@ -32,6 +32,9 @@ _TOKEN = re.compile(
 _RUN = re.compile(r'[^\s<>()\[\]:;,"@\\]*')  # of characters that no reading takes apart
 _LITERAL = re.compile(r"\[[^\s\[\]@\\]*\]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ALPHABET = re.compile(r"\x1b(?:\$[@B]|\([BIJ])")  # ISO-2022-JP (RFC 1468)
+_BEHIND_WORD = re.compile(r"[\s<,]|\Z")
+_QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"  # that people put around an address
 
 
 class AuthorError(ValueError):
@@ -106,24 +109,43 @@ def addresses_in(field: Field, name: str) -> tuple[Address, ...]:
 
 def _every_address(value: bytes, text: str) -> list[Address]:
     """What any reading of a malformed field may take for an address: what surrounds each `@`, in display names,
-    comments and quotes, too. Empty where that can't be told."""
-    if _CONTROL.search(text) or any(map(_shows_address, _ENCODED_WORD.findall(value))):
+    comments and quotes, too. Empty where that can't be told. What has no dot is the domain of nobody if another one is
+    there: `Sales @ Shop <s@shop.example>`. Japanese text as it was written before encoded words is read with and
+    without what switches its alphabet."""
+    if any(map(_shows_address, _ENCODED_WORD.findall(value))):
         return []
     found: list[Address] = []
+    for reading in dict.fromkeys(_ALPHABET.sub(instead, text) for instead in (" ", "")):
+        addresses = _addresses_around_ats(reading)
+        if addresses is None:
+            return []
+        found += addresses
+    dotted = [address for address in found if "." in address.domain or address.is_literal]
+    return list(dict.fromkeys(dotted or found))
+
+
+def _addresses_around_ats(text: str) -> list[Address] | None:
+    """None where that can't be told."""
+    if _CONTROL.search(text):
+        return None
+    found: list[Address] = []
     for before, after in pairwise(text.split("@")):
-        local = _first_run(before[::-1])[::-1]
-        literal = _LITERAL.match(after)
-        domain = literal[0] if literal else _first_run(after)
-        left, right = before[: len(before) - len(local)], after[len(domain) :]
+        local, name = _first_run(before[::-1])[::-1], after.lstrip()
+        literal = _LITERAL.match(name)
+        domain = literal[0] if literal else _first_run(name)
+        left, right = before[: len(before) - len(local)], name[len(domain) :]
+        local = local.lstrip(_QUOTES)
         # comments and blanks beside a dot are none for those who follow the grammar: `a@b (c).d` is at `b.d`
         if left.rstrip().endswith((")", ".")) or right.lstrip().startswith(("(", ".")):
-            return []
+            return None
+        if not literal and "." not in domain and (not local or name != after) and _BEHIND_WORD.match(right):
+            continue  # `@shop`, `Sales @ Shop`
         try:
-            found.append(Address(local, parse_domain(domain.removesuffix("."))))
+            found.append(Address(local, parse_domain(domain.removesuffix(".").rstrip(_QUOTES))))
         except AddressError:
-            return []
+            return None
         if not local or len(found) > MOST_AUTHORS:
-            return []
+            return None
     return found
 
 
