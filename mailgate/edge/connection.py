@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 from aiosmtpd.proxy_protocol import get_proxy
 from aiosmtpd.smtp import SMTP
 
-from mailgate.edge import replies
+from mailgate.edge import reasons, replies
 from mailgate.edge.client_certificate import ClientCertificate
 from mailgate.edge.connections import Seat
 from mailgate.edge.data import ByteCheck, Pace, Receiver, with_crlf
@@ -24,8 +26,10 @@ from mailgate.edge.lines import COMMAND_LINE_LIMIT, BadLine, LineBuffer
 from mailgate.edge.listener import Edge, Listener
 from mailgate.edge.shedding import Reason
 from mailgate.edge.transaction import Transaction
+from mailgate.edge.turning_away import MOST_PATHS, printable
 from mailgate.model.envelope import Client, TenantName
 from mailgate.model.reply import Reply
+from mailgate.model.turned_away import TurnedAway
 from mailgate.records import metrics
 
 READ_AHEAD = 64 << 10  # bytes of pipelined commands that are held before reading pauses
@@ -33,6 +37,7 @@ WATCH_SECONDS = 5.0
 PROXY_SECONDS = 10.0
 HANDSHAKE_SECONDS = 30.0
 CLOSE_SECONDS = 5.0  # for the last reply to be read; then the connection is cut
+_NO_REFUSALS = frozenset({replies.SHUTTING_DOWN, replies.IDLE})  # where no message was under way
 DRAIN_PATIENCE = 10.0  # while shutting down, that a client may keep its transaction waiting
 
 
@@ -42,6 +47,17 @@ class SessionEnd(Exception):
     def __init__(self, reply: Reply | None = None) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the client asks for now: a verb, or a phase of the connection, and the path or the name that it gives."""
+
+    verb: str
+    given: str = ""
+
+
+_CONNECT = Command("connect")
 
 
 class Connection(SMTP):
@@ -83,6 +99,7 @@ class Connection(SMTP):
         self._is_sitting_out = False
         self._pace: Pace | None = None  # while a message arrives
         self._proxy_reader: asyncio.StreamReader | None = None
+        self._command = _CONNECT
         self._counts = {"errors": 0, "idle": 0, "messages": 0, "auth": 0, "commands": 0}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -215,6 +232,8 @@ class Connection(SMTP):
 
     def _cut(self, reply: Reply) -> None:
         """A client that does not read hears nothing any more, nor does one in a handshake."""
+        if reply.code >= 400 and (self.tx is not None or reply not in _NO_REFUSALS) and not self._is_gone:
+            self._turned_away(reply)
         if self.transport is not None and not self.transport.is_closing() and self._waits_since is None:
             self.transport.write(bytes(reply))
         self._close()
@@ -237,6 +256,35 @@ class Connection(SMTP):
     def _make_room(self) -> None:
         """Others need the seat more."""
         self._cut(replies.MADE_ROOM)
+
+    def _turned_away(self, reply: Reply | None, reason: str = "", of: Transaction | None = None) -> None:
+        """For who asks later why the client was refused what it asked for. `reply` None: it heard nothing. `of`: a
+        message at its end, which has a timeline and its line in the log."""
+        verb, given, tx = self._command.verb, self._command.given, of or self.tx
+        if tx is not None:
+            sender = printable(tx.reverse_path) or "<>"
+        else:
+            sender = given if verb == "MAIL" else ""
+        recipients: tuple[str, ...] = (given,) if verb == "RCPT" else ()
+        if tx is not None and verb in ("DATA", "BDAT"):
+            recipients = tuple(recipient.forward_path for _, recipient in tx.recipients[:MOST_PATHS])
+        self.edge.turning_away.tell(
+            TurnedAway(
+                at=time.time(),
+                listener=self.listener.name,
+                client=self.client.address,
+                network=self._network,
+                helo=given if verb in ("EHLO", "HELO") else printable(self.client.helo),
+                tls=self.client.tls_version,
+                command=verb,
+                sender=sender,
+                recipients=recipients,
+                reply="" if reply is None else str(reply),
+                reason=reason or ("" if reply is None else reasons.reason_of(reply)),
+                queue_id=of.queue_id if of is not None and not of.release_local else "",
+            ),
+            has_line=of is not None and not of.release_local,
+        )
 
     async def say(self, reply: Reply) -> None:
         if reply.code >= 400:
@@ -287,9 +335,11 @@ class Connection(SMTP):
                 async with asyncio.timeout(PROXY_SECONDS):
                     proxied = await get_proxy(self._proxy_reader)
             except TimeoutError:
+                self._turned_away(None, "no PROXY header came in time")
                 raise SessionEnd from None
             reader, self._proxy_reader = self._proxy_reader, None
             if not proxied.valid:
+                self._turned_away(None, "what came is no PROXY header")
                 raise SessionEnd
             reader.feed_eof()
             if proxied.src_addr is not None:
@@ -309,7 +359,10 @@ class Connection(SMTP):
             is_submission, network_of(address), neighbourhood_of(address), self._waits_for_a_stranger, self._make_room
         )
         if not self.edge.connections.enter(seat, self.limits):
-            raise SessionEnd(None if self.listener.is_implicit_tls else replies.TOO_MANY_CONNECTIONS)
+            if self.listener.is_implicit_tls:
+                self._turned_away(None, reasons.reason_of(replies.TOO_MANY_CONNECTIONS))
+                raise SessionEnd
+            raise SessionEnd(replies.TOO_MANY_CONNECTIONS)
         self._seat = seat
 
     async def _sit_out(self, seconds: float) -> None:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from mailgate.edge import client_certificate, handshake, replies, sasl, trace_headers
-from mailgate.edge.connection import HANDSHAKE_SECONDS, Connection, SessionEnd
+from mailgate.edge.connection import HANDSHAKE_SECONDS, Command, Connection, SessionEnd
 from mailgate.edge.lines import AUTH_LINE_LIMIT, BadLine
+from mailgate.edge.turning_away import path_in, printable
 from mailgate.model.address import AddressError, read_helo
 from mailgate.model.errors import Refusal, UnavailableError
 from mailgate.model.reply import Reply
@@ -21,6 +22,7 @@ IN_A_ROW = 8  # pipelined commands; then the other sessions get their turn
 _HTTP_VERBS = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"})
 _IDLE_COMMANDS = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
 _COUNTED_AS_ERROR = frozenset({500, 501, 502, 503, 504, 530, 555})
+_UNREADABLE = Command("")
 _logger = log.get(__name__)
 
 
@@ -68,6 +70,7 @@ class Dialogue(Connection):
         await self.say(Reply(220, "", f"{self.edge.hostname} ESMTP mailgate"))
 
     async def _serve(self, line: bytes | BadLine) -> None:
+        self._command = _UNREADABLE
         self._count("commands", self.limits.commands, replies.TOO_MANY_COMMANDS)
         try:
             if isinstance(line, BadLine):
@@ -80,14 +83,18 @@ class Dialogue(Connection):
             method = self.commands.get(command)
             if method is None:
                 raise Refusal(replies.UNKNOWN_COMMAND)
+            self._command = Command(command, _given(command, argument))
             if command in _IDLE_COMMANDS:
                 self._count("idle", self.limits.idle_commands, replies.TOO_MANY_COMMANDS)
             await self._keep_login()
             await method(self, argument.lstrip(b" "))
         except Refusal as refusal:
-            if refusal.reply.code in _COUNTED_AS_ERROR:
-                self._count("errors", self.limits.errors, replies.TOO_MANY_ERRORS)
-            await self.say(refusal.reply)
+            try:
+                if refusal.reply.code in _COUNTED_AS_ERROR:
+                    self._count("errors", self.limits.errors, replies.TOO_MANY_ERRORS)
+                await self.say(refusal.reply)
+            finally:
+                self._turned_away(refusal.reply)
 
     def _count(self, what: str, limit: int, reply: Reply) -> None:
         self._counts[what] += 1
@@ -155,6 +162,7 @@ class Dialogue(Connection):
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         """What has come already, or comes before TLS has the transport, is the beginning of the handshake."""
         assert self.transport is not None
+        self._command = Command("handshake")
         begun = self.loop.start_tls(
             self.transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
         )
@@ -168,8 +176,10 @@ class Dialogue(Connection):
                     self.loop.call_soon(_hand_over, self.transport, early)
                 transport = await shaking
         except (OSError, TimeoutError) as error:
+            self._turned_away(None, f"the TLS handshake failed: {handshake.words_of(error)}")
             raise SessionEnd from error
         if transport is None:
+            self._turned_away(None, "the TLS handshake failed: the client went away")
             raise SessionEnd
         self.transport = transport
         self.client = self._client_at(self.client.address, self.client.port)
@@ -229,8 +239,8 @@ class Dialogue(Connection):
         except UnavailableError:
             raise Refusal(replies.AUTH_UNAVAILABLE) from None
         if not answer.ok:
-            _logger.info("login refused", client=self.client.address)
             await self.say(replies.AUTH_FAILED)
+            self._turned_away(replies.AUTH_FAILED)
             self._count("auth", self.limits.auth_failures - 1, replies.AUTH_TOO_MANY)
             return
         if self._seat is not None and not self.edge.connections.log_in(self._seat, answer.tenant, self.limits):
@@ -266,6 +276,13 @@ class Dialogue(Connection):
         if argument:
             raise Refusal(replies.NO_PARAMETERS)
         raise SessionEnd(replies.BYE)
+
+
+def _given(command: str, argument: bytes) -> str:
+    """The path, or the name of the client; nothing of other commands: a password may stand there."""
+    if command in ("MAIL", "RCPT"):
+        return path_in(argument)
+    return printable(argument) if command in ("EHLO", "HELO") else ""
 
 
 def _hand_over(transport: asyncio.Transport, data: bytes) -> None:

@@ -19,6 +19,16 @@ _CODES = {
     "WRONG_SSL_VERSION": _PROTOCOL_VERSION,
     "INAPPROPRIATE_FALLBACK": _INAPPROPRIATE_FALLBACK,
 }
+_TOO_OLD = "no TLS version in common: see MAILGATE_MX_TLS_MINIMUM and MAILGATE_SUBMISSION_TLS_MINIMUM"
+_WORDS = {
+    "UNSUPPORTED_PROTOCOL": _TOO_OLD,
+    "UNKNOWN_PROTOCOL": _TOO_OLD,
+    "VERSION_TOO_LOW": _TOO_OLD,
+    "NO_SHARED_CIPHER": "no cipher suite in common",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "no signature algorithm that fits our certificate in common",
+    "WRONG_VERSION_NUMBER": "what came is no TLS",
+    "HTTP_REQUEST": "what came is HTTP",
+}
 
 
 @contextlib.contextmanager
@@ -35,6 +45,19 @@ def alerting(transport: asyncio.Transport) -> Iterator[None]:
         raise
     finally:
         spare.close()
+
+
+def words_of(error: BaseException) -> str:
+    """Why a handshake failed, for an administrator."""
+    if isinstance(error, TimeoutError):
+        return "it was not finished in time"
+    if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the client went away"
+    reason = error.reason or "UNKNOWN"
+    said = reason.lower().replace("_", " ")
+    if "ALERT" in reason:
+        return f"the client refused: {said}"
+    return f"{_WORDS[reason]} ({said})" if reason in _WORDS else said
 
 
 def alert_of(error: ssl.SSLError) -> bytes:

@@ -19,6 +19,7 @@ from mailgate.edge.shedding import Shedding
 from mailgate.edge.staging import Staging
 from mailgate.edge.store_client import StoreClient
 from mailgate.edge.transaction import Surroundings
+from mailgate.edge.turning_away import TurningAway
 from mailgate.edge.verify import Verifier
 from mailgate.model.envelope import QueueId
 
@@ -70,12 +71,14 @@ class Edge:
     shedding: Shedding = field(default_factory=Shedding)
     connections: Connections = field(init=False)
     guesses: Guesses = field(default_factory=Guesses)
+    turning_away: TurningAway = field(init=False)
     is_draining: bool = False
     _budget: Budget = field(init=False)
     _free: tuple[float, int] = (0.0, 0)
 
     def __post_init__(self) -> None:
         self.connections = Connections(self.shedding)
+        self.turning_away = TurningAway(self.store.keep_turned_away)
         self._budget = Budget(STAGING_BUDGET, self.shedding)
 
     @property

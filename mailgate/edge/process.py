@@ -33,6 +33,7 @@ from mailgate.settings import Settings
 
 DRAIN_SECONDS = 65.0  # a little more than a message may take from its end to the reply
 
+LAST_WORDS_SECONDS = 2.0  # to hand over who was turned away last
 FIRST_PROBE_SECONDS = 1.0  # that the first messages may wait for the DNS; without it they are taken unchecked
 
 _logger = log.get(__name__)
@@ -124,6 +125,7 @@ class EdgeProcess:
         """Serves from the moment the store has sent the policy; on `stop` running transactions are finished."""
         keeper = asyncio.create_task(self._edge.store.keep_connected())
         watcher = asyncio.create_task(self._resolver.watch())
+        teller = asyncio.create_task(self._edge.turning_away.run())
         await self._has_policy.wait()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._resolver.is_probed.wait(), FIRST_PROBE_SECONDS)
@@ -135,9 +137,12 @@ class EdgeProcess:
         for server in servers:
             server.close()
         await close_all(self._edge.sessions, DRAIN_SECONDS)
+        teller.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._edge.turning_away.flush(), LAST_WORDS_SECONDS)
         for task in (keeper, watcher):
             task.cancel()
-        await asyncio.gather(keeper, watcher, return_exceptions=True)
+        await asyncio.gather(keeper, watcher, teller, return_exceptions=True)
         await self._edge.verifier.close()
 
     async def _listen(self) -> list[asyncio.Server]:

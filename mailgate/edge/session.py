@@ -277,6 +277,8 @@ class Session(Dialogue):
         if answer.code == 250 and tx.direction is Direction.INBOUND:
             self.edge.guesses.kept(self.client.address, named, self.limits.unknown_recipients_per_hour)
         await self.say(answer)
+        if answer.code >= 400:
+            self._turned_away(answer, of=tx)
         if self.edge.is_draining:
             raise SessionEnd(replies.SHUTTING_DOWN)
 

@@ -13,6 +13,7 @@ from mailgate.ipc.calls import (
     Authenticated,
     Commit,
     DirectoryChanged,
+    KeepTurnedAway,
     NewEntry,
     Note,
     PolicyChanged,
@@ -26,6 +27,7 @@ from mailgate.ipc.calls import (
 from mailgate.ipc.line import StoreLine
 from mailgate.model.address import Address
 from mailgate.model.errors import MailgateError, UnavailableError
+from mailgate.model.turned_away import TurnedAway
 
 CACHE_SIZE = 100_000
 CACHE_SECONDS = 60.0
@@ -95,6 +97,10 @@ class StoreClient:
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
         """Returns once all entries are on stable storage."""
         await self._line.call(Commit(entries))
+
+    async def keep_turned_away(self, turned_away: tuple[TurnedAway, ...]) -> None:
+        """Who was refused, for a while."""
+        await self._line.call(KeepTurnedAway(turned_away))
 
     def note(self, note: Note) -> None:
         """In the background: the timeline of a message that was not taken. Lost with the store, which is no harm."""

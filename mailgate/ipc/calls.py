@@ -13,6 +13,7 @@ from mailgate.model.envelope import Envelope, MailboxId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome
 from mailgate.model.received_report import ReceivedReport
+from mailgate.model.turned_away import TurnedAway
 from mailgate.model.verdict import Inspection
 
 Protocol = Literal["smtp", "imap", "command"]
@@ -120,6 +121,12 @@ class Note(Struct, tag=True, frozen=True):
     envelope: Envelope
     events: tuple[Event, ...]
     seen: tuple[Seen, ...] = ()
+
+
+class KeepTurnedAway(Struct, tag=True, frozen=True):
+    """From the edge: who was refused before the end of a message, not synced; answered by Done."""
+
+    turned_away: tuple[TurnedAway, ...]
 
 
 class Lease(Struct, tag=True, frozen=True):
@@ -320,6 +327,7 @@ Request = (
     | Renew
     | Commit
     | Note
+    | KeepTurnedAway
     | Lease
     | Record
     | GetSigningKeys

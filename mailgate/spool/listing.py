@@ -17,13 +17,14 @@ from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool import damage, dmarc_counts, dmarc_received, telling
+from mailgate.spool import damage, dmarc_counts, dmarc_received, telling, turned_away
 from mailgate.spool.clock_keeping import read_clock
 from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.damage import DamagedMessage
 from mailgate.spool.dmarc_counts import ReportKey
 from mailgate.spool.queue import CONTENT_COLUMNS, Content, Debt, Owed, Unscanned, UntoldRow
 from mailgate.spool.schema import open_reader
+from mailgate.spool.turned_away import TurnedAwayRow
 
 _COLUMNS = """r.message, r.n, m.queue_id, r.tenant, r.reverse_path, r.forward_path, r.mailbox, r.destination, r.state,
     r.attempts, r.received_at, r.next_attempt_at, r.lease_holder, r.expires_at, r.reason, r.reply_code,
@@ -309,6 +310,12 @@ class Listing:
 
     def dmarc_reporters(self, tenant: str, domain: str, since: int) -> list[tuple[str, int]]:
         return dmarc_received.reporters(self._connection, tenant, domain, since)
+
+    def turned_away_path(self, path: str) -> list[TurnedAwayRow]:
+        return turned_away.of_path(self._connection, path)
+
+    def turned_away_client(self, address: str) -> list[TurnedAwayRow]:
+        return turned_away.of_client(self._connection, address)
 
     def untold_of_mailbox(self, tenant: str, mailbox: str) -> list[UntoldRow]:
         return telling.untold_of_mailbox(self._connection, tenant, mailbox)

@@ -197,7 +197,30 @@ CREATE TABLE clock (
 );
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
+_EIGHTH = """
+-- clients that were refused before a message of theirs was kept; what comes again is one row
+CREATE TABLE turned_away (
+    id INTEGER PRIMARY KEY,
+    network TEXT NOT NULL,           -- that it counts for: an IPv4 /24, an IPv6 /48
+    tenant TEXT NOT NULL,            -- whose business it is; empty: nobody's
+    client TEXT NOT NULL,
+    sender TEXT NOT NULL,            -- as it was given; <>: the null one, empty: none
+    recipient TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    first REAL NOT NULL,
+    last REAL NOT NULL,
+    times INTEGER NOT NULL,
+    facts BLOB NOT NULL              -- JSON of spool.turned_away.Circumstances
+);
+CREATE INDEX turned_away_by_client ON turned_away (client, sender, recipient);
+CREATE INDEX turned_away_by_sender ON turned_away (sender COLLATE NOCASE);
+CREATE INDEX turned_away_by_recipient ON turned_away (recipient COLLATE NOCASE);
+CREATE INDEX turned_away_by_network ON turned_away (network, last);
+CREATE INDEX turned_away_by_tenant ON turned_away (tenant, last);
+CREATE INDEX turned_away_by_age ON turned_away (last);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -4,7 +4,7 @@ when it becomes final it leaves the spool in the same transaction that puts its 
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -15,6 +15,7 @@ from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.dmarc_counts import ReportKey
+from mailgate.spool.turned_away import Owned
 
 PLAIN_FORMAT = 1
 CONTENT_COLUMNS = "m.content_size, m.content_format, m.content_key_id, m.content_in_file, m.content_digest"
@@ -234,6 +235,12 @@ class SpoolStore(Protocol):
 
     def note(self, envelope: Envelope, events: Sequence[Event], seen: Sequence[Seen] = ()) -> None:
         """The timeline of a message that was not accepted; `seen`: see NewEntry."""
+
+    def keep_turned_away(self, found: Sequence[Owned]) -> None:
+        """Clients that were refused, within the bounds of `spool.turned_away`."""
+
+    def forget_turned_away(self, before: Callable[[TenantName], float]) -> int:
+        """Those that came last before the moment that holds for their tenant; how many."""
 
     def lease(
         self,

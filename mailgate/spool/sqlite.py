@@ -46,6 +46,7 @@ from mailgate.spool.scrubbing import Scrubbing
 from mailgate.spool.telling import Telling
 from mailgate.spool.timeline import Timeline
 from mailgate.spool.trouble import named, translated
+from mailgate.spool.turned_away import Owned, TurnedAwayTable
 
 LONG_LOG_PAGES = 4_000
 PAGE_BYTES = 4_096  # SQLite's default
@@ -73,6 +74,7 @@ class SqliteSpool:
         self._coverage = Coverage(self._connection)
         self._dmarc = DmarcCounts(self._connection)
         self._received = DmarcReceived(self._connection)
+        self._turned_away = TurnedAwayTable(self._connection)
         self._owing = Owing(self._connection, timeline)
         self._recording = Recording(self._connection, timeline, self._owing, self._schedule, chance)
         self._telling = Telling(self._connection, timeline)
@@ -231,6 +233,14 @@ class SqliteSpool:
             return
         for event in events:
             self._timeline.add(known, event.at, event.kind, event.recipient, event.facts)
+
+    @translated
+    def keep_turned_away(self, found: Sequence[Owned]) -> None:
+        self._turned_away.add(found)
+
+    @translated
+    def forget_turned_away(self, before: Callable[[TenantName], float]) -> int:
+        return sum(self._turned_away.forget(tenant, before(tenant)) for tenant in self._turned_away.tenants())
 
     @translated
     def lease(

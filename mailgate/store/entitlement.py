@@ -17,6 +17,7 @@ from mailgate.ipc.calls import (
     GetReturnPath,
     GetSigningKeys,
     Hello,
+    KeepTurnedAway,
     KeysShown,
     Lease,
     Note,
@@ -33,7 +34,7 @@ HEALTH = "queue.summary"
 """The one command that the supervisor gives, for /healthz."""
 
 _CALLS: Mapping[str, frozenset[type]] = {
-    keys.EDGE: frozenset({Resolve, Authenticate, Renew, Commit, Note, ReleaseOwn}),
+    keys.EDGE: frozenset({Resolve, Authenticate, Renew, Commit, Note, KeepTurnedAway, ReleaseOwn}),
     keys.RELAY: frozenset(
         {Resolve, Lease, Record, GetReturnPath, GetSigningKeys, GetNewKeys, KeysShown, GetDmarcReport, KeepReport}
     ),

@@ -20,6 +20,7 @@ from mailgate.ipc.calls import (
     GetReturnPath,
     GetSigningKeys,
     Hello,
+    KeepTurnedAway,
     KeysShown,
     Lease,
     LogIn,
@@ -38,7 +39,7 @@ from mailgate.ipc.frames import Peer, StorageFullError
 from mailgate.ipc.keys import Keys
 from mailgate.ipc.report_calls import GetDmarcReport, KeepReport
 from mailgate.model.errors import MailgateError, UserError
-from mailgate.store import entitlement
+from mailgate.store import entitlement, turned_away
 from mailgate.store.commands.running import Commands
 from mailgate.store.committing import Committing
 from mailgate.store.directory_thread import DirectoryThread
@@ -134,6 +135,9 @@ class Service:
                 return await by.logins.renew(request)
             case Note(envelope=envelope, events=events, seen=seen):
                 await by.writer.do(lambda spool: spool.note(envelope, events, seen), durable=False)
+                return Done()
+            case KeepTurnedAway():
+                await turned_away.keep(request, by.directory.ask, by.writer)
                 return Done()
             case Admin() | ShowKey() | LogIn() | GetChallenge() | Prove():
                 return await by.commands.answer_own(request, peer)

@@ -28,6 +28,7 @@ from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.address import POSTMASTER, Address
 from mailgate.model.envelope import MailboxId, TenantName
 from mailgate.model.received_report import ReportReading
+from mailgate.model.turned_away import TurnedAway
 from mailgate.model.verdict import Inspection, PartReport, Verdict
 from mailgate.policy.schema import GatewayPolicy, TenantPolicy
 from mailgate.policy.snapshot import Snapshot
@@ -54,6 +55,7 @@ class FakeStore:
     kept: list[NewEntry] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    turned_away: list[TurnedAway] = field(default_factory=list)
     released: list[tuple[str, str]] = field(default_factory=list)
     forwards: dict[str, Resolved] = field(default_factory=dict)
     fault: Exception | None = None
@@ -104,6 +106,11 @@ class FakeStore:
         self.kept += entries
         for entry in entries:
             self.bodies.append(Path(entry.staged).read_bytes() if entry.staged else entry.inline or b"")
+
+    async def keep_turned_away(self, turned_away: tuple[TurnedAway, ...]) -> None:
+        if self.fault:
+            raise self.fault
+        self.turned_away += turned_away
 
     def note(self, note: Note) -> None:
         self.notes.append(note)

@@ -68,6 +68,7 @@ def test_tenant_gives_single_keys_of_a_table() -> None:
     assert found.retention.model_dump() == {
         "quarantine_days": 30,
         "timeline_days": 8,
+        "refusal_days": 14,
         "login_days": 90,
         "audit_days": 7,
     }

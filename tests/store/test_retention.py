@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from mailgate.model.decision import Action
+from mailgate.model.envelope import TenantName
 from mailgate.model.outcome import State
+from mailgate.model.turned_away import TurnedAway
 from mailgate.policy import loader
 from mailgate.spool.listing import Filter
 from mailgate.spool.queue import Selection
 from mailgate.spool.schedule import DAY
+from mailgate.spool.turned_away import Owned
 from mailgate.store.commands.on_spool.desk import Desk
 from mailgate.store.holding.retention import sweep
 from mailgate.store.keeping.opening import OpenSpool
+from mailgate.store.keeping.reading import Reading
 from tests.spool.making import NOW, accepted, entry, envelope
 from tests.support.clock import ManualClock
 
@@ -29,12 +33,15 @@ def desk(opened: OpenSpool, clock: ManualClock, tmp_path: Path) -> Desk:
     folder = tmp_path / "policies"
     (folder / "tenants").mkdir(parents=True)
     (folder / "gateway.toml").write_text("[retention]\nquarantine_days = 30\ntimeline_days = 90\n")
-    (folder / "tenants" / "brief.toml").write_text("[retention]\nquarantine_days = 7\ntimeline_days = 10\n")
+    (folder / "tenants" / "brief.toml").write_text(
+        "[retention]\nquarantine_days = 7\ntimeline_days = 10\nrefusal_days = 30\n"
+    )
     snapshot = loader.load(folder, 52_428_800)
     return Desk(
         opened.write,
         opened.listing,
         opened.contents,
+        Reading(opened.listing, opened.contents, opened.write, clock),
         clock,
         lambda: None,
         lambda: snapshot,
@@ -57,7 +64,7 @@ def delete(opened: OpenSpool, name: str) -> None:
 def test_nothing_is_old(opened: OpenSpool, desk: Desk) -> None:
     keep(opened, Action.QUARANTINE)
     delete(opened, keep(opened))
-    assert sweep(desk) == (0, 0)
+    assert sweep(desk) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +101,16 @@ def test_notes_are_forgotten_too(opened: OpenSpool, desk: Desk, clock: ManualClo
     clock.advance(91 * DAY)
     assert sweep(desk)[1] == 1
     assert opened.listing.kept(refused.queue_id) == []
+
+
+@pytest.mark.parametrize(("tenant", "days", "gone"), [("", 13, 0), ("", 15, 1), ("acme", 15, 1), ("brief", 15, 0)])
+def test_refusals_are_forgotten_by_tenant(
+    opened: OpenSpool, desk: Desk, clock: ManualClock, tenant: str, days: int, gone: int
+) -> None:
+    away = TurnedAway(NOW, "mx", "192.0.2.1", "192.0.2.0/24", "", "", "RCPT", "<>", (), "550 no", "")
+    opened.write(lambda spool: spool.keep_turned_away([Owned(away, {"": TenantName(tenant)})]))
+    clock.advance(days * DAY)
+    assert sweep(desk)[2] == gone
 
 
 def test_what_waits_keeps_its_timeline(opened: OpenSpool, desk: Desk, clock: ManualClock) -> None:

@@ -59,13 +59,14 @@ class Retention:
         if clock is not None and clock.is_in_doubt:
             _log.error("retention: nothing is deleted while the clock is in doubt: see `mailgate clock show`")
             return
-        expired, forgotten = await loop.run_in_executor(self._thread, sweep, self._desk)
+        expired, forgotten, refusals = await loop.run_in_executor(self._thread, sweep, self._desk)
         pruned = await self._prune_audits()
         await self._forget_logins(lambda tenant: self._desk.policy().for_tenant(tenant).retention.login_days)
         _log.info(
-            "retention: %d quarantined messages expired, %d timelines and %d audit entries deleted",
+            "retention: %d quarantined messages expired; deleted: %d timelines, %d refusals, %d audit entries",
             expired,
             forgotten,
+            refusals,
             pruned,
         )
 
@@ -85,13 +86,19 @@ def _prune(tenant: str, oldest: float, directory: Directory) -> int:
     return directory.prune_audit(tenant, oldest)
 
 
-def sweep(desk: Desk) -> tuple[int, int]:
-    """Blocking, in small steps. How many (messages expired in quarantine, timelines deleted)."""
+def sweep(desk: Desk) -> tuple[int, int, int]:
+    """Blocking, in small steps. How many (messages expired in quarantine, timelines deleted, records of refusals
+    deleted)."""
     policy, now = desk.policy(), desk.clock()
     desk.write(lambda spool: spool.forget_coverage(day_of(now) - KEPT_DAYS))
     desk.write(lambda spool: spool.forget_reports(day_of(now) - dmarc_counts.KEPT_DAYS))
     desk.write(lambda spool: spool.forget_received_reports(day_of(now) - dmarc_received.KEPT_DAYS))
-    done = _expire_quarantine(desk, policy, now), _forget_timelines(desk, policy, now)
+    refusals = desk.write(
+        lambda spool: spool.forget_turned_away(
+            lambda tenant: now - policy.for_tenant(tenant).retention.refusal_days * DAY
+        )
+    )
+    done = _expire_quarantine(desk, policy, now), _forget_timelines(desk, policy, now), refusals
     scrub(desk)
     return done
 
