@@ -144,8 +144,18 @@ SIGNATURES: tuple[Signature, ...] = (
     (0, b"!BDN", "application/vnd.ms-outlook-pst", (MESSAGE, ARCHIVE)),
 )
 
+# What begins so is a program, whatever else stands in it.
+PROGRAM_MAGICS = tuple(magic for at, magic, _, classes in SIGNATURES if at == 0 and EXECUTABLE in classes)
+# Formats that are text: a word at the beginning suffices.
+WRITTEN = frozenset({"application/postscript", "application/rtf"})
+
 # What else must be there where a signature is short, or a word.
 CONFIRMED = {
+    "application/vnd.android.dex": re.compile(rb"dex\n[0-9]{3}\0"),
+    "application/x-lua-bytecode": re.compile(rb"\x1bLua[\x10-\x7f]"),
+    "application/x-shockwave-flash": re.compile(rb"[FCZ]WS[\x01-\x40].{3}[\0-\x08]", re.S),
+    "application/vnd.ms-htmlhelp": re.compile(rb"ITSF[\x01-\x08]\0\0\0"),
+    "application/x-xar": re.compile(rb"xar!\0"),
     "application/x-cpio": re.compile(
         rb"07070[12][0-9A-Fa-f]{104}|070707[0-7]{70}|\xc7\x71.{18}[\x02-\xff][\0-\x03]|\x71\xc7.{18}[\0-\x03]", re.S
     ),
@@ -189,9 +199,11 @@ SHORTCUT_EXTENSIONS = {
     "lnk": "application/x-ms-shortcut",
     "rdp": "application/x-rdp",
 }
-EXECUTABLE_EXTENSIONS = frozenset(
-    {"com", "cpl", "exe", "scr", "pif", "dll", "ocx", "sys", "msi", "msp", "msix", "appx"}
-)
+# Top-level domains: a card or page may be named by an address or a host.
+DOMAINS = frozenset({"pl", "py", "sh"})
+# What a double click starts by the name; `.com` is a domain as well, so there the content has to be code.
+STARTED_EXTENSIONS = frozenset({"cpl", "exe", "scr", "pif", "msi", "msp", "msix", "appx"})
+EXECUTABLE_EXTENSIONS = STARTED_EXTENSIONS | {"dll", "ocx", "sys"}
 VOLUME_EXTENSION = re.compile(r"[0-9]{3}|[rsz][0-9]{2}")  # of archives in several files
 DISK_IMAGE_EXTENSIONS = frozenset({"iso", "img", "vhd", "vhdx", "dmg", "udf", "vmdk"})
 TEXT_EXTENSIONS = {

@@ -6,6 +6,7 @@ way, to be scanned by itself."""
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ _LOCAL_HEADER = struct.Struct("<4xHHHIIIIHH")  # 4.3.7
 _ENTRY_HEADER = struct.Struct("<4xHHHHIIIIHHHHHII")  # 4.3.12
 _END_RECORD = struct.Struct("<4xHHHHIIH")  # 4.3.16
 _ENCRYPTED, _SIZES_BEHIND = 1, 8  # general purpose bits, 4.4.4
+_LENGTHS = struct.Struct("<HHH")
+_MOST_WITHOUT_DIRECTORY = 1000
 _MOST_ENDS = 8  # end records that are followed
 _LONGEST_NAME = 1024
 _ZIP64 = 0xFFFFFFFF
@@ -63,6 +66,34 @@ def methods(data: bytes) -> frozenset[int]:
     return frozenset(
         {header.method for header in _locals(data, 0)} | {entry.method for each in entries.values() for entry in each}
     )
+
+
+def directory(data: bytes) -> dict[bytes, int]:
+    """The names in the directory of the last end record, each with the place of its local header; where there is no
+    directory, the names of the first local headers. For a look at each zip file: cheap, and not a check."""
+    end = _end(data)
+    members: dict[bytes, int] = {}
+    if end >= 0:
+        length, offset = struct.unpack_from("<II", data, end + 12)
+        at = end - length
+        shift = max(0, at - offset)
+        while at >= 0 and at + _ENTRY_HEADER.size <= end and data.startswith(_ENTRY, at):
+            name_length, extra, comment = _LENGTHS.unpack_from(data, at + 28)
+            begin = at + _ENTRY_HEADER.size
+            place = int.from_bytes(data[at + 42 : begin], "little")
+            members[data[begin : begin + name_length]] = place + shift
+            at = begin + name_length + extra + comment
+    if not members:
+        members = {each.raw_name: each.at for each in itertools.islice(_locals(data, 0), _MOST_WITHOUT_DIRECTORY)}
+    return members
+
+
+def content_at(data: bytes, at: int) -> tuple[int, int] | None:
+    """The method of the member whose local header is at `at`, and where its content begins; None without a header."""
+    if not data.startswith(LOCAL, at) or at + _LOCAL_HEADER.size > len(data):
+        return None
+    fields = _LOCAL_HEADER.unpack_from(data, at)
+    return fields[2], at + _LOCAL_HEADER.size + fields[7] + fields[8]
 
 
 def hidden_members(data: bytes, known: set[str], budget: Budget) -> Members:

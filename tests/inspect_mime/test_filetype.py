@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailgate.inspect.filetype import detect
 from mailgate.model.part_class import PartClass
+from tests.support.messages import EICAR
 
 
 def zipped(*names: str) -> bytes:
@@ -38,7 +39,7 @@ def ole2(*streams: str) -> bytes:
         (b"\x7fELF\x02\x01", "", "application/x-executable", "executable"),
         (b"\xca\xfe\xba\xbe\0\0\0\x02" + b"\0" * 8, "", "application/x-mach-binary", "executable"),
         (b"\xca\xfe\xba\xbe\0\0\0\x41" + b"\0" * 8, "", "application/java-vm", "executable"),
-        (b"X5O printable code", "eicar.com", "application/x-dosexec", "executable"),
+        (EICAR, "eicar.com", "application/x-dosexec", "executable"),
         (b"#!/bin/sh\nrm -rf /\n", "notes.txt", "text/x-script", "script"),
         (b"var a = 1;\n", "invoice.pdf.js", "text/javascript", "script"),
         (b"MsgBox 1\r\n", "a.VBS", "text/vbscript", "script"),
