@@ -74,9 +74,9 @@ def read(section: bytes, start: int) -> Entity:
         elif not name:
             raise NotConvertibleError("a header of it has a line that is no field")
     kind, boundary = _content_type(found.get(b"content-type", b""))
-    encoding = found.get(_ENCODING, b"").lstrip().lower()
-    if encoding.rstrip() in _IDENTITY:
-        encoding = encoding.rstrip()  # of other encodings some readers do not know the name then
+    encoding = found.get(_ENCODING, b"").lstrip(b" \t").lower()
+    if encoding.strip() in _IDENTITY:
+        encoding = encoding.strip()  # of other encodings some readers do not know the name then
     is_mime = any(_name(field) == b"mime-version" for field in fields)
     return Entity(start, start + len(section), fields, kind, boundary, encoding, is_mime, b"content-type" in found)
 

@@ -194,7 +194,16 @@ def _attempted(facts: Facts) -> str:
     if "attempt" not in facts:
         return _refused(facts) if "reply" in facts else _moved(facts)
     reply = f" ({facts['reply']})" if facts.get("reply") else ""
-    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}{_transport(facts)}{_forwarded(facts)}"
+    more = f"{_transport(facts)}{_recoded(facts)}{_forwarded(facts)}"
+    return f"attempt {facts['attempt']}: {facts.get('text', '')}{reply}{more}"
+
+
+def _recoded(facts: Facts) -> str:
+    how = {
+        "7-bit": "converted to 7-bit, since the host takes no 8-bit mail",
+        "short lines": "lines above 998 characters encoded or folded",
+    }.get(str(facts.get("recoded")), "")
+    return f"; {how}" if how else ""
 
 
 def _forwarded(facts: Facts) -> str:

@@ -15,13 +15,15 @@ from mailgate.model.envelope import TenantName
 from mailgate.model.errors import DamagedError, UnavailableError
 from mailgate.model.outcome import Outcome, State
 from mailgate.policy.snapshot import Snapshot
+from mailgate.recoding.entity import NotConvertibleError
 from mailgate.records import log, metrics
-from mailgate.relay import obstacles
+from mailgate.relay import obstacles, recode
 from mailgate.relay.classify import is_trouble, outcome_of, outcome_of_fault
 from mailgate.relay.dispatcher import Result
 from mailgate.relay.forwarding import Forwarding
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job, Try, jobs_of
+from mailgate.relay.mail import Mail
 from mailgate.relay.opening import Opener, OpenError, Target
 from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Plan, Planner, wishes_of
@@ -128,8 +130,12 @@ async def _tries(parts: Parts, job: Job) -> list[Try]:
 async def sign(parts: Parts, job: Job) -> Job:
     """DKIM over the bytes as they will go out, or what forwarded mail needs; made anew for each attempt, since keys
     change."""
-    mail = await parts.forwarding.prepare(await parts.signer.sign(job.mail))
-    return job if mail is job.mail else replace(job, mail=mail)
+    mail = await _signed(parts, await recode.short_lined(job.mail, parts.signer))
+    return job if mail is job.mail else replace(job, mail=mail, unsigned=job.mail)
+
+
+async def _signed(parts: Parts, mail: Mail) -> Mail:
+    return await parts.forwarding.prepare(await parts.signer.sign(mail))
 
 
 async def route(parts: Parts, job: Job) -> Plan | Outcome:
@@ -190,14 +196,26 @@ async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost, was_cut: 
 
 async def _transact(parts: Parts, job: Job, target: Target, session: SmtpSession, is_reused: bool) -> Try:
     facts = _facts_of(target, session.facts.address, session.facts.values)
-    facts |= {"reused": is_reused, **job.mail.facts}
-    obstacle = obstacles.of_host(job.mail, target.host, session.offers, session.size_limit)
-    if obstacle is not None:
+    facts["reused"] = is_reused
+    mail = await _for_host(parts, job, target.host, session)
+    if isinstance(mail, Outcome):
         parts.pool.give(target, session)
-        return Try(target.host, facts, obstacle=obstacle)
-    transfer = await session.send(job.mail)
+        return Try(target.host, facts | dict(job.mail.facts), obstacle=mail)
+    facts |= mail.facts
+    transfer = await session.send(mail)
     parts.pool.give(target, session)
     return Try(target.host, facts, transfer=transfer)
+
+
+async def _for_host(parts: Parts, job: Job, host: str, session: SmtpSession) -> Mail | Outcome:
+    """The mail as this host can take it, or why it can't."""
+    mail = job.mail
+    if not session.offers("8bitmime") and mail.traits.is_8bit:
+        try:
+            mail = await _signed(parts, await recode.seven_bit(job.unsigned or mail, parts.signer))
+        except NotConvertibleError as error:
+            return obstacles.of_conversion(host, str(error))
+    return obstacles.of_host(mail, host, session.offers, session.size_limit) or mail
 
 
 def _facts_of(target: Target, address: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Forwarding:
             seal = await self._seal(mail, forwarder.rpartition("@")[2])
             facts |= {"reverse_path": path, "sealed": "yes" if seal else "no"}
             mail = mail.signed(seal)
-        return replace(mail.signed(f"Delivered-To: {forwarder}\r\n".encode()), facts=facts)
+        return replace(mail.signed(f"Delivered-To: {forwarder}\r\n".encode()), facts={**mail.facts, **facts})
 
     async def _return_path(self, mail: Mail, forwarder: str) -> str:
         """Of a bounce none, so that it never makes another."""

@@ -22,13 +22,14 @@ _OF_ONE_HOST = frozenset({"5.7.10", "5.7.30"})  # another one may honour REQUIRE
 class Job:
     """`works` are the recipients in the order of the transaction. `until`: when the lease ends, by
     the clock of `delivery.Parts`. `way` leads out of here; `inbound` to the tenant's own server, should the destination
-    turn out to be a domain of the tenant."""
+    turn out to be a domain of the tenant. `unsigned`: the mail before anything was done to it for this attempt."""
 
     works: tuple[Work, ...]
     mail: Mail
     way: Way
     until: float
     inbound: Way | None = None
+    unsigned: Mail | None = None
 
     @property
     def lane(self) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 from mailgate.model import digest
 from mailgate.model.envelope import Envelope, Recipient
 from mailgate.model.errors import DamagedError
+from mailgate.recoding.lines import Lines
+from mailgate.recoding.plan import Edit, Source, recoded
 
 CHUNK = 256 << 10
 LONGEST_HEAD = 16 << 20
@@ -24,8 +26,8 @@ _TLS_NOT_REQUIRED = re.compile(rb"(?im)^TLS-Required:[ \t]*No[ \t]*\r?$")
 @dataclass(frozen=True)
 class Mail:
     """`recipients` share one transaction. The stored bytes are `inline`, or where that is None in `file`; `digest` is
-    theirs. `size` in bytes of what goes out: `prefix` (signatures), then the stored bytes. `facts` of what was done to
-    it here, for the timeline."""
+    theirs. `size` in bytes of what goes out: `prefix` (signatures), then the stored bytes with the `edits`, which make
+    them `growth` bytes longer. `facts` of what was done to it here, for the timeline."""
 
     envelope: Envelope
     recipients: tuple[Recipient, ...]
@@ -35,6 +37,8 @@ class Mail:
     digest: bytes = b""
     prefix: bytes = b""
     facts: Mapping[str, str] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    growth: int = 0
 
     def signed(self, prefix: bytes) -> Mail:
         """The same with these fields on top."""
@@ -43,11 +47,26 @@ class Mail:
     def chunks(self) -> Iterator[bytes]:
         """What goes out, in order. OSError where the file can't be read; DamagedError, before the last piece, where it
         is not what was accepted."""
+        prefix = self.prefix
+        for data in recoded(self._stored(), self.edits) if self.edits else self._stored():
+            yield prefix + data
+            prefix = b""
+
+    @property
+    def source(self) -> Source:
+        """The stored bytes; what they are is checked by `chunks` only."""
+        stored = self.size - len(self.prefix) - self.growth
+        if self.inline is not None:
+            inline = self.inline
+            return Source(stored, lambda at, size: inline[at : at + size])
+        return Source(stored, lambda at, size: _read(self.file, at, size))
+
+    def _stored(self) -> Iterator[bytes]:
         if self.inline is not None:
             digest.check(digest.digest_of(self.inline), self.digest, "the content")
-            yield self.prefix + self.inline
+            yield self.inline
             return
-        prefix, left = self.prefix, self.size - len(self.prefix)
+        left = self.size - len(self.prefix) - self.growth
         with Path(self.file).open("rb", buffering=0) as source:
             os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             found = digest.start()
@@ -59,8 +78,7 @@ class Mail:
                 found.update(data)
                 if not left:
                     digest.check(found.digest(), self.digest, self.file)
-                yield prefix + data
-                prefix = b""
+                yield data
 
     @cached_property
     def traits(self) -> Traits:
@@ -108,16 +126,18 @@ class Mail:
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What the bytes ask of a next hop. `is_broken`: bare CR, bare LF or NUL, which must never go out; `ends_line`:
-    the last bytes are CR LF."""
+    the last bytes are CR LF; `has_long_lines`: of more than 998 octets (RFC 5322 section 2.1.1)."""
 
     is_8bit: bool
     has_utf8_headers: bool
     is_broken: bool
     ends_line: bool
+    has_long_lines: bool
 
 
 def _traits(mail: Mail) -> Traits:
     is_ascii, is_broken, has_utf8_parts, last = True, False, False, b""
+    lines = Lines()
     for data in mail.chunks():
         joined = last[-1:] + data if last.endswith(b"\r") else data
         held = joined[:-1] if joined.endswith(b"\r") else joined
@@ -126,10 +146,17 @@ def _traits(mail: Mail) -> Traits:
         if not data.isascii():
             is_ascii = False
             has_utf8_parts = has_utf8_parts or _UTF8_PART_HEADER.search(data) is not None
+        lines.feed(data)
         last = (last + data)[-2:]
     return Traits(
         is_8bit=not is_ascii,
         has_utf8_headers=has_utf8_parts or not mail.header.isascii(),
         is_broken=is_broken or last.endswith(b"\r"),
         ends_line=last == b"\r\n",
+        has_long_lines=lines.end(),
     )
+
+
+def _read(path: str, at: int, size: int) -> bytes:
+    with Path(path).open("rb", buffering=0) as source:
+        return os.pread(source.fileno(), size, at)

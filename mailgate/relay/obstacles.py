@@ -34,7 +34,7 @@ def of_signature(mail: Mail) -> Outcome | None:
 
 
 def of_host(mail: Mail, host: str, offers: Callable[[str], bool], size_limit: int) -> Outcome | None:
-    """What this host can't take (RFC 1870, RFC 6152 section 3, RFC 6531 section 3.4, RFC 8689 section 4.2.1)."""
+    """What this host can't take (RFC 1870, RFC 6531 section 3.4, RFC 8689 section 4.2.1)."""
     if mail.must_require_tls and not offers("requiretls"):
         return Outcome(State.BOUNCED, f"{host} does not support REQUIRETLS, which the sender asked for", 0, "5.7.30")
     if size_limit and mail.size > size_limit:
@@ -42,9 +42,13 @@ def of_host(mail: Mail, host: str, offers: Callable[[str], bool], size_limit: in
         return Outcome(State.BOUNCED, text, 0, "5.3.4")
     if not offers("smtputf8") and _needs_utf8(mail):
         return Outcome(State.BOUNCED, f"{host} takes no internationalised mail (SMTPUTF8)", 0, "5.6.7")
-    if mail.traits.is_8bit and not offers("8bitmime"):
-        return Outcome(State.BOUNCED, f"{host} takes no 8-bit mail (8BITMIME)", 0, "5.6.3")
     return None
+
+
+def of_conversion(host: str, why: str) -> Outcome:
+    """RFC 6152 section 3: what can't be made 7-bit is returned."""
+    text = f"{host} takes no 8-bit mail (8BITMIME), and the message can't be converted: {why}"
+    return Outcome(State.BOUNCED, text, 0, "5.6.3")
 
 
 def of_privacy(mail: Mail, fault: Fault, host: str) -> Outcome | None:

@@ -50,6 +50,13 @@ class Signer:
         """Has the domain a key that the DNS shows now?"""
         return bool(await self.identities(tenant, domain))
 
+    async def signs(self, mail: Mail, found: header.Header) -> bool:
+        """Will the mail, whose header is `found`, get a signature?"""
+        envelope = mail.envelope
+        if envelope.direction is not Direction.OUTBOUND:
+            return False
+        return await self.can_sign(envelope.tenant, _domain(found, envelope.reverse_path))
+
     async def sign(self, mail: Mail) -> Mail:
         """The mail with signatures on top. OSError where it can't be read."""
         envelope = mail.envelope

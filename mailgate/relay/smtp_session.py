@@ -186,7 +186,7 @@ class SmtpSession:
     def _mail_parameters(self, mail: Mail, utf8: bool) -> Iterator[str]:
         if self.offers("size"):
             yield f" SIZE={mail.size}"
-        if mail.traits.is_8bit and self.offers("8bitmime"):
+        if self.offers("8bitmime") and mail.traits.is_8bit:
             yield " BODY=8BITMIME"
         if utf8:
             yield " SMTPUTF8"

@@ -54,6 +54,24 @@ def exim_hop(authority: Authority) -> Iterator[EximHop]:
     hop.stop()
 
 
+@pytest.fixture
+def postfix_7bit(authority: Authority) -> Iterator[PostfixHop]:
+    more = "smtpd_discard_ehlo_keywords = 8bitmime, smtputf8, chunking\n"
+    hop = PostfixHop(short_folder("mg-hop-"), authority.issue("mx.hop.example"), "hop.example", more=more)
+    hop.start()
+    yield hop
+    hop.stop()
+
+
+@pytest.fixture
+def exim_7bit(authority: Authority) -> Iterator[EximHop]:
+    more = "accept_8bitmime = false\n"
+    hop = EximHop(short_folder("mg-exim-"), authority.issue("mx.exim.example"), "hop.example", more=more)
+    hop.start()
+    yield hop
+    hop.stop()
+
+
 @pytest.fixture(scope="session")
 def old_peer(authority: Authority) -> Iterator[StunnelHop]:
     """A port where only AES128-GCM-SHA256 of TLS 1.2 is spoken."""

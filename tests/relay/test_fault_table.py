@@ -20,6 +20,7 @@ from mailgate.relay.delivery import MOST_HOSTS_TRIED
 from mailgate.route.resolver import DnsResolver
 from tests.relay.harness import FakeNames, relay
 from tests.relay.test_next_hop_faults import PLAIN, names, run
+from tests.relay.test_recode import SIGNED
 from tests.support import messages
 from tests.support.components import REPOSITORY
 from tests.support.dns_server import DnsServer
@@ -147,7 +148,7 @@ CAUSES: dict[str, list[Cause]] = {
     "less private than demanded": [answers({}, policy={"transport": {"minimum": "encrypted"}})],
     "larger than SIZE allows": [answers({}, extensions=["SIZE 20"])],
     "too large after all": [answers({"end": "552 5.3.4 too big for me"})],
-    "8-bit mail, no 8BITMIME": [answers({}, extensions=["SIZE"], message=b"Subject: x\r\n\r\n\xc3\xa9\r\n")],
+    "8-bit mail that is signed, no 8BITMIME": [answers({}, extensions=["SIZE"], message=SIGNED)],
     "an address beyond ASCII, no SMTPUTF8": [answers({}, "kîm@hop.example", extensions=["8BITMIME"])],
     "DNS is dead or too slow": [served(lambda server: server.faults.update({"hop.example": DnsFault.SILENT}))],
     "DNS can't find out": [

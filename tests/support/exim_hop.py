@@ -69,9 +69,10 @@ box:
 
 class EximHop:
     """Needs root. `offered`, `required`, `none` and `deferring` are ports on 127.0.0.1; what it takes for `domains`
-    lies in one Maildir. `size_limit` in bytes is what SIZE declares; `nobody@` is not known."""
+    lies in one Maildir. `size_limit` in bytes is what SIZE declares; `nobody@` is not known. `more` is put in front of
+    the configuration."""
 
-    def __init__(self, root: Path, identity: Issued, domains: str, size_limit: int = 2_000_000) -> None:
+    def __init__(self, root: Path, identity: Issued, domains: str, size_limit: int = 2_000_000, more: str = "") -> None:
         self.root = root
         self.size_limit = size_limit
         self.offered, self.required, self.none, self.deferring = (free_port() for _ in range(4))
@@ -94,7 +95,7 @@ class EximHop:
             "none": self.none,
             "deferring": self.deferring,
         }
-        (root / "exim.conf").write_text(_CONFIGURATION.format(**values))
+        (root / "exim.conf").write_text(more + _CONFIGURATION.format(**values))
 
     def start(self) -> None:
         command = [str(self.root / "exim4"), "-C", str(self.root / "exim.conf"), "-bdf"]
