@@ -165,12 +165,14 @@ class Leased(Struct, tag=True, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """How the attempt for the row (`message`, `n`) ended; `facts` go into the timeline (host, TLS, replies …)."""
+    """How the attempt for the row (`message`, `n`) ended; `facts` go into the timeline (host, TLS, replies …). With a
+    `queue_id` it counts for this message only: another may have the row by now, or the spool be an older one."""
 
     message: int
     n: int
     outcome: Outcome
     facts: dict[str, Any] = {}
+    queue_id: str = ""
 
 
 class Record(Struct, tag=True, frozen=True):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailgate.ipc.calls import Ended, Lease, Leased
+from mailgate.ipc.calls import Ended, Lease, Leased, Work
 from mailgate.ipc.line import StoreLine
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import DamagedError, UnavailableError
@@ -113,7 +113,7 @@ async def deliver(parts: Parts, job: Job) -> tuple[Result, Outcome]:
 def share(parts: Parts, job: Job, outcome: Outcome) -> None:
     """The outcome of a moment ago counts for mail that waited for the same hosts, none of which can be talked to."""
     shared = replace(outcome, text=f"{outcome.text} (met by other mail just now)")
-    record(parts, tuple(Ended(work.message, work.n, shared) for work in job.works))
+    record(parts, tuple(_ended(work, shared) for work in job.works))
 
 
 async def _tries(parts: Parts, job: Job) -> list[Try]:
@@ -230,7 +230,11 @@ def classify(job: Job, tries: Sequence[Try], began: float) -> tuple[Ended, ...]:
     before = [{**each.facts, "text": each.fault.text if each.fault else ""} for each in tries if each is not last]
     if before:
         facts["tried_before"] = before
-    return tuple(Ended(work.message, work.n, _outcome(last, number), facts) for number, work in enumerate(job.works))
+    return tuple(_ended(work, _outcome(last, number), facts) for number, work in enumerate(job.works))
+
+
+def _ended(work: Work, outcome: Outcome, facts: dict[str, Any] | None = None) -> Ended:
+    return Ended(work.message, work.n, outcome, facts or {}, work.envelope.queue_id)
 
 
 def _decisive(tries: Sequence[Try]) -> Try:

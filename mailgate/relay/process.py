@@ -24,6 +24,7 @@ from mailgate.relay.dmarc_reporting import DmarcReporter
 from mailgate.relay.forwarding import Forwarding
 from mailgate.relay.handover import Handover
 from mailgate.relay.job import Job
+from mailgate.relay.kept_outcomes import KeptOutcomes
 from mailgate.relay.opening import Opener
 from mailgate.relay.outcomes import Outcomes
 from mailgate.relay.planning import Planner, Surroundings
@@ -94,7 +95,7 @@ class RelayProcess:
             forwarding=Forwarding(self._store, self._signer, settings.hostname, clock),
             opener=Opener(settings.hostname, HostMemory(time.monotonic), limits, clock),
             pool=SessionPool(time.monotonic),
-            outcomes=Outcomes(self._store, holder, self._changed.set),
+            outcomes=Outcomes(self._store, holder, self._changed.set, kept=KeptOutcomes(folder / "outcomes")),
             reporting=Reporting(self._reports),
             timeouts=limits,
             since_boot=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
@@ -129,6 +130,7 @@ class RelayProcess:
         chores = (self._store.keep(), self._sweep(), self._report(), self._look_at_keys())
         background = [asyncio.create_task(chore) for chore in chores]
         await self._has_policy.wait()
+        self._parts.outcomes.restore()
         work = asyncio.create_task(self._work())
         ready()
         await stop.wait()

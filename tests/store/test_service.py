@@ -374,6 +374,26 @@ def test_what_leaves_is_leased_to_the_relay_and_recorded(settings: Settings) -> 
     asyncio.run(run())
 
 
+def test_an_outcome_counts_for_its_own_message_only(settings: Settings) -> None:
+    """One that was kept over a restart may meet a restored spool, where another message has the row."""
+
+    async def run() -> None:
+        async with running(settings, "relay") as store:
+            given = entry(outside("x@else.example"))
+            await store.commit(given)
+            leased = await store.call(Lease("relay-1", 10, 60.0))
+            assert isinstance(leased, Leased)
+            (work,) = leased.work
+            relayed = Outcome(State.RELAYED, "taken", 250, "2.0.0")
+            await store.call(Record("relay-2", (Ended(work.message, work.n, relayed, queue_id="another"),)))
+            assert len((await store.admin("queue.list"))["rows"]) == 1
+            mine = Ended(work.message, work.n, relayed, queue_id=given.envelope.queue_id)
+            await store.call(Record("relay-2", (mine, mine)))
+            assert not (await store.admin("queue.list"))["rows"]
+
+    asyncio.run(run())
+
+
 def test_a_new_relay_gets_at_once_what_the_one_before_held(settings: Settings) -> None:
     async def run() -> None:
         async with running(settings, "relay") as store:

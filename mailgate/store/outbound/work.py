@@ -71,7 +71,7 @@ class RelayWork:
             finished = []
             for ended in request.ended:
                 attempt = spool.leased(ended.message, ended.n)
-                if attempt is None:
+                if attempt is None or (ended.queue_id and ended.queue_id != attempt.queue_id):
                     continue
                 outcome = ended.outcome
                 if outcome.state is State.HELD:  # by the relay only what is damaged
