@@ -7,6 +7,8 @@ import itertools
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,10 @@ from mailgate.model.errors import ConflictError, MailgateError, NotFoundError, U
 
 HEAD = struct.Struct("!II")
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
-LONGEST_FRAME = 64 << 20
+LONGEST_FRAME = 64 << 20  # of our own processes, and of who has the key of the command line
+LONGEST_OF_STRANGERS = 1 << 20
+MOST_OF_STRANGERS = 16 << 20  # bytes that all of them together have sent, in part or to be answered
+UNDER_WAY = 64  # calls of one stranger; it is read on when there are fewer
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode
@@ -33,18 +38,21 @@ def frame(number: int, message: msgspec.Struct) -> bytes:
 
 
 class FrameBuffer:
-    """Pure: cuts a byte stream into (number, body). A frame above LONGEST_FRAME raises ValueError."""
+    """Pure: cuts a byte stream into (number, body). A frame that is too long raises ValueError."""
 
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def feed(self, data: bytes, longest: int = LONGEST_FRAME) -> list[tuple[int, bytes]]:
         held = self._held
         held += data
         frames, at = [], 0
         while len(held) - at >= HEAD.size:
             length, number = HEAD.unpack_from(held, at)
-            if length > LONGEST_FRAME:
+            if length > longest:
                 raise ValueError(f"frame of {length} bytes")
             end = at + HEAD.size + length
             if len(held) < end:
@@ -56,12 +64,24 @@ class FrameBuffer:
         return frames
 
 
-class Peer(asyncio.Protocol):
-    """Server side of one connection: every request runs as a task of its own, answers may overtake each other."""
+@dataclass(slots=True)
+class Room:
+    """`held`: bytes of what strangers have sent. A stranger is who has shown no key."""
 
-    def __init__(self, handler: Handler, peers: set[Peer]) -> None:
+    held: int = 0
+
+
+class Peer(asyncio.Protocol):
+    """Server side of one connection: every request runs as a task of its own, answers may overtake each other. `room`
+    is shared by all connections of a process."""
+
+    def __init__(self, handler: Handler, peers: set[Peer], room: Room | None = None) -> None:
         self._handler = handler
         self._peers = peers
+        self._room = room or Room()
+        self._under_way = self._counted = 0  # bytes
+        self._is_not_reading = False  # the other end
+        self._is_paused = False
         self._buffer = FrameBuffer()
         self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,18 +97,64 @@ class Peer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._peers.discard(self)
         self._transport = None
+        self._buffer = FrameBuffer()
+        self._count()
+
+    def pause_writing(self) -> None:
+        self._is_not_reading = True
+        self._pace()
+
+    def resume_writing(self) -> None:
+        self._is_not_reading = False
+        self._pace()
+
+    @property
+    def _is_stranger(self) -> bool:
+        return not self.role and not self.has_key
 
     def data_received(self, data: bytes) -> None:
         try:
-            frames = self._buffer.feed(data)
+            frames = self._buffer.feed(data, LONGEST_OF_STRANGERS if self._is_stranger else LONGEST_FRAME)
         except ValueError:
-            if self._transport is not None:
-                self._transport.abort()
+            self._abort()
+            return
+        self._under_way += sum(len(body) for _, body in frames)
+        self._count()
+        if self._counted and self._room.held > MOST_OF_STRANGERS:
+            self._under_way -= sum(len(body) for _, body in frames)
+            self._abort()
             return
         for number, body in frames:
             task = asyncio.ensure_future(self._serve(number, body))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._served, len(body)))
+        self._pace()
+
+    def _served(self, size: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._under_way -= size
+        self._count()
+        self._pace()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _count(self) -> None:
+        holds = len(self._buffer) + self._under_way if self._is_stranger else 0
+        self._room.held += holds - self._counted
+        self._counted = holds
+
+    def _pace(self) -> None:
+        """Who asks for more than it reads, and a stranger who asks for much at once, waits."""
+        must_wait = self._is_not_reading or (self._is_stranger and len(self._tasks) >= UNDER_WAY)
+        if must_wait is self._is_paused or self._transport is None or self._transport.is_closing():
+            return
+        self._is_paused = must_wait
+        if must_wait:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     async def _serve(self, number: int, body: bytes) -> None:
         answer: Answer

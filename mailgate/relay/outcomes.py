@@ -21,7 +21,8 @@ _logger = log.get(__name__)
 class Outcomes:
     """Kept until the store has taken them, whatever hinders it: the next hop has the message, and without its outcome
     it would be sent once more. While it takes none nothing new is begun (`is_stuck`), so what is kept here is bounded
-    by what was under way. `resumed` is called when it takes them again. `kept` has them meanwhile, should this process end."""
+    by what was under way. `resumed` is called when it takes them again. `kept` has them meanwhile, should this
+    process end."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from mailgate.ipc.frames import Peer
+from mailgate.ipc.frames import Peer, Room
 from mailgate.ipc.keys import Keys, made_file
 from mailgate.policy.snapshot import Snapshot
 from mailgate.policy.strangers import strangers
@@ -150,9 +150,9 @@ class StoreProcess:
 
     async def _answer(self, base: Base, parts: Parts, ready: Callable[[], None], stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        service = Service(answering(base, parts), self._keys)
+        service, room = Service(answering(base, parts), self._keys), Room()
         servers = [
-            await loop.create_unix_server(partial(Peer, handle, base.peers.connected), sock=sock)
+            await loop.create_unix_server(partial(Peer, handle, base.peers.connected, room), sock=sock)
             for sock, handle in zip(self._sockets, (service.handle, service.handle_command), strict=True)
         ]
         places, quota = base.directory.mailbox_place, parts.recipients.default_quota

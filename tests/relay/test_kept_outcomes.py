@@ -136,7 +136,7 @@ def test_what_is_kept_is_read_again(path: Path, given_: list[tuple[int, str]], o
     kept.close()
     again = KeptOutcomes(path)
     assert again.load() == told
-    assert os.stat(path).st_size == FILE_BYTES
+    assert path.stat().st_size == FILE_BYTES
     again.close()
 
 
