@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from mailgate.inspect import member_names
-from mailgate.inspect.parameters import Structured, decode_words
+from mailgate.inspect.parameters import Structured, decode_words, value_readings
 
 _MAX_NAMES = 16
 _ODD = re.compile("[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -15,16 +15,24 @@ _WORD_CHARSET = re.compile(rb"=\?([^?*\s]{1,40})[?*]")
 
 
 def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) -> tuple[tuple[str, ...], set[str]]:
-    """All readings of the file name, the best first, and the defects of the names."""
+    """All readings of the file name, the best first, and the defects of the names. Readings that come from encoded
+    words only, decoded before the field was taken apart, are names like others, but no defect of who wrote it."""
     names: dict[str, None] = {}
+    echoes: dict[str, None] = {}
     defects: set[str] = set()
     plain: set[str] = set()
     for key, fields in ((b"filename", tuple(dispositions)), (b"name", tuple(types))):
         for field in fields:
             for reading in [text for raw, charset in field.extended(key) for text in _texts(raw, charset)]:
                 _note(names, reading)
-            for raw in [value for name, value in field.parameters if name == key]:
+            values = [value for name, value in field.parameters if name == key]
+            decoded = _read_behind_words(values)
+            for raw in values:
                 readings = _plain_readings(raw)
+                if raw in decoded:
+                    for reading in readings:
+                        _note(echoes, reading)
+                    continue
                 plain.add(readings[0])
                 for reading in readings:
                     _note(names, reading)
@@ -36,10 +44,19 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
         defects.add("duplicate-file-name")
     if any(_ODD.search(name) for name in names):
         defects.add("file-name-control")
+    names |= echoes
     for name in tuple(names):
         if name.rstrip(" .") != name:
             _note(names, name.rstrip(" ."))  # Windows saves without trailing dots and blanks
     return tuple(names)[:_MAX_NAMES], defects
+
+
+def _read_behind_words(values: Iterable[bytes]) -> set[bytes]:
+    """What `values` become for programs that decode encoded words first: in quotes, or without."""
+    found: set[bytes] = set()
+    for text in [decode_words(value) for value in values if b"=?" in value]:
+        found.update(value_readings(text), value_readings(b'"' + text + b'"'))
+    return found
 
 
 def _plain_readings(raw: bytes) -> list[str]:

@@ -138,11 +138,12 @@ def _lenient(value: bytes) -> Iterator[tuple[bytes, bytes]]:
     if len(matches) > _MAX_LENIENT:
         matches = matches[: _MAX_LENIENT // 2] + matches[-_MAX_LENIENT // 2 :]
     for match in matches:
-        for reading in _value_readings(value[match.end() : match.end() + _TAIL]):
+        for reading in value_readings(value[match.end() : match.end() + _TAIL]):
             yield match[1].lower(), reading
 
 
-def _value_readings(tail: bytes) -> Iterable[bytes]:
+def value_readings(tail: bytes) -> Iterable[bytes]:
+    """What programs that don't follow the grammar may take for the value that begins here."""
     readings: list[bytes] = []
     quoted = _QUOTED.match(tail)
     if quoted is not None:
