@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
+from itertools import chain
 
 from mailgate.inspect import member_names
 from mailgate.inspect.parameters import Structured, decode_words, value_readings
@@ -18,24 +19,19 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
     """All readings of the file name, the best first, and the defects of the names. Readings that come from encoded
     words only, decoded before the field was taken apart, are names like others, but no defect of who wrote it."""
     names: dict[str, None] = {}
-    echoes: dict[str, None] = {}
+    echoes: list[bytes] = []
     defects: set[str] = set()
     plain: set[str] = set()
     for key, fields in ((b"filename", tuple(dispositions)), (b"name", tuple(types))):
         for field in fields:
-            for reading in [text for raw, charset in field.extended(key) for text in _texts(raw, charset)]:
-                _note(names, reading)
-            values = [value for name, value in field.parameters if name == key]
-            decoded = _read_behind_words(values)
-            for raw in values:
+            for raw, charset in field.extended(key):
+                _note(names, *_texts(raw, charset))
+            own, echoed = _told_apart([value for name, value in field.parameters if name == key])
+            echoes += echoed
+            for raw in own:
                 readings = _plain_readings(raw)
-                if raw in decoded:
-                    for reading in readings:
-                        _note(echoes, reading)
-                    continue
                 plain.add(readings[0])
-                for reading in readings:
-                    _note(names, reading)
+                _note(names, *readings)
                 if b"=?" in raw:
                     defects.add("file-name-encoded-word")
                 if b"\0" in raw:
@@ -44,19 +40,20 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
         defects.add("duplicate-file-name")
     if any(_ODD.search(name) for name in names):
         defects.add("file-name-control")
-    names |= echoes
+    for raw in echoes:
+        _note(names, *_plain_readings(raw))
     for name in tuple(names):
         if name.rstrip(" .") != name:
             _note(names, name.rstrip(" ."))  # Windows saves without trailing dots and blanks
     return tuple(names)[:_MAX_NAMES], defects
 
 
-def _read_behind_words(values: Iterable[bytes]) -> set[bytes]:
-    """What `values` become for programs that decode encoded words first: in quotes, or without."""
-    found: set[bytes] = set()
+def _told_apart(values: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Values that stand there, and what they become for programs that decode encoded words before anything else."""
+    decoded: set[bytes] = set()
     for text in [decode_words(value) for value in values if b"=?" in value]:
-        found.update(value_readings(text), value_readings(b'"' + text + b'"'))
-    return found
+        decoded.update(value_readings(text), value_readings(b'"' + text + b'"'))
+    return [value for value in values if value not in decoded], [value for value in values if value in decoded]
 
 
 def _plain_readings(raw: bytes) -> list[str]:
@@ -68,9 +65,10 @@ def _plain_readings(raw: bytes) -> list[str]:
     return readings
 
 
-def _note(names: dict[str, None], name: str) -> None:
+def _note(names: dict[str, None], *texts: str) -> None:
     """Programs cut names at NUL, drop what can't be seen, and shorten what is too long in the middle."""
-    for reading in dict.fromkeys((name, name.partition("\0")[0], _ODD.sub("", name))):
+    readings = ((name, name.partition("\0")[0], _ODD.sub("", name)) for name in texts)
+    for reading in dict.fromkeys(chain.from_iterable(readings)):
         kept = member_names.printable(member_names.shortened(reading.strip()))
         if kept:
             names.setdefault(kept)

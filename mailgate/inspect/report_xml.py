@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import re
 from collections import Counter
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -24,6 +26,8 @@ LATEST = 1 << 33  # seconds since 1970
 LONGEST_PERIOD = 35 * 86_400  # seconds
 LONGEST_TEXT = 200  # characters of what the reporter calls itself and its report
 DEEPEST = 20
+
+_DATE = re.compile(r"[0-9]{1,4}[-/ ]")  # not a number
 
 _DISPOSITIONS: dict[str, Disposition] = {
     "none": "none",
@@ -62,7 +66,8 @@ def _read(xml: bytes) -> ReceivedReport:
             else:
                 reading.end(element)
     except DefusedXmlException as error:
-        raise ReportError(f"the XML can't be read: {type(error).__name__}") from None
+        kind = ReportError if b"<!ENTITY" in xml else _IllFormedError
+        raise kind(f"the XML can't be read: {type(error).__name__}") from None
     except (ParseError, LookupError, ValueError) as error:
         raise _IllFormedError(f"the XML can't be read: {error}"[:LONGEST_TEXT]) from None
     return reading.report()
@@ -119,7 +124,7 @@ class _Reading:
             raise ReportError("report_metadata or policy_published is missing")
         begin, end = _period(self._metadata)
         try:
-            domain = parse_domain(_text(self._policy, "domain"))
+            domain = parse_domain(_text(self._policy, "domain").removesuffix("."))
         except AddressError:
             raise ReportError("the domain of policy_published is none") from None
         return ReceivedReport(
@@ -135,9 +140,7 @@ class _Reading:
 
 def _mail(record: Element) -> tuple[tuple[str, Disposition, bool, bool], int]:
     """ValueError for a record that does not tell what it must."""
-    source = ipaddress.ip_address(_text(record, "row", "source_ip"))
-    if isinstance(source, ipaddress.IPv6Address):
-        source = source.ipv4_mapped or source
+    source = _address(_text(record, "row", "source_ip"))
     messages = _number(_text(record, "row", "count"), MOST_MESSAGES)
     disposition = _DISPOSITIONS.get(_text(record, "row", "policy_evaluated", "disposition").lower())
     dkim, spf = (_text(record, "row", "policy_evaluated", name).lower() for name in ("dkim", "spf"))
@@ -146,21 +149,39 @@ def _mail(record: Element) -> tuple[tuple[str, Disposition, bool, bool], int]:
     return (str(source), disposition, dkim == "pass", spf == "pass"), messages
 
 
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Some reporters write it as in EHLO, with zeros in front, with the length of its network, or with the name of an
+    interface."""
+    text = text.strip("[]").partition("%")[0].removesuffix("/32").removesuffix("/128")
+    text = text[5:] if text[:5].lower() == "ipv6:" else text
+    if ":" not in text:
+        return ipaddress.ip_address(".".join(octet.lstrip("0") or octet[-1:] for octet in text.split(".")))
+    source = ipaddress.IPv6Address(text)
+    return source.ipv4_mapped or source
+
+
 def _period(metadata: Element) -> tuple[int, int]:
     try:
-        begin, end = (_moment(_text(metadata, "date_range", name)) for name in ("begin", "end"))
+        begin, end = (_text(metadata, "date_range", name) for name in ("begin", "end"))
+        first, last = _moment(begin), _moment(end) if end else _moment(begin) + 86_399
     except ValueError:
         raise ReportError("the date_range can't be read") from None
-    if not 0 <= end - begin <= LONGEST_PERIOD:
+    if not 0 <= last - first <= LONGEST_PERIOD:
         raise ReportError("the date_range is none")
-    return begin, end
+    return first, last
 
 
 def _moment(text: str) -> int:
-    """Seconds since 1970; some reporters write a fraction, or a date by ISO 8601 (UTC where it names no zone)."""
-    if text[:8].count("-") == 0:
-        return _number(text, LATEST)
-    moment = datetime.fromisoformat(text)
+    """Seconds since 1970; some reporters write a fraction, milliseconds, a date by ISO 8601 (UTC where it names no
+    zone), or one as in mail."""
+    if text[:1].isdigit() and not _DATE.match(text):
+        number = _number(text, LATEST * 1000)
+        return number // 1000 if number > LATEST else number
+    text = text.removesuffix("UTC").removesuffix("GMT").strip()
+    try:
+        moment = datetime.fromisoformat(text.replace("/", "-"))
+    except ValueError:
+        moment = parsedate_to_datetime(text)
     return _number(str(int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())), LATEST)
 
 

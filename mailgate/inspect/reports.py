@@ -24,7 +24,9 @@ CPU_SECONDS = 10.0
 WALL_SECONDS = 20.0
 MEMORY_BYTES = 512 << 20
 
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+DEEPEST = 3  # archives in one another
+
+_GZIP, _ZIP, _BLANKS = b"\x1f\x8b", b"PK\x03\x04", b"\t\n\r "
 _FEEDBACK = re.compile(rb"<(?:[A-Za-z][\w.-]{0,40}:)?feedback\b")
 _NEAR_THE_BEGINNING = 4096  # bytes
 
@@ -54,7 +56,7 @@ def read_reports(raw: bytes) -> ReportReading:
 
 
 def _may_be_report(data: bytes) -> bool:
-    return data.startswith((_GZIP, _ZIP)) or _FEEDBACK.search(data, 0, _NEAR_THE_BEGINNING) is not None
+    return data.lstrip(_BLANKS).startswith((_GZIP, _ZIP)) or _FEEDBACK.search(data, 0, _NEAR_THE_BEGINNING) is not None
 
 
 def _readings(contents: Sequence[bytes]) -> Iterator[bytes]:
@@ -77,13 +79,15 @@ def _reading(content: bytes) -> ReportReading:
     return ReportReading(tuple(reports))
 
 
-def unpacked(content: bytes) -> Iterator[bytes]:
-    """The XML of gzip, zip or neither; ReportError."""
+def unpacked(content: bytes, depth: int = 0) -> Iterator[bytes]:
+    """The XML of gzip, zip, neither, or of one in the other; ReportError."""
+    start = content[: len(content) - len(content.lstrip(_BLANKS)) + 4].lstrip(_BLANKS)
     try:
-        if content.startswith(_GZIP):
-            yield _bounded(_inflated(content))
-        elif content.startswith(_ZIP):
-            yield from _members(content)
+        if depth < DEEPEST and start.startswith(_GZIP):
+            yield from unpacked(_bounded(_inflated(content.lstrip(_BLANKS))), depth + 1)
+        elif depth < DEEPEST and start.startswith(_ZIP):
+            for member in _members(content):
+                yield from unpacked(member, depth + 1)
         else:
             yield _bounded(content)
     except _BROKEN as error:
@@ -103,13 +107,18 @@ def _inflated(content: bytes) -> bytes:
 def _members(content: bytes) -> Iterator[bytes]:
     """Of a zip; reports stand in it as one file."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        files = [member for member in archive.infolist() if not member.is_dir()]
+        files = [member for member in archive.infolist() if not _is_beside(member)]
         members = [member for member in files if member.filename.lower().endswith(".xml")] or files[:1]
         if not members:
             raise ReportError("there is no XML in the zip")
         for member in members[:MOST_REPORTS]:
             with archive.open(member) as file:
                 yield _bounded(file.read(MOST_BYTES + 1))
+
+
+def _is_beside(member: zipfile.ZipInfo) -> bool:
+    """A folder, or what macOS keeps of a file beside it."""
+    return member.is_dir() or member.filename.rpartition("/")[2].startswith("._")
 
 
 def _bounded(xml: bytes) -> bytes:

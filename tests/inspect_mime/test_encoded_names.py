@@ -14,7 +14,8 @@ def word(text: str, charset: str) -> bytes:
 
 
 def named(disposition: bytes, content_type: bytes) -> tuple[tuple[str, ...], set[str]]:
-    head = b'MIME-Version: 1.0\r\nContent-Type: application/pdf; name="%s"\r\nContent-Disposition: attachment; filename="%s"'
+    head = b'MIME-Version: 1.0\r\nContent-Type: application/pdf; name="%s"\r\n'
+    head += b'Content-Disposition: attachment; filename="%s"'
     views = mime.views(head % (content_type, disposition) + b"\r\n\r\n%PDF-1.4\r\n")
     return views.parts[0].names, {defect.name for defect in views.defects if defect.name.startswith(("file", "dup"))}
 

@@ -57,9 +57,11 @@ NEW = (
 """By RFC 9990."""
 
 
-def zipped(xml: bytes, name: str = "report.xml") -> bytes:
+def zipped(xml: bytes, name: str = "report.xml", beside: tuple[str, bytes] | None = None) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        if beside is not None:
+            archive.writestr(*beside)
         archive.writestr(name, xml)
     return made.getvalue()
 

@@ -65,6 +65,31 @@ XS = b'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="h
             b"</feedback>", b"</d:feedback>"), REPORT),
         (OLD.replace(b"<begin>%d" % BEGIN, b"<begin>%d.25" % BEGIN), REPORT),
         (OLD.replace(b"%d" % BEGIN, b"2027-01-15T00:00:00Z").replace(b"%d" % END, b"2027-01-15 23:59:59"), REPORT),
+        (OLD.replace(b"<feedback>", b"<feedback><a>&b;<c>"), REPORT),
+        (OLD.replace(b"<feedback>", b'<!DOCTYPE feedback SYSTEM "dmarc.dtd"><feedback>'), REPORT),
+        (OLD.replace(b"feedback>", b"Feedback>").replace(b"record>", b"RECORD>"), REPORT),
+        (OLD.replace(b"<feedback>", b"<root><feedback>") + b"</root>", REPORT),
+        (OLD + OLD, REPORT),
+        (OLD + b"<br><p>Confidential & private</p>", REPORT),
+        (OLD.replace(b"<feedback>", b"<feedback><!-- a -- b <record> -->"), REPORT),
+        (OLD.replace(b"</identifiers>", b"</identifier>", 1), REPORT),
+        (OLD.replace(b"</identifiers>", b"", 1).replace(b"</result></spf>", b"</spf>", 1), REPORT),
+        (OLD.replace(b"</policy_evaluated>", b"<reason><comment>by <relay.example> & <b>x]]></comment></reason>"
+                     b"</policy_evaluated>"), REPORT),
+        (OLD.replace(b"</feedback>", b""), REPORT),
+        (OLD.decode().encode("utf-16-le"), REPORT),
+        (OLD.replace(b"acme.example</domain><adkim>", b"acme.example.</domain><adkim>"), REPORT),
+        (OLD.replace(b"UTF-8", b"Shift_JIS").replace(b"Large Provider", "\u682a\u5f0f".encode("shift_jis")),
+         replace(REPORT, reporter="\u682a\u5f0f")),
+        *((OLD.replace(b"%d" % BEGIN, begin).replace(b"%d" % END, end), REPORT) for begin, end in (
+            (b"%d000" % BEGIN, b"%d999" % END),
+            (b"Fri, 15 Jan 2027 00:00:00 +0000", b"Fri, 15 Jan 2027 23:59:59 GMT"),
+            (b"2027/01/15 00:00:00", b"2027-01-15 23:59:59 UTC"),
+            (b"%d" % BEGIN, b""),
+        )),
+        *((OLD.replace(b"192.0.2.1", source), REPORT) for source in (
+            b"[192.0.2.1]", b"192.0.2.1/32", b"192.000.002.001", b"[IPv6:::ffff:192.0.2.1]")),
+        (OLD.replace(b"2001:db8::66", b"2001:db8::66%\xc2\x9b31m"), REPORT),
         (OLD.replace(b"192.0.2.1", b"::ffff:192.0.2.1").replace(b"<count>12", b"<count>12.0"), REPORT),
     ],
 )  # fmt: skip
@@ -79,6 +104,20 @@ def test_bytes_behind_a_gzip_file(behind: bytes) -> None:
         assert read_reports(mailed(compressed(OLD) + behind)).problem
     else:
         assert read_reports(mailed(compressed(OLD) + behind)).reports == (REPORT,)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"\r\n" + gzip.compress(OLD),
+        gzip.compress(gzip.compress(OLD)),
+        gzip.compress(zipped(OLD)),
+        zipped(gzip.compress(OLD)),
+        zipped(OLD, beside=("__MACOSX/._report.xml", b"\0\5\x16\7")),
+    ],
+)
+def test_archives_as_reporters_make_them(packed: bytes) -> None:
+    assert read_reports(mailed(packed)).reports == (REPORT,)
 
 
 def test_a_gzip_file_without_its_end() -> None:
@@ -130,7 +169,9 @@ OUTSIDE = b'<!DOCTYPE feedback [<!ENTITY x SYSTEM "file:///etc/passwd">]><feedba
         BOMB,
         OUTSIDE,
         OLD[:700],
-        OLD.replace(b"<feedback>", b"<feedback><a>&b;<c>"),
+        OLD.replace(b"<org_name>", b"<a").replace(b"policy_published", b"policy"),
+        OLD[: OLD.index(b"<record>")],
+        OLD[: OLD.rindex(b"</row>")],
         OLD.replace(b"<domain>acme.example", b"<domain>not a domain"),
         OLD.replace(f"<end>{END}".encode(), f"<end>{BEGIN - 1}".encode()),
         OLD.replace(f"<begin>{BEGIN}".encode(), b"<begin>0"),
