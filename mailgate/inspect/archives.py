@@ -1,116 +1,62 @@
-"""Members of archives and disk images, read with libarchive (libarchive-c): one kept C library for a dozen formats."""
+"""Members of archives and disk images, in every reading that some program takes."""
 
 from __future__ import annotations
 
-import ctypes
-import locale
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-import libarchive
-from libarchive import ffi
-from libarchive.read import ArchiveRead
+from mailgate.inspect import arj, iso9660, rar, readers, tarball, zip_layout
+from mailgate.inspect.archive_marks import BEHIND, MAGIC, begins_as_archive, behind, ends_as_zip, find
+from mailgate.inspect.members import Budget, LimitExceededError, Members, UnreadableError
+from mailgate.inspect.unpacking import ALL_FORMATS, ONLY_TAR, ONLY_ZIP, unpacked
 
-from mailgate.inspect import arj, member_names, rar, readers, sevenzip, tnef, zip_layout
-from mailgate.inspect.macros import is_types_part
-from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, UnreadableError, trouble
-
-_FORMATS = ("zip", "7zip", "rar", "rar5", "tar", "cab", "iso9660", "lha", "cpio", "ar", "xar")
-_FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "compress", "lz4", "lzip", "rpm")  # none that starts other programs
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a frame of zstd or LZ4 (RFC 8878 3.1.2) that holds no data
-_COMPRESSED_FORMS = (
-    rb"\x1f\x8b|BZh[1-9]|\xfd7zXZ\x00|\x5d\x00\x00|\x28\xb5\x2f\xfd|[\x02\x04][\x21\x22]\x4d\x18|\x1f[\x9d\xa0]|LZIP"
-    rb"|[\x50-\x5f]\x2a\x4d\x18|\xed\xab\xee\xdb"
-)
-_ARCHIVE_FORMS = (
-    rb"PK(?:\x03\x04|\x05\x06|\x07\x08)|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|MSCF|!<arch>\n|07070[127]|\xc7\x71|\x71\xc7"
-    rb"|xar!|..-l[hz][0-9ds]-"
-)
-_COMPRESSED = re.compile(_COMPRESSED_FORMS)
-_MAGIC = re.compile(_COMPRESSED_FORMS + rb"|" + _ARCHIVE_FORMS, re.DOTALL)
-# What programs look for behind other data, such as the code of a self-extracting archive.
-_BEHIND = (rar.MAGIC, sevenzip.MAGIC, b"MSCF\0\0\0\0")
-_BEHIND_PDF = _BEHIND[:2]
-_MOST_BEHIND = 16
-_NOTHING = "Unrecognized archive format"  # libarchive on what was unpacked and is empty
-_TOO_DEEP = "too many filters"  # libarchive on what was compressed more than 25 times, or holds itself
-_FATAL = -30  # archive.h: nothing more can be read, and what tries to may crash
-_UNSUPPORTED = re.compile("nsupported|not supported")
-_BLOCK = 1 << 16
-_ISO_MAGIC = slice(0x8001, 0x8006)
-_CAB_SIZE, _CAB_FLAGS, _CAB_LEAST, _CAB_IN_SET = slice(8, 12), 30, 36, 3  # MS-CAB 2.1
-# Only a read to its end tells whether a member of these is all there; others say so by their structure.
-_STORED = re.compile(rb"..-l|!<arch>|xar!", re.DOTALL)
-# APPNOTE.TXT 4.4.5: those that other programs unpack and clamd passes over without a word (shrink, reduce, PKWARE's
-# own, LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd).
-_UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 97, 98})
-# A second stream behind the first, which the scanner leaves alone (it does go on with gzip and xz).
-_SECOND_BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
-_WITH_ARCHIVE = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"%PDF")
-_CONTAINERS = (*_WITH_ARCHIVE, b"\xd0\xcf\x11\xe0", b"{\\rt", tnef.MAGIC)
-_libc = ctypes.CDLL(None)
-_memmem = _libc.memmem
-_memmem.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
-_memmem.restype = ctypes.c_void_p
-
-logging.getLogger("libarchive").addHandler(logging.NullHandler())
-logging.getLogger("libarchive").propagate = False  # its warnings are about the sender's file, not about us
-_is_encrypted = ffi.ffi("entry_is_encrypted", [ctypes.c_void_p], ctypes.c_int)
-_utf8_name = ffi.ffi("entry_pathname_utf8", [ctypes.c_void_p], ctypes.c_char_p)
-_set_option = ffi.ffi("read_set_option", [ctypes.c_void_p] + [ctypes.c_char_p] * 3, ctypes.c_int)
-# libarchive reads no LZH file with a name that is not in the locale's character set, so it is given one in which every
-# octet is a character. The handle is kept, so that the C library has loaded the conversion before it is confined.
-_iconv_open = _libc.iconv_open
-_iconv_open.restype = ctypes.c_void_p
-_OCTETS = b"ISO-8859-1"
-_CONVERSION = _iconv_open(b"UTF-8", _OCTETS)
-_LZH = re.compile(rb"..-l", re.DOTALL)
-with suppress(locale.Error):  # libarchive turns the names of 7-Zip and RAR into those of the locale, or loses them
-    if locale.nl_langinfo(locale.CODESET) != "UTF-8":
-        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-
-
-def is_archive(data: bytes) -> bool:
-    """Whether `data` begins like an archive, is a disk image, ends like a zip file (which begins anyhow), or holds an
-    archive behind other data."""
-    return (
-        _begins_as_archive(data)
-        or data.rfind(zip_layout.END, max(0, len(data) - zip_layout.TAIL)) >= 0
-        or next(_behind(data), 0) > 0
-    )
-
-
-def _begins_as_archive(data: bytes) -> bool:
-    return (
-        _MAGIC.match(data) is not None or data[257:262] == b"ustar" or data[_ISO_MAGIC] == b"CD001" or arj.is_arj(data)
-    )
+_MOST_BEHIND = 64
 
 
 def archive_members(data: bytes, form: str, budget: Budget, opens: frozenset[str]) -> Members:
-    """Every member that libarchive shows, then those that only a zip file's local headers name. Where the scanner can't
-    unpack a member, it comes whole. `form` is the type of archive that `data` begins with, if any; `opens` are the
-    types that the scanner is known to open.
+    """Every member in each reading of `data`: one file can be several archives, and each program opens the one that it
+    looks for. Where the scanner can't unpack a member, or may take the file for something else, it comes whole.
+    `form` is the type of archive that `data` begins with, if any; `opens` are the types that the scanner is known to
+    open.
 
     Raises UnreadableError where not all of it can be read; LimitExceededError."""
-    if arj.is_arj(data):
-        yield from arj.arj_members(data, budget)
-    elif _begins_as_archive(data):
+    known: list[bytes] = []
+    faults: list[UnreadableError] = []
+    for reading in _readings_of(data, form, budget, opens):
         count = 0
         try:
-            for found in _archive(data, _skipped(data), budget, form in opens):
+            for found in reading:
                 count += 1
+                if found.data.startswith((*BEHIND, arj.MAGIC)):
+                    known.append(found.data)
                 yield found
-        except UnreadableError:
-            if count or form in readers.READERS:
-                raise
-            yield from _members_behind(data, budget)  # it only looks like one, and may still have one behind it
-    else:
-        if data.rfind(zip_layout.END, max(0, len(data) - zip_layout.TAIL)) >= 0:
-            yield from _archive(data, 0, budget, "application/zip" in opens)
-        yield from _members_behind(data, budget)
+        except UnreadableError as error:
+            # What only looks like one may still have another behind it.
+            if count or form in readers.READERS or not MAGIC.match(data):
+                faults.append(error)
+    yield from _members_behind(data, known, budget)
+    if faults:
+        raise faults[0]
+    if readers.READERS.get(form) is readers.Reader.GATEWAY and not (begins_as_archive(data) or ends_as_zip(data)):
+        raise UnreadableError("it can't be read")
+
+
+def _readings_of(data: bytes, form: str, budget: Budget, opens: frozenset[str]) -> Iterator[Members]:
+    magic, is_tar = MAGIC.match(data), tarball.is_tar(data)
+    if arj.is_arj(data):
+        yield arj.arj_members(data, budget)
+    elif magic or is_tar:
+        formats = tuple(name for name in ALL_FORMATS if name != "tar") if is_tar and magic else ALL_FORMATS
+        yield unpacked(data, _skipped(data), budget, form in opens, formats)
+    if magic and is_tar:
+        yield unpacked(data, 0, budget, is_opened=False, formats=ONLY_TAR)
+    if iso9660.is_iso(data):
+        yield iso9660.iso_members(data, budget)
+    if ends_as_zip(data) and (is_tar or not data.startswith(zip_layout.LOCAL)):
+        yield unpacked(data, 0, budget, is_opened=False, formats=ONLY_ZIP)
 
 
 def _skipped(data: bytes) -> int:
@@ -121,213 +67,46 @@ def _skipped(data: bytes) -> int:
     return at
 
 
-def _behind(data: bytes) -> Iterator[int]:
-    """Where archives may begin in what is none itself: RAR in anything, since pictures with an archive behind them are
-    an old trick, others where programs look for them."""
-    magics = _BEHIND_PDF if data.startswith(b"%PDF") else _BEHIND
-    for magic in magics if data.startswith(_WITH_ARCHIVE) else _BEHIND[:1]:
-        at = 0
-        while (at := _find(data, magic, at + 1)) >= 0:
+def _members_behind(data: bytes, known: Sequence[bytes], budget: Budget) -> Members:
+    """`known` are archives that were found as members of this one; whoever stores them as they are shows them again."""
+    is_archive_itself = begins_as_archive(data)
+    unknown = (at for at in behind(data) if not any(data.startswith(each, at) for each in known))
+    for number, at in enumerate(unknown):
+        if number == _MOST_BEHIND:
+            raise LimitExceededError("what may be archives too often in other data")
+        is_torn = is_archive_itself and _is_torn(data, at)
+        yield from _only_if_it_is_one(unpacked(data, at, budget, is_opened=False), is_torn)
+    for at in _arj_behind(data, known) if is_archive_itself else ():
+        with suppress(UnreadableError):
+            for _ in arj.arj_members(data[at:], budget):
+                pass
+            raise LimitExceededError("an ARJ archive behind other data")
+
+
+def _arj_behind(data: bytes, known: Sequence[bytes]) -> Iterator[int]:
+    at = 0
+    while (at := find(data, arj.MAGIC, at + 1)) >= 0:
+        if arj.is_main_header(data, at) and not any(data.startswith(each, at) for each in known):
             yield at
 
 
-def _members_behind(data: bytes, budget: Budget) -> Members:
-    for number, at in enumerate(_behind(data)):
-        if number == _MOST_BEHIND:
-            raise LimitExceededError("what may be archives too often in other data")
-        yield from _only_if_it_is_one(_archive(data, at, budget, is_opened=False))
+def _is_torn(data: bytes, at: int) -> bool:
+    """Whether what begins at `at` is no archive of its own but a piece of one: what deflate can't pack it leaves as it
+    is, with octets of its own in between."""
+    if not data.startswith(rar.MAGIC, at):
+        return True  # 7-Zip has a checksum on all of its directory, and shows no member without it
+    found = rar.blocks(data, at)
+    return found.is_cut and found.files <= 1
 
 
-def _find(data: bytes, what: bytes, start: int) -> int:
-    """As bytes.find, but with the C library's search, which takes a third of the time for what is not there."""
-    origin = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
-    found = _memmem(origin + start, max(0, len(data) - start), what, len(what))
-    return -1 if found is None else found - origin
-
-
-def _only_if_it_is_one(members: Members) -> Members:
-    """The magic number of an archive may stand anywhere; what does not show a single member is none."""
+def _only_if_it_is_one(members: Members, is_torn: bool) -> Members:
+    """The magic number of an archive may stand anywhere; what does not show a single member is none, and of a torn one
+    counts what can be read."""
     is_begun = False
     try:
         for found in members:
             is_begun = True
-            yield found
+            yield replace(found, unopened="") if is_torn else found
     except UnreadableError:
-        if is_begun:
+        if is_begun and not is_torn:
             raise
-
-
-def _archive(data: bytes, at: int, budget: Budget, is_opened: bool) -> Members:
-    """The archive that begins at `at`. `is_opened`: the scanner opens this kind of archive."""
-    names: set[str] = set()
-    count = hidden = 0
-    is_unreached = not (is_opened and _is_scanned(data, at))
-    trouble_met = ""
-    try:
-        for found in _read(data, at, _FORMATS, budget, is_unreached):
-            names.add(found.name)
-            count += 1
-            yield found
-        if not count and _COMPRESSED.match(data, at):  # zeros in front look like an empty tar file
-            for found in _read(data, at, ("raw",), budget, is_unreached):
-                count += 1
-                yield found
-            trouble_met = "" if count else "it can't be read"
-    except libarchive.ArchiveError as error:
-        if _is_about_encryption(error):
-            yield Found("", is_encrypted=True)
-            count = rar.MOST_BLOCKS  # its members are accounted for
-        else:
-            trouble_met = _trouble(error, is_compressed=_COMPRESSED.match(data, at) is not None)
-    if zip_layout.LOCAL in data and not at:
-        for found in zip_layout.hidden_members(data, names, budget):
-            hidden += 1
-            yield found
-    if hidden and data.startswith(zip_layout.LOCAL):
-        trouble_met = ""  # every reading of every member was unpacked
-    fault = _fault(data, at, count) or trouble_met
-    if fault:
-        raise UnreadableError(fault)
-
-
-def _trouble(error: libarchive.ArchiveError, is_compressed: bool) -> str:
-    """What an error of the library says against an archive; nothing where only an empty file was compressed. Raises
-    LimitExceededError."""
-    if _TOO_DEEP in str(error):
-        raise LimitExceededError("compressed too many times over") from error
-    known = trouble("archive", error)
-    if isinstance(known, LimitExceededError):
-        raise known from error
-    if is_compressed and _NOTHING in str(error.msg):
-        return ""
-    return f"it can't be read on ({error.msg})" if error.msg else "it can't be read on"
-
-
-def _fault(data: bytes, at: int, count: int) -> str:
-    """What the structure of the archive says against its being read to the end, with `count` members found in it."""
-    if data.startswith(zip_layout.LOCAL, at):
-        return zip_layout.fault(data)
-    if data.startswith(rar.MAGIC, at):
-        found = rar.blocks(data, at)
-        return found.fault or ("" if found.is_hidden or count >= found.files else "not all members can be read")
-    if data.startswith(b"MSCF", at) and len(data) >= at + _CAB_LEAST:
-        if data[at + _CAB_FLAGS] & _CAB_IN_SET:
-            return "one volume of several"
-        size = int.from_bytes(data[at:][_CAB_SIZE], "little")
-        return "it is cut off" if at + size > len(data) else ""
-    return ""
-
-
-def _is_scanned(data: bytes, at: int) -> bool:
-    """Does clamd unpack all that is in it?"""
-    if data.startswith(sevenzip.MAGIC, at):
-        return sevenzip.is_scanned(data)
-    if zip_layout.LOCAL in data and not _UNSCANNED_METHODS.isdisjoint(zip_layout.methods(data)):
-        return False
-    return not (data.startswith(b"BZh", at) and _SECOND_BZIP2.search(data, at + 4))
-
-
-def _read(data: bytes, at: int, formats: tuple[str, ...], budget: Budget, is_unreached: bool) -> Members:
-    """Raises ArchiveError; after a fatal one nothing more is read, since the library may not survive it."""
-    is_whole = is_unreached or _STORED.match(data, at) is not None or data[_ISO_MAGIC] == b"CD001"
-    own_name = _gzip_names(data, at) if formats == ("raw",) or data.startswith(b"\x1f\x8b", at) else ()
-    with _opened(data, at, formats) as archive:
-        for entry in archive:
-            if archive.format_name == b"raw" and not archive.filter_names:
-                return  # nothing is unpacked: it only begins like something compressed
-            if not entry.isdir:
-                budget.take_member()
-                found, error = _member(archive, entry, budget, is_unreached, is_whole)
-                if own_name and found.name == "data":
-                    found = replace(found, name=own_name[0], names=own_name)
-                yield found
-                if error is not None and error.retcode is not None and error.retcode <= _FATAL:
-                    raise error
-
-
-@contextmanager
-def _opened(data: bytes, at: int, formats: tuple[str, ...]) -> Iterator[ArchiveRead]:
-    """libarchive-c's own readers take one format or all; all would include those that call other programs."""
-    pointer = ffi.read_new()
-    try:
-        for name in _FILTERS:
-            ffi.get_read_filter_function(name)(pointer)
-        for name in (*formats, "raw") if _COMPRESSED.match(data, at) else formats:
-            ffi.get_read_format_function(name)(pointer)
-        if _LZH.match(data, at):
-            _set_option(pointer, b"lha", b"hdrcharset", _OCTETS)
-        address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
-        ffi.read_open_memory(pointer, ctypes.c_void_p(address + at), max(0, len(data) - at))
-        yield ArchiveRead(pointer)
-    finally:
-        ffi.read_free(pointer)
-
-
-def _member(
-    archive: ArchiveRead, entry: libarchive.ArchiveEntry, budget: Budget, is_unreached: bool, is_whole: bool
-) -> tuple[Found, libarchive.ArchiveError | None]:
-    """Kept whole where it may be a container, or the scanner can't unpack it; read to its end as well where only that
-    tells its size, or whether it is all there."""
-    is_encrypted = _is_encrypted(entry._entry_p) > 0
-    names = _names(archive, entry)
-    name = names[0] if names else ""
-    declared = entry.size or 0
-    budget.take_data(declared)
-    buffer = ctypes.create_string_buffer(_BLOCK)
-    blocks: list[bytes] = []
-    size = 0
-    fault: libarchive.ArchiveError | None = None
-    is_at_end = False
-    try:
-        # Not entry.get_blocks(): it takes the negative number of a warning for a length.
-        while not is_encrypted and (length := ffi.read_data(archive._pointer, buffer, _BLOCK)) > 0:
-            if size + length > declared:
-                budget.take_data(length)
-            size += length
-            if is_unreached or not blocks or is_types_part(name) or _may_be_container(blocks[0]):
-                budget.keep(length)
-                blocks.append(buffer.raw[:length])
-            elif declared and not is_whole:
-                break
-        else:
-            is_at_end = True
-    except libarchive.ArchiveError as error:
-        is_encrypted = _is_about_encryption(error)
-        if isinstance(trouble("archive", error), LimitExceededError):
-            raise LimitExceededError(str(error)) from error
-        fault = error
-    unopened = ""
-    if not is_encrypted and entry.isreg and size < declared and (is_at_end or fault is not None):
-        is_left = fault is not None and not is_unreached and _UNSUPPORTED.search(str(fault.msg)) is not None
-        unopened = "" if is_left else "it is packed in a way that can't be unpacked"
-    content = b"".join(blocks)
-    found = Found(name, content, max(size, declared), is_encrypted, (), is_unreached, names, unopened)
-    return found, fault
-
-
-def _names(archive: ArchiveRead, entry: libarchive.ArchiveEntry) -> tuple[str, ...]:
-    """All readings of the name of a member; libarchive has only one form of it where it could not convert it."""
-    raw: bytes = ffi.entry_pathname(entry._entry_p) or _utf8_name(entry._entry_p) or b""
-    if (archive.format_name or b"").startswith(b"lha"):
-        with suppress(ValueError):
-            raw = raw.decode("utf-8").encode("latin-1")
-    return member_names.readings(raw)
-
-
-def _gzip_names(data: bytes, at: int) -> tuple[str, ...]:
-    """The name in the header of a gzip file (RFC 1952 section 2.3), if any."""
-    if not data.startswith(b"\x1f\x8b\x08", at) or at + 10 > len(data) or not data[at + 3] & 8:
-        return ()
-    start = at + 10
-    if data[at + 3] & 4:
-        start += 2 + int.from_bytes(data[start : start + 2], "little")
-    end = data.find(b"\0", start, start + 2 * member_names.LONGEST)
-    return member_names.readings(data[start:end]) if end > start else ()
-
-
-def _is_about_encryption(error: libarchive.ArchiveError) -> bool:
-    return "ncrypt" in str(error) or "assphrase" in str(error)
-
-
-def _may_be_container(first: bytes) -> bool:
-    return first.startswith(_CONTAINERS) or len(first) < HEAD or is_archive(first)

@@ -4,6 +4,7 @@ members with a password. Pure."""
 from __future__ import annotations
 
 import struct
+import zlib
 
 from mailgate.inspect import member_names
 from mailgate.inspect.members import Budget, Found, Members, UnreadableError
@@ -17,6 +18,15 @@ _MAIN, _FOLDER = 2, 3
 
 def is_arj(data: bytes) -> bool:
     return data.startswith(MAGIC) and len(data) > 10 and _LEAST <= data[4] <= data[2] | data[3] << 8 <= _MOST
+
+
+def is_main_header(data: bytes, at: int) -> bool:
+    """Whether the header of an archive, with its checksum, begins at `at`."""
+    size = int.from_bytes(data[at + 2 : at + 4], "little")
+    if not _LEAST <= size <= _MOST or not data.startswith(MAGIC, at) or data[at + 10 : at + 11] != bytes((_MAIN,)):
+        return False
+    end = at + 4 + size
+    return zlib.crc32(data[at + 4 : end]) == int.from_bytes(data[end : end + 4], "little")
 
 
 def arj_members(data: bytes, budget: Budget) -> Members:

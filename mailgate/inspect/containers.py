@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from mailgate.inspect import filetype, readers, tnef
-from mailgate.inspect.archives import archive_members, is_archive
+from mailgate.inspect.archive_marks import is_archive
+from mailgate.inspect.archives import archive_members
 from mailgate.inspect.bounded import BoundedChild, Bounds
 from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.filetype import FileType

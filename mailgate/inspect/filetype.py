@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mailgate.inspect import dos_code, pgp, zip_layout
+from mailgate.inspect import dos_code, pgp, tarball, zip_layout
 from mailgate.inspect import signatures as table
 from mailgate.inspect.disk_images import RAW, disk_image
 from mailgate.inspect.encapsulated import looks_like_message
@@ -102,6 +102,8 @@ def _by_packets(head: bytes, data: bytes) -> FileType | None:
     file."""
     if head.startswith(_AGE):
         return FileType("application/age-encrypted", (table.DATA, *_SEALED))
+    if tarball.is_tar(data):
+        return FileType("application/x-tar", (table.ARCHIVE,))
     if zip_layout.is_last_volume(data):
         return FileType("application/x-archive-volume", (table.ARCHIVE,))
     if head[0] & 0x80 and pgp.is_encrypted(data):

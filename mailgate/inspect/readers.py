@@ -36,7 +36,7 @@ READERS: dict[str, Reader] = {
     ),
     **dict.fromkeys(
         (
-            *("application/x-arj", "application/x-msi", "application/x-udf-image", "application/x-apple-diskimage"),
+            *("application/x-arj", "application/x-msi", "application/x-apple-diskimage"),
             *("application/x-egg", "application/x-alz-compressed", "application/x-szdd"),
         ),
         Reader.SCANNER,
@@ -53,7 +53,12 @@ READERS: dict[str, Reader] = {
             *("application/x-raw-disk-image", "application/x-hfs-image", "application/x-ext-image"),
             *("application/x-btrfs-image", "application/x-xfs-image", "application/x-nrg-image"),
             *("application/x-daa-image", "application/x-ciso-image", "application/x-mds-image"),
-            *("application/x-ewf-image", "application/x-luks", "application/vnd.ms-outlook-pst"),
+            *(
+                "application/x-ewf-image",
+                "application/x-luks",
+                "application/x-udf-image",
+                "application/vnd.ms-outlook-pst",
+            ),
         ),
         Reader.NOBODY,
     ),

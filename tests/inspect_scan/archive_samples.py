@@ -68,3 +68,38 @@ def behind_skipped_frame(content: bytes) -> bytes:
     """In one raw block of a zstd frame (RFC 8878), behind a frame that is skipped."""
     block = (len(content) << 3 | 1).to_bytes(3, "little") + content
     return b"\x50\x2a\x4d\x18\4\0\0\0skip\x28\xb5\x2f\xfd\x20" + bytes((len(content),)) + block
+
+
+def iso_image(*trees: dict[str, bytes], is_udf: bool = False) -> bytes:
+    """An ISO 9660 image (ECMA-119) with a tree of one folder for each of `trees`: the plain one, then Joliet."""
+    sectors = [bytes(2048)] * 16
+    first = 16 + len(trees) + 1 + 3 * is_udf
+    folders, contents = [], []
+    place = first + len(trees)
+    for number, files in enumerate(trees):
+        records = [_iso_record(b"\0", first + number, 2048, 2), _iso_record(b"\1", first + number, 2048, 2)]
+        for name, content in files.items():
+            records.append(_iso_record(name.encode("utf-16-be" if number else "ascii"), place, len(content), 0))
+            contents.append(content + bytes(-len(content) % 2048))
+            place += len(contents[-1]) // 2048
+        folders.append(b"".join(records).ljust(2048, b"\0"))
+    for number in range(len(trees)):
+        fields = bytearray(2048)
+        fields[:7] = bytes((1 + (number > 0),)) + b"CD001\1"
+        fields[88:91] = b"%/E" if number else bytes(3)
+        struct.pack_into("<I", fields, 80, place)
+        struct.pack_into(">I", fields, 84, place)
+        fields[120:124] = fields[124:128] = b"\1\0\0\1"
+        fields[128:132] = b"\0\x08\x08\0"
+        fields[156:190] = _iso_record(b"\0", first + number, 2048, 2)
+        sectors.append(bytes(fields))
+    sectors.append(b"\xffCD001\1".ljust(2048, b"\0"))
+    sectors += [(b"\0" + mark + b"\1").ljust(2048, b"\0") for mark in (b"BEA01", b"NSR03", b"TEA01") if is_udf]
+    return b"".join((*sectors, *folders, *contents))
+
+
+def _iso_record(name: bytes, place: int, size: int, flags: int) -> bytes:
+    length = 33 + len(name) + (len(name) + 1) % 2
+    sizes = struct.pack("<I", place) + struct.pack(">I", place) + struct.pack("<I", size) + struct.pack(">I", size)
+    head = bytes((length, 0)) + sizes + bytes(7) + bytes((flags, 0, 0)) + b"\1\0\0\1" + bytes((len(name),))
+    return (head + name).ljust(length, b"\0")
