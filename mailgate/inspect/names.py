@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable
 from itertools import chain
 
 from mailgate.inspect import member_names
-from mailgate.inspect.parameters import Structured, decode_words, value_readings
+from mailgate.inspect.parameters import Structured, decode_words, text_in, value_readings
 
 _MAX_NAMES = 16
 _ODD = re.compile("[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Of these, those that change how a name looks. Marks of direction stand in honest Hebrew and Arabic names, and a tab
+# where a long name was folded.
+_DECEPTIVE = re.compile("[\x00-\x08\x0a-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_SHIFTS = re.compile(rb"\x1b(?:\$[@B]|\([BJI])")  # RFC 1468
 _WORD_CHARSET = re.compile(rb"=\?([^?*\s]{1,40})[?*]")
 
 
@@ -26,7 +29,7 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
         for field in fields:
             for raw, charset in field.extended(key):
                 _note(names, *_texts(raw, charset))
-            own, echoed = _told_apart([value for name, value in field.parameters if name == key])
+            own, echoed = _told_apart([value for name, value in field.parameters if name == key], field.is_clean)
             echoes += echoed
             for raw in own:
                 readings = _plain_readings(raw)
@@ -36,9 +39,9 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
                     defects.add("file-name-encoded-word")
                 if b"\0" in raw:
                     defects.add("file-name-control")
-    if len(plain) > 1 or len({name.rstrip(" .") for name in names}) > 1 + len(plain):
+    if len(plain) > 1 or len({_as_one_sees_it(name) for name in names}) > 1 + len(plain):
         defects.add("duplicate-file-name")
-    if any(_ODD.search(name) for name in names):
+    if any(_DECEPTIVE.search(name) for name in names):
         defects.add("file-name-control")
     for raw in echoes:
         _note(names, *_plain_readings(raw))
@@ -48,12 +51,19 @@ def file_names(dispositions: Iterable[Structured], types: Iterable[Structured]) 
     return tuple(names)[:_MAX_NAMES], defects
 
 
-def _told_apart(values: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def _told_apart(values: list[bytes], has_one_reading: bool) -> tuple[list[bytes], list[bytes]]:
     """Values that stand there, and what they become for programs that decode encoded words before anything else."""
+    if has_one_reading and any(b"=?" in value for value in values):
+        return [value for value in values if b"=?" in value], [value for value in values if b"=?" not in value]
     decoded: set[bytes] = set()
     for text in [decode_words(value) for value in values if b"=?" in value]:
         decoded.update(value_readings(text), value_readings(b'"' + text + b'"'))
     return [value for value in values if value not in decoded], [value for value in values if value in decoded]
+
+
+def _as_one_sees_it(name: str) -> str:
+    """Words that stand as they are, folded or not, are one name."""
+    return "=?" if "=?" in name else _ODD.sub("", name).rstrip(" .")
 
 
 def _plain_readings(raw: bytes) -> list[str]:
@@ -84,22 +94,12 @@ def _texts(raw: bytes, charset: bytes) -> list[str]:
 
 def _text(raw: bytes, charset: bytes) -> str:
     """`raw` in its declared character set, else UTF-8, else Latin-1, which always works."""
+    if not charset and _SHIFTS.search(raw):
+        charset = b"iso-2022-jp"  # as Japanese programs write names without any encoding
     if not charset and raw.isascii():
         return raw.decode("ascii")
-    for label in (charset.decode("ascii", "replace"), "utf-8"):
-        try:
-            if label and codecs.lookup(label).name in _CHARSETS:
-                return raw.decode(label)
-        except (LookupError, ValueError):
-            continue
+    for label in (charset, b"utf-8"):
+        text = text_in(raw, label)
+        if text is not None:
+            return text
     return raw.decode("latin-1")
-
-
-_CHARSETS = frozenset(
-    {
-        *("ascii", "utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u", "tis-620"),
-        *("gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr", "iso2022_kr"),
-        *(f"iso8859-{number}" for number in range(1, 17)),
-        *(f"cp{number}" for number in (437, 850, 866, 932, 949, *range(1250, 1259))),
-    }
-)

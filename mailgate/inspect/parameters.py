@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import codecs
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
@@ -13,6 +14,9 @@ _TOKEN = rb"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+"
 _MAIN = re.compile(rb"\s*(" + _TOKEN + rb"(?:/" + _TOKEN + rb")?)\s*")
 _STRICT = re.compile(rb";\s*(?:(" + _TOKEN + rb")\s*=\s*(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|([^\s;\"(),]+))\s*)?", re.S)
 _DOUBTFUL = re.compile(rb"[(\\\0]|=\?|=\s*'|[^;\s]\s*\r\n")
+_DOUBTFUL_BESIDE_WORDS = re.compile(rb"[(\\\0]|=\s*'")
+_NAMES = (b"name", b"filename")
+_FOLD = re.compile(rb"\r\n[ \t]+")
 _BOUNDARY = re.compile(rb"boundary[*0-9]*[ \t]*=", re.I)
 _LENIENT = re.compile(rb"(?<![A-Za-z0-9_*-])([A-Za-z][A-Za-z0-9_-]*(?:\*[0-9]*\*?)?)\s*=\s*")
 _QUOTED = re.compile(rb"\"([^\"\\]*(?:\\.[^\"\\]*)*)(\"\s*(?:;|\Z))?", re.S)
@@ -91,12 +95,33 @@ def parse_structured(value: bytes) -> Structured:
     if b"=?" in unfolded:
         lenient += _lenient(decode_words(unfolded))
     if b"\r\n" in value:
-        lenient += _lenient(re.sub(rb"\r\n[ \t]+", b"", value))
+        lenient += _lenient(_FOLD.sub(b"", value))
     if b"\0" in value:
         lenient += [(key, item.split(b"\0", 1)[0]) for key, item in _lenient(value)]
     merged = tuple(dict.fromkeys(parameters + lenient))
     is_same = is_complete and set(merged) == set(parameters) and b"\0" not in value
+    if is_complete and not is_hiding and b"=?" in unfolded and _are_words_in_names(value, unfolded, main, parameters):
+        decoded = [item for item in merged if b"=?" not in item[1]]  # names for those who decode before all else
+        return Structured((main,), tuple(dict.fromkeys(parameters + decoded)), is_clean=True)
     return Structured(tuple(mains), merged, is_clean=is_same and len(mains) == 1)
+
+
+def _are_words_in_names(value: bytes, unfolded: bytes, main: bytes, parameters: list[tuple[bytes, bytes]]) -> bool:
+    """Encoded words in quoted file names, as most programs write them: one reading, as long as those who decode the
+    words before they look for parameters find the same parameters."""
+    if _DOUBTFUL_BESIDE_WORDS.search(value):
+        return False
+    keys = [key for key, _ in parameters]
+    first, second = (_strict(_words_in_utf8(each)) for each in (unfolded, _FOLD.sub(b"", value)))
+    same = [item for item in parameters if item[0] not in _NAMES]
+    return (
+        first == second
+        and first[2]
+        and first[0] == main
+        and [key for key, _ in first[1]] == keys
+        and len(set(keys)) == len(keys)
+        and [item for item in first[1] if item[0] not in _NAMES] == same
+    )
 
 
 def _strict(value: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bool]:
@@ -192,6 +217,66 @@ _WORD = re.compile(rb"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]*)\?=(?:[ \t\r\n]+(?==\?
 def decode_words(value: bytes) -> bytes:
     """RFC 2047 encoded words decoded to their bytes, in whatever character set they are."""
     return _WORD.sub(lambda match: decode_word(match[2], match[3]), value)
+
+
+def _words_in_utf8(value: bytes) -> bytes:
+    return _WORD.sub(_word_in_utf8, value)
+
+
+def _word_in_utf8(match: re.Match[bytes]) -> bytes:
+    raw = decode_word(match[2], match[3])
+    text = text_in(raw, match[1].partition(b"*")[0])
+    return raw if text is None else text.encode("utf-8", "replace")
+
+
+def text_in(raw: bytes, charset: bytes) -> str | None:
+    """`raw` in a character set of mail, or in the one that programs mean by its name; None for an unknown one, and for
+    bytes that do not fit. What ISO-2022-JP has no sign for becomes a replacement."""
+    try:
+        label = charset.decode("ascii", "replace").lower()
+        name = codecs.lookup(_LABELS.get(label, label)).name if label else ""
+    except (LookupError, ValueError):
+        return None
+    if name not in _CHARSETS:
+        return None
+    for label in (name, *_MEANT.get(name, ())):
+        try:
+            return raw.decode(label)
+        except ValueError:
+            continue
+    return raw.decode(name, "replace") if name == "iso2022_jp" else None
+
+
+# Labels that Python does not know.
+_LABELS = {
+    **dict.fromkeys(("windows-31j", "x-sjis", "cswindows31j", "ms932"), "cp932"),
+    **dict.fromkeys(("cp50220", "cp50221", "iso-2022-jp-ms"), "iso2022_jp"),
+    **dict.fromkeys(("x-euc-jp", "eucjp-ms"), "euc_jp"),
+    **dict.fromkeys(("x-gbk", "cp936", "windows-936"), "gbk"),
+    **dict.fromkeys(("x-windows-949", "windows-949"), "cp949"),
+    "iso-8859-8-i": "iso8859-8",
+    "windows-874": "cp874",
+}
+_CHARSETS = frozenset(
+    {
+        *("ascii", "utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u", "tis-620"),
+        *("gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr", "iso2022_kr"),
+        *(f"iso8859-{number}" for number in range(1, 17)),
+        *(f"cp{number}" for number in (437, 850, 866, 874, 932, 949, *range(1250, 1259))),
+    }
+)
+_MEANT = {
+    "ascii": ("utf-8",),
+    "gb2312": ("gb18030",),
+    "gbk": ("gb18030",),
+    "big5": ("cp950", "big5hkscs"),
+    "shift_jis": ("cp932",),
+    "euc_kr": ("cp949",),
+    "euc_jp": ("euc_jis_2004",),
+    "iso2022_jp": ("iso2022_jp_3", "iso2022_jp_ext"),
+    "tis-620": ("cp874",),
+    "iso8859-1": ("cp1252",),
+}
 
 
 def decode_word(kind: bytes, text: bytes) -> bytes:

@@ -245,6 +245,9 @@ WITH_MORE: dict[str, Callable[[str], object]] = {
     "filetype.detect": lambda text: filetype.detect(text.encode()),
     "filetype.detect name": lambda text: filetype.detect(b"MZ", text),
     "filetype.detect domain": lambda text: filetype.detect(text.encode(), "x@shop.com"),
+    "parameters.text_in": lambda text: [
+        inspect_parameters.text_in(text.encode(), each) for each in (b"iso-2022-jp", b"gbk", b"utf-7")
+    ],
     "zip_layout.content_at": lambda text: zip_layout.content_at(b"PK\x03\x04" + text.encode(), 0),
     "filetype.detect zip": lambda text: filetype.detect(b"PK\x03\x04" + text.encode() + b"PK\x05\x06" + bytes(18)),
     "dos_code.may_be_code": lambda text: dos_code.may_be_code(text.encode("latin-1", "replace")),

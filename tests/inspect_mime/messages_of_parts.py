@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
+from mailgate.inspect.mime import views
+from mailgate.inspect.parts import ParseLimits
+
 # A made-up file that no scanner knows: what a test looks for among the parts.
 PAYLOAD = b"\x00\x01PROGRAM~" + bytes(range(256)) + b"the end of the file, not text at all\xff\xfe"
 HEAD = b"From: a@client.example\r\nTo: b@mx.example\r\nSubject: parts\r\nMIME-Version: 1.0\r\n"
@@ -144,3 +147,17 @@ def entities() -> st.SearchStrategy[bytes]:
         return multiparts | messages
 
     return st.recursive(leaves() | st.binary(max_size=60), nest, max_leaves=8)
+
+
+def defects_and_names(*parameters: str) -> tuple[set[str], tuple[str, ...]]:
+    """What is said of a PDF file with these parameters, those called `name` in its Content-Type."""
+    of_type = "".join(f";\r\n\t{each}" for each in parameters if each.startswith("name"))
+    of_disposition = "".join(f";\r\n\t{each}" for each in parameters if not each.startswith("name"))
+    part = (
+        f"Content-Type: application/pdf{of_type}\r\nContent-Transfer-Encoding: base64\r\n"
+        f"Content-Disposition: attachment{of_disposition}\r\n\r\nJVBERi0xLjQK\r\n"
+    ).encode("latin-1")
+    head = b'From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    found = views(head + b"--b\r\n" + part + b"--b--\r\n", ParseLimits(depth=50, parts=1000))
+    (named,) = [each for each in found.parts if each.names]
+    return {each.name for each in found.defects}, named.names
