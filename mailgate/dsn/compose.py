@@ -39,14 +39,16 @@ def compose(notice: Notice) -> Composed:
         content=header.encode() + b"\r\n" + multipart_body(parts, notice.boundary),
         message_id=message_id,
         is_8bit=any(part.encoding == "8bit" for part in parts),
-        smtputf8=not notice.envelope.reverse_path.isascii(),
+        smtputf8=not notice.reader.isascii(),
     )
 
 
 def _fields(notice: Notice, message_id: str, is_global: bool) -> Iterator[tuple[str, str]]:
     words = WORDS[notice.language]
     yield "From", f"{words.sender_name} <postmaster@{notice.hostname}>"
-    yield "To", f"<{notice.envelope.reverse_path}>"
+    yield "To", f"<{notice.reader}>"
+    if notice.answer_to:
+        yield "Reply-To", f"<{notice.answer_to}>"
     yield "Subject", header_text(subject(notice))
     yield "Date", formatdate(notice.now)
     yield "Message-ID", message_id

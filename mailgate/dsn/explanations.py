@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailgate.dsn.notice import Fate, Language
+from mailgate.dsn.notice import Action, Fate, Language
+from mailgate.model.outcome import State
 
 Explanation = tuple[str, str]
 """What happened; what the sender can do."""
 
 _ENGLISH: Mapping[str, Explanation] = {
+    "held, ask": (
+        "A rule of your mail server keeps the message in quarantine.",
+        "Remove what is named above and send the message again. If it must go as it is, answer this notice from your "
+        "own account; no text is needed: your administrators are asked to release it.",
+    ),
+    "held": (
+        "A rule of your mail server keeps the message in quarantine.",
+        "Remove what is named above and send the message again. If it must go as it is, ask your administrator, and "
+        "give the queue id below.",
+    ),
+    "waiting": (
+        "Your mail server keeps the message back for the time being.",
+        "Nothing, if it can wait: it goes on as soon as what holds it up has passed. Else ask your administrator.",
+    ),
+    "not released": (
+        "Your mail server kept the message in quarantine, and nobody released it.",
+        "Remove what is named above and send the message again, or ask your administrator first.",
+    ),
     "1.1": (
         "The address does not exist at the other mail server.",
         "Check how the address is written, then send the message again.",
@@ -72,6 +91,27 @@ _ENGLISH: Mapping[str, Explanation] = {
 }
 
 _GERMAN: Mapping[str, Explanation] = {
+    "held, ask": (
+        "Eine Regel Ihres Mailservers hält die Nachricht in Quarantäne zurück.",
+        "Entfernen Sie, was oben genannt ist, und senden Sie die Nachricht noch einmal. Muss sie so hinaus, wie sie "
+        "ist, antworten Sie von Ihrem eigenen Konto auf diese Mitteilung; Text ist nicht nötig: Ihre Administratoren "
+        "werden dann um die Freigabe gebeten.",
+    ),
+    "held": (
+        "Eine Regel Ihres Mailservers hält die Nachricht in Quarantäne zurück.",
+        "Entfernen Sie, was oben genannt ist, und senden Sie die Nachricht noch einmal. Muss sie so hinaus, wie sie "
+        "ist, fragen Sie Ihren Administrator und nennen Sie die unten stehende Nummer.",
+    ),
+    "waiting": (
+        "Ihr Mailserver hält die Nachricht vorerst zurück.",
+        "Nichts, wenn sie warten kann: Sie geht weiter, sobald vorbei ist, was sie aufhält. Sonst fragen Sie Ihren "
+        "Administrator.",
+    ),
+    "not released": (
+        "Ihr Mailserver hat die Nachricht in Quarantäne zurückgehalten, und niemand hat sie freigegeben.",
+        "Entfernen Sie, was oben genannt ist, und senden Sie die Nachricht noch einmal, oder fragen Sie vorher Ihren "
+        "Administrator.",
+    ),
     "1.1": (
         "Die Adresse gibt es auf dem anderen Mailserver nicht.",
         "Prüfen Sie die Schreibweise der Adresse und senden Sie die Nachricht noch einmal.",
@@ -136,8 +176,15 @@ _GERMAN: Mapping[str, Explanation] = {
 _BY_LANGUAGE: Mapping[Language, Mapping[str, Explanation]] = {"en": _ENGLISH, "de": _GERMAN}
 
 
-def explanation(fate: Fate, language: Language) -> Explanation:
-    """The most exact one that there is for the subject and detail of the status (RFC 3463)."""
+def explanation(fate: Fate, language: Language, may_ask: bool = False) -> Explanation:
+    """The most exact one that there is for the subject and detail of the status (RFC 3463). `may_ask`: an answer to the
+    notice asks the administrators."""
     known = _BY_LANGUAGE[language]
+    if fate.action is Action.HELD:
+        return known["held, ask" if may_ask else "held"]
+    if fate.action is Action.WAITING:
+        return known["waiting"]
+    if fate.outcome.state is State.DELETED:
+        return known["not released"]
     exact = fate.status.partition(".")[2]
     return known.get(exact) or known.get(exact.partition(".")[0]) or known[""]

@@ -13,12 +13,19 @@ Language = Literal["en", "de"]
 
 
 class Action(enum.StrEnum):
-    """The values of the field `Action` (RFC 3464 section 2.3.3) that this gateway gives."""
+    """What a sender is told of. HELD: kept in quarantine; WAITING: kept here for another reason, with no end."""
 
     FAILED = "failed"
     DELAYED = "delayed"
+    HELD = "held"
+    WAITING = "waiting"
     DELIVERED = "delivered"
     RELAYED = "relayed"
+
+    @property
+    def field(self) -> str:
+        """The value of the field `Action` (RFC 3464 section 2.3.3)."""
+        return "delayed" if self in (Action.HELD, Action.WAITING) else str(self)
 
     @property
     def is_good(self) -> bool:
@@ -43,7 +50,7 @@ class Fate:
         """The enhanced status code (RFC 3463) of the field `Status`."""
         if self.is_expired:
             return "4.4.7"
-        digit = {Action.FAILED: "5", Action.DELAYED: "4"}.get(self.action, "2")
+        digit = {"failed": "5", "delayed": "4"}.get(self.action.field, "2")
         enhanced = self.outcome.enhanced
         # a next hop may contradict itself (550 4.1.1): what we do about it is what counts
         return digit + enhanced[1:] if enhanced.count(".") == 2 else f"{digit}.0.0"
@@ -60,7 +67,8 @@ class Returned:
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One notice to the sender of `envelope` about recipients that fared alike. `hostname` is ours; `boundary` must be
-    one that nobody can have foreseen; `now` in seconds since 1970."""
+    one that nobody can have foreseen; `now` in seconds since 1970. `to`: who is told, where it is not the sender.
+    `answer_to`: an address by which the reader can ask for what is held, or empty."""
 
     queue_id: QueueId
     envelope: Envelope
@@ -70,6 +78,13 @@ class Notice:
     language: Language
     boundary: str
     now: float
+    to: str = ""
+    answer_to: str = ""
+
+    @property
+    def reader(self) -> str:
+        """The address that it goes to."""
+        return self.to or self.envelope.reverse_path
 
     @property
     def action(self) -> Action:

@@ -34,7 +34,7 @@ def _recipient(notice: Notice, fate: Fate) -> Iterator[tuple[str, str]]:
         kind, address = original_recipient(fate.recipient.orcpt)
         yield "Original-Recipient", f"{kind}; {one_line(address)}"
     yield "Final-Recipient", _typed(fate.recipient.forward_path)
-    yield "Action", fate.action
+    yield "Action", fate.action.field
     yield "Status", fate.status
     remote = host(outcome.remote_mta)
     if remote:
@@ -45,7 +45,7 @@ def _recipient(notice: Notice, fate: Fate) -> Iterator[tuple[str, str]]:
         yield "Diagnostic-Code", f"{LOCAL_DIAGNOSTIC}; {ascii_line(outcome.text)}"
     yield "Last-Attempt-Date", formatdate(fate.at)
     yield "Final-Log-ID", notice.envelope.queue_id
-    if fate.action is Action.DELAYED and fate.retry_until is not None:
+    if fate.action in (Action.DELAYED, Action.HELD) and fate.retry_until is not None:
         yield "Will-Retry-Until", formatdate(fate.retry_until)
 
 

@@ -38,6 +38,8 @@ _ENGLISH = Words(
     subjects={
         Action.FAILED: "Not delivered: your message to {recipient}",
         Action.DELAYED: "Delayed: your message to {recipient}",
+        Action.HELD: "Held back: your message to {recipient}",
+        Action.WAITING: "Waiting: your message to {recipient}",
         Action.DELIVERED: "Delivered: your message to {recipient}",
         Action.RELAYED: "Passed on: your message to {recipient}",
     },
@@ -47,6 +49,9 @@ _ENGLISH = Words(
         Action.FAILED: "Your message could not be delivered to the recipients below. It is not tried again.",
         Action.DELAYED: "Your message has not reached the recipients below yet. You need not do anything: it is tried "
         "again until {until}. You get another notice if it can't be delivered by then.",
+        Action.HELD: "Your message is held back here and has not reached the recipients below. It can be released "
+        "until {until}; if nobody does, you get another notice.",
+        Action.WAITING: "Your message has not reached the recipients below yet.",
         Action.DELIVERED: "As you asked to be told: your message was delivered to the recipients below.",
         Action.RELAYED: "As you asked to be told: your message was passed on to the mail server of the recipients "
         "below. That server does not say whether it delivers the message.",
@@ -69,6 +74,8 @@ _GERMAN = Words(
     subjects={
         Action.FAILED: "Nicht zugestellt: Ihre Nachricht an {recipient}",
         Action.DELAYED: "Verzögert: Ihre Nachricht an {recipient}",
+        Action.HELD: "Zurückgehalten: Ihre Nachricht an {recipient}",
+        Action.WAITING: "Noch nicht unterwegs: Ihre Nachricht an {recipient}",
         Action.DELIVERED: "Zugestellt: Ihre Nachricht an {recipient}",
         Action.RELAYED: "Weitergegeben: Ihre Nachricht an {recipient}",
     },
@@ -79,6 +86,9 @@ _GERMAN = Words(
         "versucht.",
         Action.DELAYED: "Ihre Nachricht hat die folgenden Empfänger noch nicht erreicht. Sie müssen nichts tun: Es "
         "wird bis {until} weiter versucht. Gelingt es bis dahin nicht, erhalten Sie eine weitere Mitteilung.",
+        Action.HELD: "Ihre Nachricht wird hier zurückgehalten und hat die folgenden Empfänger nicht erreicht. Bis "
+        "{until} kann sie freigegeben werden; geschieht das nicht, erhalten Sie eine weitere Mitteilung.",
+        Action.WAITING: "Ihre Nachricht hat die folgenden Empfänger noch nicht erreicht.",
         Action.DELIVERED: "Sie wollten es wissen: Ihre Nachricht wurde den folgenden Empfängern zugestellt.",
         Action.RELAYED: "Sie wollten es wissen: Ihre Nachricht wurde dem Mailserver der folgenden Empfänger übergeben. "
         "Dieser Server meldet nicht, ob er sie zustellt.",
@@ -118,7 +128,7 @@ def readable(notice: Notice) -> str:
     ]
     for fate in notice.fates:
         lines += [f"  {one_line(fate.recipient.forward_path)}"]
-        for sentence in _about(fate, notice.language):
+        for sentence in _about(fate, notice.language, bool(notice.answer_to)):
             lines += paragraph(sentence, "    ")
         lines += [""]
     date = _moment(notice.envelope.received_at, words)
@@ -131,19 +141,19 @@ def _moment(seconds: float, words: Words) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime(words.moment)
 
 
-def _about(fate: Fate, language: Language) -> Iterator[str]:
+def _about(fate: Fate, language: Language, may_ask: bool) -> Iterator[str]:
     words, outcome = WORDS[language], fate.outcome
     remote = host(outcome.remote_mta)
     if fate.action.is_good:
         if remote:
             yield words.handed_to.format(host=remote)
         return
-    what, to_do = explanation(fate, language)
+    what, to_do = explanation(fate, language, may_ask)
     yield words.happened.format(text=what)
     if outcome.reply:
         phrase = words.server_said if remote else words.some_server_said
         yield phrase.format(host=remote, text=one_line(outcome.reply))
     elif outcome.text:
         yield words.cause.format(text=one_line(outcome.text))
-    if fate.action is Action.FAILED:
+    if fate.action is not Action.DELAYED:
         yield words.to_do.format(text=to_do)

@@ -17,12 +17,12 @@ from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool import damage, dmarc_counts, dmarc_received, telling, turned_away
+from mailgate.spool import damage, dmarc_counts, dmarc_received, owing, telling, turned_away
 from mailgate.spool.clock_keeping import read_clock
 from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.damage import DamagedMessage
 from mailgate.spool.dmarc_counts import ReportKey
-from mailgate.spool.queue import CONTENT_COLUMNS, Content, Debt, Owed, Unscanned, UntoldRow
+from mailgate.spool.queue import CONTENT_COLUMNS, Content, Debt, Owed, Unscanned, UntoldRow, WithheldRow
 from mailgate.spool.schema import open_reader
 from mailgate.spool.turned_away import TurnedAwayRow
 
@@ -261,6 +261,10 @@ class Listing:
             is_clean=inspection is not None and _inspection(inspection).verdict is Verdict.CLEAN,
             owed=tuple(Owed(id, position, at, _outcome(told), until) for id, position, at, told, until in owed),
         )
+
+    def withheld(self, state: State, before: float, after: Key, limit: int) -> list[WithheldRow]:
+        """See spool.owing."""
+        return owing.withheld(self._connection, state, before, after, limit)
 
     def unscanned(self, after: int, limit: int) -> list[Unscanned]:
         """Messages that are held until they have been scanned, from number `after` on."""

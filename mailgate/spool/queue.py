@@ -202,6 +202,20 @@ class UntoldRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WithheldRow:
+    """One recipient's mail in quarantine, or held, of which its sender wants to know. `position` is that in the
+    envelope; `received_at` in seconds since 1970."""
+
+    message: int
+    n: int
+    position: int
+    tenant: TenantName
+    received_at: float
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unscanned:
     """A message that is held until it has been scanned, for these recipients."""
 
@@ -259,6 +273,12 @@ class SpoolStore(Protocol):
 
     def owe(self, message: int, position: int, outcome: Outcome, now: float) -> None:
         """The sender is to be told of this, whatever it asked for."""
+
+    def owe_unreleased(self, selection: Selection, text: str, now: float) -> bool:
+        """The senders of what leaves quarantine for nowhere are to be told; False where nobody wants to know."""
+
+    def remind(self, rows: Sequence[WithheldRow], now: float) -> None:
+        """The senders are to be told that these still wait."""
 
     def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:
         """The sender has its notice, or can't have one; `facts` say so in the timeline."""

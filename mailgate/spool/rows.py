@@ -14,6 +14,10 @@ from mailgate.spool.queue import Accepted, NewRow, Untold
 _STATES = {Action.ACCEPT: State.QUEUED, Action.HOLD: State.HELD, Action.QUARANTINE: State.QUARANTINED}
 
 
+WITHHELD = "WITHHELD"
+"""Stands among the words of NOTIFY where only that is told."""
+
+
 def domain_of(path: str) -> str:
     """The domain of a path, in lower case; empty for `postmaster` and for the null reverse-path."""
     return path.rpartition("@")[2].lower() if "@" in path else ""
@@ -54,9 +58,12 @@ def is_proven(envelope: Envelope) -> bool:
 
 def notify_of(envelope: Envelope, recipient: Recipient) -> tuple[str, ...]:
     """What the sender is told of: what it asked for, else failures and delays (RFC 3461 section 4.1). Nothing is sent
-    to the null reverse-path, nor to one that is not proven."""
-    if not envelope.reverse_path or not is_proven(envelope) or recipient.notify == ("NEVER",):
+    to the null reverse-path, nor to one that is not proven; but who sent from the null one after a login, or from a
+    server of the tenant, is told of what is WITHHELD, at an address of its own."""
+    if not is_proven(envelope) or recipient.notify == ("NEVER",):
         return ()
+    if not envelope.reverse_path:
+        return (WITHHELD,) if envelope.client.account or envelope.client.address else ()
     return recipient.notify or ("FAILURE", "DELAY")
 
 

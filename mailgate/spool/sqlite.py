@@ -37,6 +37,7 @@ from mailgate.spool.queue import (
     Route,
     Selection,
     UntoldRow,
+    WithheldRow,
 )
 from mailgate.spool.recording import Recording
 from mailgate.spool.rows import is_proven, summary_of
@@ -144,6 +145,7 @@ class SqliteSpool:
         self._received.add(entry.envelope.tenant, now, entry.reports)
         if content.inline is not None:
             self._connection.execute("INSERT INTO content VALUES (?,?)", (message, content.inline))
+        self._owing.owe_withheld(message, accepted.rows, entry.decision.reason, now)
         attempts: list[Attempt] = []
         for row in accepted.rows:
             at_once = accepted.at_once and row.state is State.QUEUED and bool(row.mailbox)
@@ -282,6 +284,14 @@ class SqliteSpool:
     @translated
     def owe(self, message: int, position: int, outcome: Outcome, now: float) -> None:
         self._owing.owe(message, position, outcome, now, now)
+
+    @translated
+    def owe_unreleased(self, selection: Selection, text: str, now: float) -> bool:
+        return self._owing.owe_unreleased(selection, text, now)
+
+    @translated
+    def remind(self, rows: Sequence[WithheldRow], now: float) -> None:
+        self._owing.remind(rows, now)
 
     @translated
     def settle(self, message: int, owed: Sequence[Owed], now: float, facts: dict[str, Any]) -> Recorded:

@@ -40,6 +40,7 @@ from mailgate.store.notices.access import tell_of_access
 from mailgate.store.notices.damage import DamageAlerts
 from mailgate.store.notices.owed import Notices
 from mailgate.store.notices.waiting_mail import WaitingMail
+from mailgate.store.notices.withheld import Withheld
 from mailgate.store.outbound.reports import Reports
 from mailgate.store.outbound.signing_keys import DkimAnswers
 from mailgate.store.outbound.work import RelayWork
@@ -120,7 +121,9 @@ def assemble(base: Base) -> Parts:
         held_scans=Rescan(inspectors, at_once=1),
         scan_again=_scan_again(around, Rescan(inspectors)),
         recipients=recipients,
-        committing=Committing(around, base.delivery, room, base.holder, brake.judge, base.peers.tell_relay, bounces),
+        committing=Committing(
+            around, base.delivery, room, base.holder, brake.judge, base.peers.tell_relay, base.owed.set, bounces
+        ),
         brake=brake,
         login_records=records,
         hashing=hashing,
@@ -153,7 +156,8 @@ def background(base: Base, parts: Parts) -> tuple[Coroutine[None, None, None], .
     return (
         HeldMail(parts.around, parts.held_scans, base.owed.set).run(),
         Retries(base.writer, base.delivery, base.holder, base.clock, base.changed).run(),
-        Notices(parts.around, base.owed).run(),
+        Notices(parts.around, base.owed, base.directory.ask).run(),
+        Withheld(parts.around, base.owed.set).run(),
         WaitingMail(parts.around, base.directory.ask).run(),
         DamageAlerts(parts.around, base.directory.ask).run(),
         parts.login_records.run(),

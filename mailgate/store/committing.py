@@ -23,7 +23,7 @@ from mailgate.tenancy.acting import GATEWAY
 
 class Committing:
     """Lives in the event loop. `holder` names this start of the store; `judge` says why the mail is to be held, empty
-    where it is not; `tell_relay`: something for the relay may be due."""
+    where it is not; `tell_relay`: something for the relay may be due; `owes`: a sender is to be told something."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Committing:
         holder: str,
         judge: Callable[[Sequence[NewEntry]], Awaitable[str]],
         tell_relay: Callable[[], None],
+        owes: Callable[[], None],
         bounces: Bounces,
     ) -> None:
         self._around = around
@@ -41,6 +42,7 @@ class Committing:
         self._holder = holder
         self._judge = judge
         self._tell_relay = tell_relay
+        self._owes = owes
         self._bounces = bounces
         self._pool = ThreadPoolExecutor(4, "content")
 
@@ -67,6 +69,8 @@ class Committing:
             self._delivery.submit(attempts)
         elif not at_once:
             self._around.wake()
+        if any(row.state is State.QUARANTINED and row.notify for message in accepted for row in message.rows):
+            self._owes()
         if any(not row.mailbox for message in accepted for row in message.rows):
             self._tell_relay()
 

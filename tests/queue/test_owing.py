@@ -14,7 +14,7 @@ from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import Filter, Listing
 from mailgate.spool.queue import Attempt, Finished, Recorded, Route
 from mailgate.spool.recovery import recover
-from mailgate.spool.rows import is_proven, notify_of
+from mailgate.spool.rows import WITHHELD, is_proven, notify_of
 from mailgate.spool.schedule import DAY, HOUR, Schedule
 from mailgate.spool.search import Wanted, search
 from mailgate.spool.sqlite import SqliteSpool
@@ -75,7 +75,8 @@ PROVEN = envelope(client=USER)
         (PROVEN, (), ("FAILURE", "DELAY")),
         (PROVEN, ("NEVER",), ()),
         (PROVEN, ("SUCCESS", "FAILURE"), ("SUCCESS", "FAILURE")),
-        (replace(PROVEN, reverse_path=""), ("SUCCESS", "FAILURE", "DELAY"), ()),
+        (replace(PROVEN, reverse_path=""), ("SUCCESS", "FAILURE", "DELAY"), (WITHHELD,)),
+        (replace(PROVEN, reverse_path="", client=Client("", helo="mx.gateway.example")), (), ()),
         (replace(PROVEN, client=STRANGER), ("SUCCESS", "FAILURE", "DELAY"), ()),
     ],
 )

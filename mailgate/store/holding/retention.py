@@ -120,6 +120,7 @@ def _expire(desk: Desk, row: Row, days: int, now: float) -> None:
     selection = Selection(row.queue_id, frozenset({State.QUARANTINED}))
 
     def apply(spool: SpoolStore) -> Moved:
+        spool.owe_unreleased(selection, f"{row.reason}; in quarantine for more than {days} days", now)
         return spool.move(selection, State.EXPIRED, now, "retention", f"in quarantine for more than {days} days")
 
     desk.write(apply, partial(clear, desk))

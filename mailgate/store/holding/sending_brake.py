@@ -22,6 +22,7 @@ from mailgate.spool.queue import Selection, SpoolStore
 from mailgate.store.directory_thread import Ask
 from mailgate.store.holding.sending_volume import HOUR, KEPT_HOURS, Sent, Volume, unusual
 from mailgate.store.notices.account_alerts import tell
+from mailgate.store.notices.withheld import SENT
 from mailgate.store.surroundings import Surroundings
 from mailgate.tenancy.acting import GATEWAY
 from mailgate.tenancy.directory import Directory
@@ -30,7 +31,6 @@ from mailgate.tenancy.people.sending_book import SendingState
 
 FLUSH_SECONDS = 5.0  # what a crash may lose of the count
 STEP = 500
-SENT = " sent unusually much: "
 MOST_ACCOUNTS = 20_000
 
 T = TypeVar("T")
@@ -163,8 +163,10 @@ class SendingBrake:
     async def _hold(self, account: _Account, login: str, found: str) -> None:
         account.is_being_held = True
         try:
-            for administrator in await self._ask(partial(_hold, account.tenant, login, found)):
-                await tell(self._around, account.tenant, administrator, About.VOLUME, login, found)
+            administrators = await self._ask(partial(_hold, account.tenant, login, found))
+            operator = self._around.policy().for_gateway.postmaster.operator
+            for to in administrators or filter(None, [operator]):
+                await tell(self._around, account.tenant, to, About.VOLUME, login, found)
         except Exception:
             _log.exception("that the mail of an account is held could not be written down or told")
         finally:

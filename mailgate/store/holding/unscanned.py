@@ -17,7 +17,7 @@ from mailgate.policy.evaluate import Ruling, evaluate_each
 from mailgate.policy.facts import Facts
 from mailgate.records.timeline import decision_facts, inspection_facts
 from mailgate.spool.queue import Selection, SpoolStore, Unscanned
-from mailgate.spool.rows import notify_of
+from mailgate.spool.rows import WITHHELD, notify_of
 from mailgate.store.holding.rescan import Rescan
 from mailgate.store.surroundings import Surroundings
 
@@ -100,9 +100,8 @@ class HeldMail:
             _log.info("%s was scanned and is %s: %s", held.envelope.queue_id, state, decision.reason)
 
     def _tell_sender(self, held: Unscanned, ruling: Ruling, now: float, spool: SpoolStore) -> None:
-        text = f"kept aside after it had been scanned: {ruling.decision.reason}"
-        outcome = Outcome(State.QUARANTINED, text, 0, "5.7.1")
+        outcome = Outcome(State.QUARANTINED, ruling.decision.reason, 0, "4.7.1")
         for position, recipient in enumerate(held.envelope.recipients):
             is_meant = recipient.forward_path in ruling.recipients
-            if is_meant and "FAILURE" in notify_of(held.envelope, recipient):
+            if is_meant and {"DELAY", WITHHELD} & set(notify_of(held.envelope, recipient)):
                 spool.owe(held.message, position, outcome, now)

@@ -17,10 +17,9 @@ from mailgate.model.event import Event
 from mailgate.spool.damage import DamagedMessage
 from mailgate.spool.queue import Accepted, SpoolStore
 from mailgate.store.directory_thread import Ask
+from mailgate.store.notices.owed import administrators
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
-from mailgate.tenancy.directory import Directory
-from mailgate.tenancy.people import people
 
 LOOK_SECONDS = 30.0
 AT_ONCE = 1_000
@@ -55,10 +54,10 @@ class DamageAlerts:
         """In one transaction with the note that it was told. Where nobody administers the tenant the operator alone
         knows."""
         try:
-            administrators = await self._ask(partial(_administrators, tenant))
+            readers = await self._ask(partial(administrators, tenant))
         except NotFoundError:
-            administrators = []
-        notices = [await self._compose(tenant, each, damaged) for each in administrators]
+            readers = []
+        notices = [await self._compose(tenant, each, damaged) for each in readers]
 
         def apply(spool: SpoolStore) -> None:
             for notice in notices:
@@ -80,8 +79,3 @@ class DamageAlerts:
         event = Event(now, "composed", {"about": "damaged mail", "messages": len(damaged)})
         decision = allowed("an alert to an administrator", policy.version)
         return own_mail(compose_damage(alert), name, tenant, recipient, around.hostname, decision, event)
-
-
-def _administrators(tenant: TenantName, directory: Directory) -> list[str]:
-    with directory.looking_up(directory.tenant(tenant)) as work:
-        return [each.login for each in people.administrators(work)]

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from mailgate.dsn.compose import compose
@@ -18,15 +19,20 @@ from mailgate.dsn.notice import Action, Fate, Notice, Returned
 from mailgate.dsn.returned import HEADER_LIMIT
 from mailgate.ipc.calls import Resolved
 from mailgate.model.address import AddressError, parse_address
-from mailgate.model.envelope import Envelope, Recipient, queue_id
-from mailgate.model.errors import MailgateError
+from mailgate.model.envelope import Envelope, Recipient, TenantName, queue_id
+from mailgate.model.errors import MailgateError, NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
+from mailgate.spool.coverage import DAY
 from mailgate.spool.queue import Accepted, Debt, Owed, Recorded, SpoolStore
+from mailgate.store.directory_thread import Ask
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
+from mailgate.tenancy.directory import Directory
+from mailgate.tenancy.people import people
 
 GATHER_SECONDS = 60.0  # at most, for recipients of one message that end together
+IDLE_SECONDS = 60.0  # between looks while nothing was said to be owed
 LOOK_SECONDS = 5.0  # between looks while something is being gathered or could not be done
 WHOLE_LIMIT = 256 << 10  # bytes of a message that RET=FULL brings back
 STEP = 100
@@ -34,20 +40,26 @@ STEP = 100
 _ACTIONS: Mapping[State, Action] = {
     State.BOUNCED: Action.FAILED,
     State.EXPIRED: Action.FAILED,
-    State.QUARANTINED: Action.FAILED,
+    State.DELETED: Action.FAILED,
+    State.QUARANTINED: Action.HELD,
+    State.HELD: Action.WAITING,
     State.QUEUED: Action.DELAYED,
     State.DELIVERED: Action.DELIVERED,
     State.RELAYED: Action.RELAYED,
 }
+_WITHHELD = frozenset({State.DELETED, State.QUARANTINED, State.HELD})
+_REACHED = ("mailbox", "routed", "foreign")
 _log = logging.getLogger(__name__)
 Found = TypeVar("Found")
 
 
 class Notices:
-    """Runs in the event loop; `changed` is set when something new is owed."""
+    """Runs in the event loop; `changed` is set when something new is owed. `ask` runs a question to the directory in
+    its thread."""
 
-    def __init__(self, around: Surroundings, changed: asyncio.Event) -> None:
+    def __init__(self, around: Surroundings, changed: asyncio.Event, ask: Ask) -> None:
         self._around = around
+        self._ask = ask
         self._changed = changed
 
     async def run(self) -> None:
@@ -56,7 +68,7 @@ class Notices:
             self._changed.clear()
             is_done = await self._write_owed()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if is_done else LOOK_SECONDS):
+                async with asyncio.timeout(IDLE_SECONDS if is_done else LOOK_SECONDS):
                     await self._changed.wait()
 
     async def _write_owed(self) -> bool:
@@ -76,18 +88,34 @@ class Notices:
 
     async def _pay(self, debt: Debt) -> None:
         """One notice for each group of recipients that fared alike; what can't be told to anybody is written off."""
-        sender = await self._resolve(debt.envelope.reverse_path)
+        address = debt.envelope.reverse_path or debt.envelope.client.account
+        sender = await self._resolve(address)
         if sender.kind == "unavailable":
             return
-        if sender.kind not in ("mailbox", "routed", "foreign"):
-            await self._settle(debt, debt.owed, {"dropped": f"the sender's address is {sender.kind}"}, None)
-            return
         for action, owed in _groups(debt.owed).items():
-            accepted = await self._compose(debt, action, owed, sender)
+            readers = {address: sender} if sender.kind in _REACHED else await self._instead(debt, owed)
+            if not readers:
+                await self._settle(debt, owed, {"dropped": f"the sender's address is {sender.kind}"}, ())
+                continue
+            notices = [await self._compose(debt, action, owed, to, found) for to, found in readers.items()]
             paths = [debt.envelope.recipients[each.position].forward_path for each in owed]
-            name = accepted.entry.envelope.queue_id
-            await self._settle(debt, owed, {"notice": name, "about": str(action), "recipients": paths}, accepted)
+            name = " ".join(notice.entry.envelope.queue_id for notice in notices)
+            await self._settle(debt, owed, {"notice": name, "about": str(action), "recipients": paths}, notices)
             _log.info("%s: its sender is told that it is %s, by %s", debt.envelope.queue_id, action, name)
+
+    async def _instead(self, debt: Debt, owed: Sequence[Owed]) -> dict[str, Resolved]:
+        """Behind a server of the tenant there may be no person: of what is withheld its administrators are told, where
+        there are none the operator."""
+        envelope = debt.envelope
+        if envelope.client.account or not all(each.outcome.state in _WITHHELD for each in owed):
+            return {}
+        try:
+            told = await self._ask(partial(administrators, envelope.tenant))
+        except NotFoundError:
+            told = []
+        operator = self._around.policy().for_gateway.postmaster.operator
+        found = {to: await self._resolve(to) for to in told or filter(None, [operator])}
+        return {to: resolved for to, resolved in found.items() if resolved.kind in _REACHED}
 
     async def _resolve(self, reverse_path: str) -> Resolved:
         try:
@@ -96,32 +124,35 @@ class Notices:
             return Resolved("unknown")
         return await self._around.resolve(address.local, address.domain)
 
-    async def _settle(self, debt: Debt, owed: Sequence[Owed], facts: dict[str, Any], accepted: Accepted | None) -> None:
+    async def _settle(
+        self, debt: Debt, owed: Sequence[Owed], facts: dict[str, Any], notices: Sequence[Accepted]
+    ) -> None:
         now = self._around.clock()
 
         def apply(spool: SpoolStore) -> Recorded:
-            if accepted is not None:
-                spool.keep(accepted, now, "", 0.0)
+            for notice in notices:
+                spool.keep(notice, now, "", 0.0)
             return spool.settle(debt.message, owed, now, facts)
 
         await self._around.writer.do(apply, synced=self._around.clear)
         self._around.wake()
 
-    async def _compose(self, debt: Debt, action: Action, owed: Sequence[Owed], sender: Resolved) -> Accepted:
+    async def _compose(self, debt: Debt, action: Action, owed: Sequence[Owed], to: str, sender: Resolved) -> Accepted:
         around, now = self._around, self._around.clock()
         tenant = sender.tenant or debt.envelope.tenant
         policy = around.policy().for_tenant(tenant)
         notice = Notice(
             queue_id=queue_id(now, secrets.randbits(35)),
             envelope=debt.envelope,
-            fates=tuple(_fate(debt.envelope, each, action) for each in owed),
+            fates=tuple(_fate(debt.envelope, each, action, policy.retention.quarantine_days) for each in owed),
             returned=await self._read(self._returned, debt, action),
             hostname=around.hostname,
             language=policy.language,
             boundary=secrets.token_hex(16),
             now=now,
+            to=to,
         )
-        recipient = Recipient(debt.envelope.reverse_path, sender.mailboxes)
+        recipient = Recipient(to, sender.mailboxes)
         event = Event(now, "composed", {"about": debt.envelope.queue_id, "notice": str(action)})
         decision = allowed("a notice to the sender", policy.version)
         return own_mail(
@@ -161,12 +192,19 @@ def _groups(owed: Iterable[Owed]) -> dict[Action, list[Owed]]:
     return groups
 
 
-def _fate(envelope: Envelope, owed: Owed, action: Action) -> Fate:
+def administrators(tenant: TenantName, directory: Directory) -> list[str]:
+    """Their logins."""
+    with directory.looking_up(directory.tenant(tenant)) as work:
+        return [each.login for each in people.administrators(work)]
+
+
+def _fate(envelope: Envelope, owed: Owed, action: Action, quarantine_days: int) -> Fate:
+    until = envelope.received_at + quarantine_days * DAY if action is Action.HELD else owed.retry_until
     return Fate(
         recipient=envelope.recipients[owed.position],
         action=action,
         outcome=owed.outcome,
         at=owed.at,
-        retry_until=owed.retry_until,
+        retry_until=until,
         is_expired=owed.outcome.state is State.EXPIRED,
     )

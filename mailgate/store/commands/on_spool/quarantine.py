@@ -128,7 +128,12 @@ def _delete(
     selection = _selection(desk, kept, recipients)
     _note(desk, "quarantine.delete", kept, {})
     now = desk.clock()
-    moved = desk.write(lambda spool: spool.move(selection, State.DELETED, now, by, reason), partial(clear, desk))
+
+    def apply(spool: SpoolStore) -> Moved:
+        spool.owe_unreleased(selection, f"deleted by an administrator{reason and ': '}{reason}", now)
+        return spool.move(selection, State.DELETED, now, by, reason)
+
+    moved = desk.write(apply, partial(clear, desk))
     return {"changed": list(moved.changed), "busy": list(moved.busy)}
 
 
