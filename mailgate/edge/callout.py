@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 
 from aiosmtplib import SMTP
-from aiosmtplib.errors import SMTPException
+from aiosmtplib.errors import SMTPException, SMTPHeloError
 
 from mailgate.model.address import Address
 from mailgate.model.dns import Resolver
@@ -114,7 +114,7 @@ async def _connect(route: InboundRoute, listen: Listen, address: str, hostname: 
         client = _client(route, listen, address, hostname)
         try:
             await client.connect()
-            await client.ehlo()
+            await _hello(client)
             may_stay_plain = route.minimum is TransportLevel.PLAINTEXT and not client.supports_extension("starttls")
             if step.offer is not Offer.PLAINTEXT and not may_stay_plain:
                 await _start_tls(client, listen.host, step)
@@ -144,4 +144,14 @@ async def _start_tls(client: SMTP, name: str, step: Step) -> None:
         await client.starttls(server_hostname=name, tls_context=client_context(step))
     except ssl.SSLError as error:
         raise _TlsError(failure_of(error), str(error)) from None
-    await client.ehlo()
+    await _hello(client)
+
+
+async def _hello(client: SMTP) -> None:
+    """EHLO, and HELO for servers that do not know it (RFC 5321 section 3.2)."""
+    try:
+        await client.ehlo()
+    except SMTPHeloError as error:
+        if error.code < 500:
+            raise
+        await client.helo()

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from mailgate.recoding.lines import Lines
+
 GRACE_SECONDS = 30.0  # before the minimum rate counts
 WINDOW_SECONDS = 60.0  # over which it counts, beside the whole
 
@@ -25,20 +27,22 @@ class Receiver(Protocol):
 
 
 class ByteCheck:
-    """Bare CR, bare LF and NUL, across reads. Where it `mends`, a bare LF becomes CR LF: for a tenant's own devices and
-    users, of whom many know no other line end. (Where a message ends is not for it to say, so nothing is smuggled.)"""
+    """Bare CR, bare LF and NUL, across reads. `is_own`: it comes from a tenant's own devices and users, of whom many
+    know no other line end than LF: a bare one becomes CR LF (where a message ends is not for it to say, so nothing is
+    smuggled), and long lines are looked for."""
 
-    def __init__(self, mends: bool = False) -> None:
+    def __init__(self, is_own: bool = False) -> None:
         self.is_bad = False
-        self._mends = mends
+        self._lines = Lines() if is_own else None
         self._ends_in_cr = False
 
     def check(self, data: bytes) -> bytes:
         """The bytes to keep."""
         if self.is_bad or not data:
             return data
-        if self._mends:
+        if self._lines is not None:
             data = with_crlf(data, self._ends_in_cr)
+            self._lines.feed(data)
         feeds = data.count(b"\n")
         returns = data.count(b"\r")
         if self._ends_in_cr:
@@ -49,6 +53,11 @@ class ByteCheck:
         if feeds != returns - self._ends_in_cr or _BARE_CR.search(data) or b"\0" in data:
             self.is_bad = True
         return data
+
+    @property
+    def has_long_lines(self) -> bool:
+        """At the end of the message."""
+        return self._lines is not None and self._lines.end()
 
     def end(self) -> None:
         if self._ends_in_cr:
@@ -63,14 +72,14 @@ def with_crlf(data: bytes, is_behind_cr: bool) -> bytes:
 
 
 class DataReceiver:
-    """After 354. Hands unstuffed bytes to `sink`, in order; the last CR LF of the text belongs to the message. `mends`
+    """After 354. Hands unstuffed bytes to `sink`, in order; the last CR LF of the text belongs to the message. `is_own`
     as in ByteCheck; the dots at the beginning of lines that end in a bare LF are unstuffed, too."""
 
-    def __init__(self, sink: Callable[[bytes], None], mends: bool = False) -> None:
+    def __init__(self, sink: Callable[[bytes], None], is_own: bool = False) -> None:
         self._sink = sink
-        self._check = ByteCheck(mends)
-        self._stuffed = (b"\n.", b"\n") if mends else (b"\r\n.", b"\r\n")
-        self._starts = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r", *([b"\n.", b"\n"] if mends else []))
+        self._check = ByteCheck(is_own)
+        self._stuffed = (b"\n.", b"\n") if is_own else (b"\r\n.", b"\r\n")
+        self._starts = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r", *([b"\n.", b"\n"] if is_own else []))
         self._held = b"\r\n"  # as if a line had just ended: a dot may come first
         self._is_start = True
         self.received = 0
@@ -78,6 +87,10 @@ class DataReceiver:
     @property
     def is_bad(self) -> bool:
         return self._check.is_bad
+
+    @property
+    def has_long_lines(self) -> bool:
+        return self._check.has_long_lines
 
     def feed(self, data: bytes) -> bytes | None:
         data = self._held + data

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace as replace_in
 
-from mailgate.edge import aggregate_reports, header, replies, sender, trace_headers
+from mailgate.edge import aggregate_reports, header, onward, replies, sender, trace_headers
 from mailgate.edge.inspectors import BusyError, InspectionFailedError
 from mailgate.edge.transaction import Transaction
 from mailgate.edge.turns import GoneError
@@ -33,8 +33,6 @@ from mailgate.policy.facts import Facts
 from mailgate.records import log, metrics
 from mailgate.records.timeline import decision_facts
 from mailgate.senderauth import aggregate
-
-TRACE_ROOM = 2_048  # bytes of the fields that are put on top of a message
 
 _logger = log.get(__name__)
 
@@ -81,12 +79,7 @@ async def stage(tx: Transaction) -> None:
     if tx.header.received > limits.received_hops:
         raise Refusal(replies.LOOP, f"{tx.header.received} Received fields")
     _end_loops(tx, tx.header.delivered_to)
-    for takes in tx.taken_there:
-        if takes.size and tx.staging.size + TRACE_ROOM > takes.size:
-            raise Refusal(replies.too_large_there(takes.size))
-        is_utf8 = tx.smtputf8 and not all(field.raw.isascii() for field in tx.header.section.fields)
-        if is_utf8 and "smtputf8" not in takes.keywords:
-            raise Refusal(replies.NO_UTF8_THERE)
+    await onward.check(tx)
 
 
 def _end_loops(tx: Transaction, delivered_to: frozenset[str]) -> None:

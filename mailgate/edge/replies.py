@@ -102,6 +102,18 @@ def too_large_there(most: int) -> Reply:
     return Reply(552, "5.3.4", f"Message too large: the recipient's own server takes {most} bytes")
 
 
+def no_8bit_there(why: str) -> Reply:
+    """RFC 6152 section 3. `why` is a sentence about the message."""
+    text = f"The recipient's own server takes no 8-bit mail (8BITMIME), and this message can't be converted: {why}"
+    return Reply(554, "5.6.3", _plain(text))
+
+
+def line_too_long(number: int, why: str) -> Reply:
+    """RFC 5322 section 2.1.1. `number` is the line's, from 1 at the top of the message; `why` as in `no_8bit_there`."""
+    text = f"Line {number} of the message has more than 998 characters and can't be encoded: {why}."
+    return Reply(554, "5.6.0", _plain(f"{text} Break the line, or attach the text as a file"))
+
+
 def kept(queue_id: str) -> Reply:
     return Reply(250, "2.0.0", f"OK, kept as {queue_id}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping, Set
 
@@ -30,17 +29,9 @@ async def body_hashes(staging: Staging, start: int, forms: Set[str]) -> Mapping[
     """Of what begins `start` bytes into the message. In slices on the loop: the file is in the page cache, a thread
     would hold the interpreter just as long, and inspectors get messages without a signature to hash in vain."""
     hashes = BodyHashes(forms)
-    at, inline = start, staging.inline
+    at = start
     while at < staging.size:
-        hashes.update(inline[at : at + SLICE] if inline is not None else _piece(staging, at))
+        hashes.update(staging.read(at, SLICE))
         at += SLICE
         await asyncio.sleep(0)
     return hashes.digests()
-
-
-def _piece(staging: Staging, at: int) -> bytes:
-    assert staging.fileno is not None
-    data = os.pread(staging.fileno, SLICE, at)
-    if len(data) < min(SLICE, staging.size - at):
-        raise OSError(f"{staging.path} is shorter than {staging.size} bytes")
-    return data

@@ -231,9 +231,9 @@ class Session(Dialogue):
             raise Refusal(replies.RCPT_FIRST)
         await self.say(replies.SEND_DATA)
         tx.staging.begin(tx.share, tx.declared)
-        receiver = DataReceiver(tx.staging.write, mends=tx.direction is Direction.OUTBOUND)
+        receiver = DataReceiver(tx.staging.write, is_own=tx.direction is Direction.OUTBOUND)
         await self._receive(receiver)
-        tx.is_bad = receiver.is_bad
+        tx.is_bad, tx.has_long_lines = receiver.is_bad, receiver.has_long_lines
         await self._finish(tx)
         if receiver.is_bad:
             # other servers may see another end in such a message: what follows can't be told from a part of it
@@ -252,7 +252,7 @@ class Session(Dialogue):
             self._pace = None
             raise Refusal(replies.RCPT_FIRST)
         if self._chunks is None:
-            self._chunks = ByteCheck(mends=tx.direction is Direction.OUTBOUND)
+            self._chunks = ByteCheck(is_own=tx.direction is Direction.OUTBOUND)
             tx.staging.begin(tx.share, tx.declared)
         if size:
             await self._receive(ChunkReceiver(size, tx.staging.write, self._chunks))
@@ -260,7 +260,7 @@ class Session(Dialogue):
             await self.say(replies.chunk_taken(size))
             return
         self._chunks.end()
-        tx.is_bad = self._chunks.is_bad
+        tx.is_bad, tx.has_long_lines = self._chunks.is_bad, self._chunks.has_long_lines
         await self._finish(tx)
 
     async def _finish(self, tx: Transaction) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mailgate.edge.budget import Budget, NoRoomError, Upload
 from mailgate.edge.turns import NOBODYS, Share
+from mailgate.recoding.plan import Source
 
 INLINE_LIMIT = 64 << 10  # bytes; above it the message is in a file
 _HEAD_PIECE = 16 << 10  # bytes read first to find the end of the header of a message in a file
@@ -91,6 +92,20 @@ class Staging:
             if len(head) < size or size >= most or _END_OF_HEAD in head:
                 return head
             size *= 4
+
+    def read(self, at: int, size: int) -> bytes:
+        """OSError where the file has become shorter."""
+        if self._file is None:
+            return (self.inline or b"")[at : at + size]
+        data = os.pread(self._file, size, at)
+        if len(data) < min(size, self.size - at):
+            raise OSError(f"{self._path} is shorter than {self.size} bytes")
+        return data
+
+    @property
+    def source(self) -> Source:
+        """The whole message, for recoding."""
+        return Source(self.size, self.read)
 
     @property
     def fileno(self) -> int | None:

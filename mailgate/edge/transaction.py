@@ -73,6 +73,7 @@ class Transaction:
     taken_there: list[Takes] = field(default_factory=list)  # by the tenants' own servers that the recipients are at
     named: int = 0  # recipients taken, one that is named again included
     is_bad: bool = False
+    has_long_lines: bool = False  # of more than 998 octets; looked for in what a tenant sends
     presence: Presence = field(default_factory=Presence)
     header: header.Header | None = None
     sender_check: SenderCheck | None = None

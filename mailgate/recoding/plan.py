@@ -41,6 +41,11 @@ class Source:
     size: int
     read: Callable[[int, int], bytes]
 
+    def pieces(self, start: int = 0, end: int = -1) -> Iterator[bytes]:
+        end = self.size if end < 0 else end
+        for at in range(start, end, PIECE):
+            yield self.read(at, min(PIECE, end - at))
+
 
 @dataclass(frozen=True, slots=True)
 class Aim:
@@ -110,13 +115,9 @@ class _Plan:
         self._entities = 0
         self.edits: list[Edit] = []
 
-    def _pieces(self, start: int, end: int) -> Iterator[bytes]:
-        for at in range(start, end, PIECE):
-            yield self._source.read(at, min(PIECE, end - at))
-
     def _must_change(self, start: int, end: int) -> Generator[None, None, bool]:
         lines = Lines()
-        for data in self._pieces(start, end):
+        for data in self._source.pieces(start, end):
             if self._aim.seven_bit and not data.isascii():
                 return True
             if self._aim.short_lines and lines.feed(data):
@@ -156,7 +157,7 @@ class _Plan:
     def _section(self, start: int, end: int) -> tuple[bytes, bool]:
         """The header with its empty line, which is added where there is none: then there is no body either."""
         head = b""
-        for data in self._pieces(start, end):
+        for data in self._source.pieces(start, end):
             searched = max(0, len(head) - 3)
             head += data
             if head.startswith(b"\r\n"):
@@ -212,7 +213,7 @@ class _Plan:
     def _around(self, start: int, end: int) -> Steps:
         if not (yield from self._must_change(start, end)):
             return
-        if self._aim.short_lines and is_long(self._pieces(start, end)):
+        if self._aim.short_lines and is_long(self._source.pieces(start, end)):
             raise NotConvertibleError("the text around its parts has too long a line")
         self.edits.append(Edit(start, end, Masked))
 
@@ -220,7 +221,7 @@ class _Plan:
         """(where the CR LF in front of it begins, where the next line begins, is it the closing one?) of each line that
         is one (RFC 2046 section 5.1.1), as far as the closing one."""
         mark, text, base = b"\r\n--" + boundary, b"\r\n", start - 2
-        for data in self._pieces(start, end):
+        for data in self._source.pieces(start, end):
             text += data
             is_end = base + len(text) == end
             at = text.find(mark)
@@ -255,11 +256,11 @@ class _Plan:
         """What is encoded already, but with octets or lines that no encoding has."""
         fault = "a part of it is not encoded as it says it is"
         if found.encoding == b"quoted-printable" and end - found.body <= _LONGEST_BROKEN:
-            if _NO_ESCAPE.search(b"".join(self._pieces(found.body, end))) is None:
+            if _NO_ESCAPE.search(b"".join(self._source.pieces(found.body, end))) is None:
                 return functools.partial(QuotedPrintable, is_encoded=True)
         elif found.encoding == b"base64":
             has_ended, size = False, 0
-            for data in self._pieces(found.body, end):
+            for data in self._source.pieces(found.body, end):
                 text = data.translate(None, b" \t\r\n")
                 letters = text.rstrip(b"=")
                 if letters.translate(None, _BASE64) or (has_ended and letters):
@@ -275,7 +276,7 @@ class _Plan:
         decoder = codecs.getincrementaldecoder("utf-8")()
         is_ascii = True
         try:
-            for data in self._pieces(start, end):
+            for data in self._source.pieces(start, end):
                 is_ascii = is_ascii and data.isascii()
                 decoder.decode(data)
                 yield

@@ -13,9 +13,9 @@ from mailgate.edge.data import ByteCheck, ChunkReceiver, DataReceiver, with_crlf
 PIECES = st.lists(st.sampled_from([b"\r\n", b".", b"a", b"..", b"\r", b"\n", b"\0", b"\r\n.", b"text"]), max_size=30)
 
 
-def receive(data: bytes, cuts: list[int], mends: bool = False) -> tuple[bytes, bytes | None, bool]:
+def receive(data: bytes, cuts: list[int], is_own: bool = False) -> tuple[bytes, bytes | None, bool]:
     got: list[bytes] = []
-    receiver = DataReceiver(got.append, mends)
+    receiver = DataReceiver(got.append, is_own)
     edges = [0, *sorted({min(cut, len(data)) for cut in cuts}), len(data)]
     rest = None
     for start, end in itertools.pairwise(edges):
@@ -69,7 +69,7 @@ def test_a_false_end_of_data_is_text_and_makes_the_message_bad(false_end: bytes)
 @given(PIECES, st.lists(st.integers(0, 80), max_size=12))
 def test_line_ends_are_mended_the_same_however_reads_are_cut(pieces: list[bytes], cuts: list[int]) -> None:
     data = b"".join(pieces) + b"\r\n.\r\nNOOP\r\n"
-    text, rest, is_bad = receive(data, cuts, mends=True)
+    text, rest, is_bad = receive(data, cuts, is_own=True)
     padded = b"\r\n" + data
     end = padded.find(b"\r\n.\r\n")
     lines = padded[2 : end + 2].replace(b"\r\n", b"\n").split(b"\n")
@@ -81,7 +81,7 @@ def test_line_ends_are_mended_the_same_however_reads_are_cut(pieces: list[bytes]
 
 
 def test_a_mended_false_end_is_text() -> None:
-    text, rest, is_bad = receive(b"a\n.\nMAIL FROM:<x@y.example>\n..b\r\n.\r\n", [], mends=True)
+    text, rest, is_bad = receive(b"a\n.\nMAIL FROM:<x@y.example>\n..b\r\n.\r\n", [], is_own=True)
     assert (text, rest, is_bad) == (b"a\r\n\r\nMAIL FROM:<x@y.example>\r\n.b\r\n", b"", False)
 
 
