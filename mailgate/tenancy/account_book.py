@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from sqlalchemy import select
@@ -46,7 +47,9 @@ class AccountBook:
         tenant, logins = found
         with self._directory.looking_up(tenant) as work:
             users = work.session.scalars(select(User).where(User.login.in_(logins))).all()
-            return _account(work, users[0]) if len(users) == 1 else NO_ACCOUNT
+            if len(users) == 1:
+                return _account(work, users[0])
+            return replace(NO_ACCOUNT, counted_as=min(logins, default=""))
 
     def _candidates(self, login: str) -> tuple[Tenant, list[str]] | None:
         """The tenant, and the canonical logins that may be meant."""

@@ -287,6 +287,14 @@ def test_who_does_not_exist_has_to_wait_like_anybody(desk: Desk) -> None:
     assert desk.pauses[-1] == LONGEST_DELAY
 
 
+def test_guesses_at_nobody_add_up_in_every_spelling(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.book, "account", lambda login: replace(NO_ACCOUNT, counted_as="nobody@acme.example"))
+    spellings = ("nobody@acme.example", "acme/nobody", "acme/nobody@acme.example")
+    for n in range(15):
+        desk.ask(f"guess {n}", peer=f"10.0.{n // 5}.1", login=spellings[n % 3])
+    assert desk.pauses
+
+
 def test_who_was_right_before_is_not_kept_out_by_guessers(desk: Desk) -> None:
     assert desk.ask().ok
     for n in range(12):

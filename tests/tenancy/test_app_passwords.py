@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,14 +126,14 @@ def test_each_form_of_the_login_name_finds_the_account(directory: Directory, two
     ],
 )
 def test_no_other_form_does(directory: Directory, two_tenants: Commands, login: str) -> None:
-    assert AccountBook(directory).account(login) == NO_ACCOUNT
+    assert replace(AccountBook(directory).account(login), counted_as="") == NO_ACCOUNT
 
 
 def test_a_short_name_that_two_people_have_finds_neither(directory: Directory, two_tenants: Commands) -> None:
     two_tenants("tenant.domain.add", tenant="acme", domain="acme.test")
     assert AccountBook(directory).account("acme/bob").login == BOB
     two_tenants("user.add", tenant="acme", login="bob@acme.test", password=PASSWORD)
-    assert AccountBook(directory).account("acme/bob") == NO_ACCOUNT
+    assert replace(AccountBook(directory).account("acme/bob"), counted_as="") == NO_ACCOUNT
     assert AccountBook(directory).account("acme/bob@acme.test").login == "bob@acme.test"
 
 
@@ -197,3 +199,14 @@ def test_a_lock_does_not_soften_disabled(directory: Directory, two_tenants: Comm
     two_tenants("user.disable", login=BOB)
     book.lock(account, clock())
     assert result(directory, PASSWORD, "smtp", clock() + 1.0) is Result.SWITCHED_OFF
+
+
+@pytest.mark.parametrize("name", ["bob", "nobody"])
+def test_every_way_to_write_a_login_counts_as_one_whether_there_is_an_account_or_not(
+    directory: Directory, two_tenants: Commands, name: str
+) -> None:
+    """Else mixing them would tell who exists: guesses at an account add up, those at nobody would not."""
+    book = AccountBook(directory)
+    forms = (f"{name}@acme.example", f"acme/{name}", f"acme/{name}@acme.example", f"ACME/{name.upper()}@Acme.Example")
+    found = [book.account(form) for form in forms]
+    assert {account.login or account.counted_as for account in found} == {f"{name}@acme.example"}

@@ -116,7 +116,8 @@ class Logins:
         if (opened := account.check_app_password(request.password, request.protocol, now)) is not None:
             return _Answer(self._grant(request, account, opened, digest, generation))
         network = network_of(request.peer)
-        each = Try(account.login or request.login.casefold(), request.peer, account.knows(network), digest)
+        name = account.login or account.counted_as or request.login.casefold()
+        each = Try(name, request.peer, account.knows(network), digest)
         guessing = self._records.guessing
         delay = guessing.delay(each.account, now)
         if (held := guessing.reserve(each, now)) is not None:

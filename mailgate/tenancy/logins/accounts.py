@@ -41,8 +41,8 @@ class Checked:
 @dataclass(frozen=True, slots=True)
 class Account:
     """`granted` is what a right password is worth. `login` is canonical, empty where there is no account; then `hash`
-    opens for nothing. Times in seconds since 1970; `locked_until` None: for good. `networks`: digests of those that
-    the account has logged in from."""
+    opens for nothing, and `counted_as` is the login that it would have, whichever way it was typed. Times in seconds
+    since 1970; `locked_until` None: for good. `networks`: digests of those that the account has logged in from."""
 
     login: str = ""
     tenant: TenantId = _NO_TENANT
@@ -54,6 +54,7 @@ class Account:
     password_changed_at: float = 0.0
     keys: tuple[AppKey, ...] = ()
     networks: frozenset[bytes] = frozenset()
+    counted_as: str = ""
 
     def knows(self, network: str) -> bool:
         """Has the account logged in from there lately? `network` as `networks.network_of` writes it."""
