@@ -14,6 +14,7 @@ from mailgate.edge.turns import Share
 from mailgate.edge.verify import MOST_AT_ONCE, Standing, Verifier
 from mailgate.model.address import Address
 from mailgate.model.dns import Answer, Mx, Status
+from mailgate.model.reply import Reply
 from mailgate.policy.schema import InboundRoute
 from tests.relay.harness import FakeNames
 
@@ -86,11 +87,11 @@ def test_one_network_does_not_hold_all_callouts_nor_make_the_server_away(
         open_now: list[Address] = []
         is_over = asyncio.Event()
 
-        async def ask(server: object, route: InboundRoute, recipient: Address) -> int:
+        async def ask(server: object, route: InboundRoute, recipient: Address) -> Reply:
             open_now.append(recipient)
             if recipient.local.startswith("slow"):
                 await is_over.wait()
-            return 250
+            return Reply(250, "2.1.5", "ok")
 
         monkeypatch.setattr(verifier, "_ask", ask)
         addresses = [Address(f"slow{number}", "routed.acme.example") for number in range(50)]
@@ -114,9 +115,9 @@ def test_a_full_memory_forgets_the_oldest_answer_only(monkeypatch: pytest.Monkey
         verifier = Verifier(FakeNames(), "mx.acme.example", lambda: 1000.0)
         asked = []
 
-        async def ask(server: object, route: InboundRoute, recipient: Address) -> int:
+        async def ask(server: object, route: InboundRoute, recipient: Address) -> Reply:
             asked.append(recipient.local)
-            return 250
+            return Reply(250, "2.1.5", "ok")
 
         monkeypatch.setattr(verifier, "_ask", ask)
         for local in ("a", "b", "c", "d", "d", "c", "b", "a"):
