@@ -13,7 +13,7 @@ from mailgate.cli.connection import admin
 app = typer.Typer(help="How much of the mail was really scanned.", no_args_is_help=True)
 
 _NOT_COUNTED = "Not counted, since it is not scanned: what mail programs put into mailboxes by IMAP (copies, drafts)."
-_COLUMNS = ("day", "tenant", "parts", "fully scanned", "infected", "not scanned", "remembered")
+_COLUMNS = ("day", "tenant", "parts", "fully scanned", "infected", "suspicious", "not scanned", "remembered")
 
 
 @app.callback()
@@ -41,7 +41,16 @@ def report(
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     reasons = ", ".join(f"{number} {reason}" for reason, number in row["not_scanned"].items()) or "-"
     share, remembered = _percent(row["share"]), _percent(row["remembered"])
-    return (row["day"], row["tenant"], row["parts"], share, row["infected"], reasons, remembered)
+    return (
+        row["day"],
+        row["tenant"],
+        row["parts"],
+        share,
+        row["infected"],
+        row.get("suspicious", 0),
+        reasons,
+        remembered,
+    )
 
 
 def _percent(share: float) -> str:

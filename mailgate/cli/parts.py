@@ -8,7 +8,7 @@ from typing import Any
 from mailgate.cli import output
 from mailgate.model.part_class import PartClass
 
-_VERDICTS = {"clean": "green", "infected": "bold red", "not-scanned": "yellow"}
+_VERDICTS = {"clean": "green", "infected": "bold red", "suspicious": "red", "not-scanned": "yellow"}
 _RULE_CLASSES = frozenset(PartClass)
 
 Remarks = Mapping[str, Sequence[str]]

@@ -48,10 +48,14 @@ def inspect(
         for each, result in zip(items, scanned.results, strict=True)
     ]
     reports = _within_reach(reports, containers, listings, scanner, deadline)
-    reports = _with_members(reports, listings, _scan_unreached(listings, scanner, deadline))
+    unreached = _scan_unreached(listings, scanner, deadline)
+    reports = _with_members(reports, listings, unreached)
+    own = {each.digest: result for each, result in zip(items, scanned.results, strict=True)}
+    reports = _with_suspicions(reports, own, unreached)
     reports += [_too_large(part) for part in views.parts if len(part.data) > limits.part_bytes]
     reports += [_beyond(limit) for limit in views.exceeded]
-    whole = CLEAN if scanned.whole.masks else scanned.whole  # its parts have told what there is to tell
+    is_suspicious = scanned.whole.verdict is Verdict.SUSPICIOUS
+    whole = scanned.whole if is_suspicious or not scanned.whole.masks else CLEAN  # its parts have told what there is
     reports += _raw_reports(len(raw), whole, reports)
     engine = scanned.engine
     return Inspection(
@@ -67,13 +71,46 @@ def inspect(
 
 
 def _unmasked(result: ScanResult, listing: Listing | None) -> ScanResult:
-    """A finding that may hide a limit or encryption counts for nothing: the file is clean where the gateway has gone
-    through it by itself, as far as the scanner is known to reach; else it was not scanned."""
+    """A finding that may hide a limit or encryption counts for nothing here: the file is clean where the gateway has
+    gone through it by itself, as far as the scanner is known to reach; else it was not scanned. What the scanner
+    suspects may be no container at all; that it does is added later (`_with_suspicions`)."""
     if not result.masks:
         return result
-    if listing is not None and listing.is_whole:
+    if listing.is_whole if listing is not None else result.verdict is Verdict.SUSPICIOUS:
         return CLEAN
-    return unscanned(Unscanned.LIMIT, result.detail)
+    detail = result.detail or f"{result.signature} says nothing of the rest"
+    return unscanned(Unscanned.LIMIT, detail)
+
+
+def _with_suspicions(
+    reports: list[PartReport], own: Mapping[str, ScanResult], unreached: Mapping[str, Mapping[str, ScanResult]]
+) -> list[PartReport]:
+    """The reports, with what the scanner suspects: a part, with all that the scan of it went through, or a member that
+    was scanned by itself, with what holds it. What else is said of them stays said, in a report of its own: a suspicion
+    is no statement that the rest was scanned. `own` by digest, `unreached` by digest and path."""
+    whole: list[PartReport] = []
+    container, found, members = "", "", dict[str, str]()
+    for report in reports:
+        if report.digest:
+            container, found = report.place, _suspicion(own.get(report.digest))
+            inside = unreached.get(report.digest, {})
+            members = {path: _suspicion(result) for path, result in inside.items()}
+            signature = found or next(filter(None, members.values()), "")
+        else:
+            path = report.place.removeprefix(f"{container}/")
+            signature = members.get(path, found) if container and path != report.place and path != "*" else ""
+        if not signature or report.verdict is Verdict.INFECTED:
+            whole.append(report)
+            continue
+        whole.append(replace(report, verdict=Verdict.SUSPICIOUS, signature=signature, reason=None, detail=""))
+        if report.verdict is not Verdict.CLEAN:
+            whole.append(replace(report, place=f"{report.place}/*", digest=""))
+    return whole
+
+
+def _suspicion(result: ScanResult | None) -> str:
+    """The name of what the scanner suspects; empty where nothing."""
+    return result.signature if result is not None and result.verdict is Verdict.SUSPICIOUS else ""
 
 
 def _report(item: Item, result: ScanResult) -> PartReport:
@@ -144,7 +181,7 @@ def _scan_unreached(
     batch = scanner.scan([Sample((content,), sha256(content).hexdigest()) for content in contents], deadline)
     verdicts: dict[str, dict[str, ScanResult]] = {}
     for (digest, path), result in zip(places, batch.results, strict=True):
-        verdicts.setdefault(digest, {})[path] = _unmasked(result, None)
+        verdicts.setdefault(digest, {})[path] = result
     return verdicts
 
 
@@ -156,7 +193,7 @@ def _with_members(
     whole: list[PartReport] = []
     for report in reports:
         listing = listings.get(report.digest)
-        inside = scanned.get(report.digest, {})
+        inside = {path: _unmasked(result, listing) for path, result in scanned.get(report.digest, {}).items()}
         whole += [report] if listing is None else container_reports(report, listing, inside)
     return whole
 

@@ -13,6 +13,9 @@ from mailgate.model.verdict import Unscanned, Verdict
 _SCAN_REPLY = re.compile(r"(?:stream|fd\[\d+\]): (?:(?P<text>[^\x00-\x1f]+) )?(?P<status>FOUND|OK|ERROR)")
 _EXTENDED_INFO = re.compile(r"\([0-9a-f]{32}:\d+\)$")  # ExtendedDetectionInfo yes: Name(digest:size)
 _LIMIT_ERROR = re.compile(r"size limit exceeded|time limit reached|CL_ETIMEOUT|CL_EMAX", re.IGNORECASE)
+# What clamd holds for suspicious without a signature, and what its database calls potentially unwanted. Of heuristics
+# libclamav tells one only.
+_SUSPICIONS = ("Heuristics.", "PUA.", "BC.Heuristics.")
 _SESSION_REPLY = re.compile(rb"(\d{1,10}): (.*)", re.DOTALL)
 _DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -24,8 +27,8 @@ class ReplyError(Exception):
 
 
 class ScanResult(Struct, frozen=True):
-    """What one scan of one sample said. `signature` where INFECTED, or where a finding hides what else there is, such
-    as a limit (`masks`); `reason` and `detail` where NOT_SCANNED."""
+    """What one scan of one sample said. `signature` where INFECTED or SUSPICIOUS, or where a finding hides what else
+    there is, such as a limit (`masks`); `reason` and `detail` where NOT_SCANNED."""
 
     verdict: Verdict
     signature: str = ""
@@ -71,6 +74,8 @@ def _finding(signature: str) -> ScanResult:
         # Of several such findings libclamav tells one, and chance decides which: it may have met a limit as well.
         detail = f"{signature} says nothing of the rest: set AlertOLE2Macros no"
         return ScanResult(Verdict.NOT_SCANNED, signature, Unscanned.SCANNER_ERROR, detail, masks=True)
+    if signature.startswith(_SUSPICIONS):
+        return ScanResult(Verdict.SUSPICIOUS, signature, masks=True)
     return ScanResult(Verdict.INFECTED, signature=signature)
 
 

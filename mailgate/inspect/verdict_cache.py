@@ -16,7 +16,7 @@ UNVERSIONED_LIFETIME = 5.0
 
 
 class VerdictCache:
-    """Verdicts of one state of one engine: another finds none of them. Only CLEAN and INFECTED are kept: what was not
+    """Verdicts of one state of one engine: another finds none of them. All but NOT_SCANNED are kept: what was not
     scanned is asked again.
 
     They die after LIFETIME seconds, since nobody tells of signatures that were added beside the official ones; those of

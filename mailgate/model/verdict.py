@@ -9,8 +9,12 @@ WHOLE_MESSAGE = "raw"  # the place of what was found in the message as it came
 
 
 class Verdict(enum.StrEnum):
+    """SUSPICIOUS: the scanner has no signature of malware for it, but holds it for phishing, a broken program or an
+    unwanted one."""
+
     CLEAN = "clean"
     INFECTED = "infected"
+    SUSPICIOUS = "suspicious"
     NOT_SCANNED = "not-scanned"
 
 
@@ -80,15 +84,19 @@ class Inspection:
 
     @property
     def verdict(self) -> Verdict:
-        """INFECTED outweighs NOT_SCANNED outweighs CLEAN; no part at all is NOT_SCANNED."""
+        """INFECTED outweighs NOT_SCANNED outweighs SUSPICIOUS outweighs CLEAN; no part at all is NOT_SCANNED."""
         found = {part.verdict for part in self.parts}
-        if Verdict.INFECTED in found:
-            return Verdict.INFECTED
-        return Verdict.CLEAN if found == {Verdict.CLEAN} else Verdict.NOT_SCANNED
+        worst = (Verdict.INFECTED, Verdict.NOT_SCANNED, Verdict.SUSPICIOUS, Verdict.CLEAN)
+        return next((each for each in worst if each in found), Verdict.NOT_SCANNED)
 
     @property
     def signature(self) -> str:
-        return next((part.signature for part in self.parts if part.verdict is Verdict.INFECTED), "")
+        """Of the first part that is infected, or else suspicious; empty where none is."""
+        for verdict in (Verdict.INFECTED, Verdict.SUSPICIOUS):
+            for part in self.parts:
+                if part.verdict is verdict:
+                    return part.signature
+        return ""
 
     @property
     def unscanned(self) -> tuple[PartReport, ...]:

@@ -71,6 +71,7 @@ class EffectivePolicy:
     language: Literal["en", "de"]
     limits: GatewayLimits
     infected: Action
+    suspicious: Action
     scanner_down: Action
     unscanned: UnscannedActions
     authentication: Authentication
@@ -129,6 +130,7 @@ def effective_policy(
         language=_overlaid(policies).language,
         limits=_limits(built_in, gateway, own),
         infected=scanning.infected,
+        suspicious=scanning.suspicious,
         scanner_down=scanning.scanner_down,
         unscanned=_overlaid([policy.unscanned for policy in policies]),
         authentication=_overlaid([policy.authentication for policy in policies]),

@@ -18,6 +18,7 @@ from mailgate.policy.judges import (
     infected,
     scanner_trouble,
     sender,
+    suspicious,
     unknown_sender,
     unscanned,
 )
@@ -69,6 +70,11 @@ PRECEDENCE = (
         "Mail from outside that fails DMARC, or names its author so that DMARC can't be applied, is treated as "
         "`authentication` says, `exceptions` and trusted sealers apart.",
         sender,
+        is_final=False,
+    ),
+    Step(
+        "Each part that the scanner suspects is treated as `scanning.suspicious` says, `scanner_exceptions` apart.",
+        suspicious,
         is_final=False,
     ),
     Step("Each part that could not be scanned is treated as `unscanned` says.", unscanned, is_final=False),

@@ -14,6 +14,7 @@ from mailgate.policy.globs import fits, glob_pattern
 from mailgate.policy.rules import Rule
 from mailgate.policy.schema import AttachmentException, PartException, ScannerException
 
+_FOUND = {Verdict.INFECTED: "infected with", Verdict.SUSPICIOUS: "suspicious:"}
 _HOLDS_FILES = (PartClass.ARCHIVE, PartClass.DISK_IMAGE, PartClass.ENCRYPTED)
 
 
@@ -56,9 +57,9 @@ class AttachmentExemption(Exemption):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScannerExemption(Exemption):
-    """From the verdict *infected*. clamd stops at its first finding, so without a digest what else a file holds has
-    not been looked at: an exemption by signature covers single files, and the whole message, whose parts all have
-    verdicts of their own."""
+    """From the verdicts *infected* and *suspicious*. clamd stops at its first finding, so without a digest what else a
+    file holds has not been looked at: an exemption by signature covers single files, and the whole message, whose parts
+    all have verdicts of their own."""
 
     signatures: tuple[str, ...]
 
@@ -111,7 +112,7 @@ def families(parts: Sequence[PartReport]) -> Iterator[tuple[PartReport, ...]]:
 def false_positives(
     parts: Sequence[PartReport], exemptions: Sequence[ScannerExemption]
 ) -> Mapping[PartReport, ExceptionUse]:
-    """The infected parts whose verdict does not count, members of containers included. One that holds
+    """The infected and suspicious parts whose verdict does not count, members of containers included. One that holds
     anything not scanned, or encrypted, is never among them. The whole message is, where its finding is excepted by
     name, or is that of a part which is among them."""
     if not exemptions:
@@ -120,10 +121,10 @@ def false_positives(
     signatures: dict[str, ExceptionUse] = {}
     for family in families(parts):
         part, has_members = family[0], len(family) > 1
-        if part.verdict is not Verdict.INFECTED or any(map(_is_unscanned, family)):
+        if part.verdict not in _FOUND or any(map(_is_unscanned, family)):
             continue
         exemption = next((each for each in exemptions if each.covers(part, has_members)), None)
-        waived = f"infected with {part.signature}"
+        waived = f"{_FOUND[part.verdict]} {part.signature}"
         if exemption is not None:
             use = exemption.use(part, waived)
             found |= dict.fromkeys(family, use)

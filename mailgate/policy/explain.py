@@ -76,6 +76,7 @@ def _flat(policy: EffectivePolicy) -> Iterator[tuple[str, str | int]]:
     for name, value in policy.limits:
         yield f"limits.{name}", value
     yield "scanning.infected", policy.infected.value
+    yield "scanning.suspicious", policy.suspicious.value
     yield "scanning.scanner_down", policy.scanner_down.value
     for section in _SECTIONS:
         for name, value in getattr(policy, section):

@@ -41,6 +41,16 @@ def infected(case: Case) -> Iterator[Decision]:
             yield _decision(policy, policy.infected, "scanning.infected", reason, part.place)
 
 
+def suspicious(case: Case) -> Iterator[Decision]:
+    """Exceptions from the scanner have been told of where `infected` was asked."""
+    policy, parts = case.policy, case.facts.inspection.parts
+    excepted = false_positives(parts, case.concerned.scanner_exemptions)
+    for part in parts:
+        if part.verdict is Verdict.SUSPICIOUS and part not in excepted:
+            reason = f"{_called(part)} is suspicious: {_shown(part.signature)}"
+            yield _decision(policy, policy.suspicious, "scanning.suspicious", reason, part.place)
+
+
 def scanner_trouble(case: Case) -> Iterator[Decision]:
     policy, facts = case.policy, case.facts
     if not facts.inspection.is_transient:

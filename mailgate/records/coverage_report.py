@@ -18,8 +18,8 @@ Remembered = tuple[int, str, int, int]
 
 def report(counted: Iterable[Counted], remembered: Iterable[Remembered]) -> list[dict[str, Any]]:
     """Of counts in order of day and tenant: for each day and tenant {"day": ISO date, "tenant", "parts", "clean",
-    "infected", "not_scanned": parts by reason, "share": of the parts that were scanned, 0 to 1, "remembered": share of
-    the contents whose verdict was known from an earlier scan, 0 to 1}."""
+    "infected", "suspicious", "not_scanned": parts by reason, "share": of the parts that were scanned, 0 to 1,
+    "remembered": share of the contents whose verdict was known from an earlier scan, 0 to 1}."""
     known = {(day, tenant): number / contents for day, tenant, contents, number in remembered if contents}
     by_day = groupby(counted, key=lambda each: each[:2])
     return [_day(key, list(counts), known.get(key, 0.0)) for key, counts in by_day]
@@ -35,7 +35,8 @@ def _day(key: tuple[int, str], counts: list[Counted], remembered: float) -> dict
         "parts": parts,
         "clean": of[Verdict.CLEAN],
         "infected": of[Verdict.INFECTED],
+        "suspicious": of[Verdict.SUSPICIOUS],
         "not_scanned": {reason: number for _, _, verdict, reason, number in counts if verdict == Verdict.NOT_SCANNED},
-        "share": (of[Verdict.CLEAN] + of[Verdict.INFECTED]) / parts if parts else 1.0,
+        "share": (parts - of[Verdict.NOT_SCANNED]) / parts if parts else 1.0,
         "remembered": remembered,
     }

@@ -55,15 +55,32 @@ def test_whatever_is_no_reply_to_a_scan_is_the_scanners_error(text: str) -> None
         ("stream: Win.Test.EICAR_HDB-1(44d88612fea8a8f36de82e1278abb02f:68) FOUND", "Win.Test.EICAR_HDB-1"),
         ("stream: Name with blanks FOUND", "Name with blanks"),
         ("stream: stream: OK FOUND", "stream: OK"),
-        ("stream: Heuristics.Phishing.Email.SpoofedDomain FOUND", "Heuristics.Phishing.Email.SpoofedDomain"),
-        ("stream: Heuristics.Broken.Executable FOUND", "Heuristics.Broken.Executable"),
-        ("stream: Heuristics.Structured.SSN FOUND", "Heuristics.Structured.SSN"),
+        ("stream: Sanesecurity.Phishing.Fake.1.UNOFFICIAL FOUND", "Sanesecurity.Phishing.Fake.1.UNOFFICIAL"),
+        ("stream: Win.Trojan.PUA.Heuristics-1 FOUND", "Win.Trojan.PUA.Heuristics-1"),
+        ("stream: PUAlike FOUND", "PUAlike"),
         ("stream: Heuristics FOUND", "Heuristics"),
     ],
 )
 def test_a_finding_is_infected(text: str, signature: str) -> None:
     result = scan_result(text)
     assert (result.verdict, result.signature) == (Verdict.INFECTED, signature)
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "Heuristics.Phishing.Email.SpoofedDomain",
+        "Heuristics.Phishing.Email.SSL-Spoof",
+        "Heuristics.Broken.Executable",
+        "Heuristics.Structured.SSN",
+        "PUA.Win.Packer.Upx-1",
+        "PUA.Html.Exploit.UNOFFICIAL",
+    ],
+)
+def test_what_has_no_signature_of_malware_is_suspicious_and_says_nothing_of_the_rest(signature: str) -> None:
+    result = scan_result(f"fd[5]: {signature} FOUND")
+    assert (result.verdict, result.signature, result.masks) == (Verdict.SUSPICIOUS, signature, True)
+    assert not result.is_transient
 
 
 @pytest.mark.parametrize(

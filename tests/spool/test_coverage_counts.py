@@ -85,17 +85,19 @@ def test_the_report_says_which_share_was_scanned() -> None:
         (TODAY, "acme", "clean", "", 6),
         (TODAY, "acme", "infected", "", 1),
         (TODAY, "acme", "not-scanned", "encrypted", 1),
+        (TODAY, "acme", "suspicious", "", 2),
         (TODAY, "globex", "clean", "", 5),
     ]
     acme, globex = report(counted, [(TODAY, "acme", 4, 1)])
     assert acme == {
         "day": "2027-01-15",
         "tenant": "acme",
-        "parts": 8,
+        "parts": 10,
         "clean": 6,
         "infected": 1,
+        "suspicious": 2,
         "not_scanned": {"encrypted": 1},
-        "share": 7 / 8,
+        "share": 9 / 10,
         "remembered": 1 / 4,
     }
     assert (globex["tenant"], globex["share"], globex["not_scanned"]) == ("globex", 1.0, {})

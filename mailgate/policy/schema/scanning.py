@@ -20,12 +20,18 @@ class DefectAction(enum.StrEnum):
 
 
 class Scanning(Section):
-    """What happens to infected mail, and to submissions while no scanner answers."""
+    """What happens to infected and suspicious mail, and to submissions while no scanner answers."""
 
     infected: StopAction = Field(
         default=Action.REJECT,
         description="For a message with malware in it: `reject` refuses it in the dialogue, `quarantine` keeps it "
         "aside.",
+    )
+    suspicious: RuleAction = Field(
+        default=Action.QUARANTINE,
+        description="For a message in which the scanner suspects something without a signature of malware (phishing "
+        "links, broken programs: `Heuristics.*`; unwanted ones: `PUA.*`): `quarantine` keeps it aside for an "
+        "administrator, `accept` delivers it, marked as suspicious, `reject` refuses it in the dialogue.",
     )
     scanner_down: DownAction = Field(
         default=Action.DEFER,
