@@ -13,6 +13,8 @@ _UU_BEGIN = re.compile(
     rb"(?:^|(?<=[\r\n]))[ \t]*+begin(-base64)?[ \t]++[0-7]{1,8}(?:[ \t]++([^\r\n]{0,512}))?(?:\r\n|\n|\r)", re.I
 )
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
+_FULL_LINE = re.compile(rb"([^\r\n]+)")
+_EMPTY_OR_FULL = re.compile(rb"([\r\n]+)|[^\r\n]+(?:\r\n|\n|\r|\Z)")
 _YENC_BEGIN = re.compile(  # the last of a line, so that each byte is looked at once
     rb"=ybegin ((?:(?!=ybegin )[^\r\n]){0,998})(?:\r\n|\n|\r)(?:=ypart [^\r\n]{0,998}(?:\r\n|\n|\r))?"
 )
@@ -32,6 +34,8 @@ _XX_TO_UU = bytes.maketrans(_XX_LETTERS, b"`" + bytes(range(33, 96)))
 _XX_END = re.compile(rb"(?:^|(?<=[\r\n]))end\b")
 _NOT_BINHEX = bytes(sorted(set(range(256)) - set(_BINHEX_LETTERS)))
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64_LETTERS)))
+_OF_RETURN, _OF_FEED = (13 - 32) & 63, (10 - 32) & 63  # the lengths that empty lines say, by their first byte
+_OF_NOTHING = 96  # a grave accent
 _MAX_FILES = 200
 _MAX_RUNS = 500_000
 _MAX_EXPANDED = 32 << 20
@@ -100,15 +104,17 @@ def _uu_readings(text: bytes, begin: re.Match[bytes] | None, *, goes_on: bool) -
 
 def _uu_lines(text: bytes, start: int, *, passes_over: bool) -> bytes:
     chunks: list[bytes] = []
-    for match in _LINE.finditer(text, start):
+    for match in (_FULL_LINE if passes_over else _LINE).finditer(text, start):
         line = match[1]
         bare = line.strip()
+        if bare == b"`":
+            continue
         if bare.lower() == b"end":
             break
         chunk = _uu_line(line) if bare else b""
         if chunk:
             chunks.append(chunk)
-        elif not passes_over and bare != b"`":
+        elif not passes_over:
             break
     return b"".join(chunks)
 
@@ -127,9 +133,15 @@ def _xx_lines(text: bytes, start: int) -> bytes:
 def _uu_filled(text: bytes, start: int) -> bytes:
     """As Python reads: what a line lacks is filled with zeros, and no line but `end` is the last."""
     chunks: list[bytes] = []
-    for match in _LINE.finditer(text, start):
+    for match in _EMPTY_OR_FULL.finditer(text, start):
         line = match[0]
-        if not line or line.strip(b" \t\r\n\f") == b"end":
+        if match[1]:
+            begin_in_feed = line.count(b"\n") - line.count(b"\r\n")
+            chunks.append(bytes(_OF_FEED * begin_in_feed + _OF_RETURN * line.count(b"\r")))
+            continue
+        if line[0] == _OF_NOTHING:
+            continue
+        if line.strip(b" \t\r\n\f") == b"end":
             break
         try:
             chunks.append(binascii.a2b_uu(line))

@@ -49,6 +49,7 @@ SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 900.0
 KEYS_SECONDS = 3600.0
 DRAIN_SECONDS = 60.0
+KEPT_SECONDS = 5.0  # for outcomes that the store does not take: the next start finds them
 
 _logger = log.get(__name__)
 
@@ -202,7 +203,7 @@ class RelayProcess:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
             await _cancel(*self._running)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(KEPT_SECONDS if self._parts.outcomes.is_stuck else DRAIN_SECONDS):
                 await self._parts.outcomes.flush()
         await self._parts.pool.close()
 

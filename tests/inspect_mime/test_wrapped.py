@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import bz2
+import re
 import zlib
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from mailgate.inspect import apple, encapsulated, pgp
 from mailgate.inspect.members import Budget, LimitExceededError
 from mailgate.inspect.mime import ParseLimits, Views, views
+from mailgate.inspect.textfiles import decode_uuencoded
 from tests.inspect_mime.messages_of_parts import PAYLOAD, TEXT, base64_lines, message, multipart, part
 from tests.inspect_mime.openpgp import (
     armour,
@@ -317,3 +320,19 @@ def test_the_certificates_of_a_clear_signature_are_not_its_content() -> None:
         fields = element(0x30, b"\2\1\1", element(0x31), content, element(0xA0, certificate), element(0x31))
         signature = element(0x30, kind, element(0xA0, fields))
         assert encapsulated.cms_content(signature, small()) == expected
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"`\r\n", b"#86)C\r\n", b"#86\r\n", b"a", b" ", b"end\n"])))
+def test_empty_lines_of_uuencode_read_as_python_reads_them(pieces: list[bytes]) -> None:
+    """The length that an empty line says is that of its line feed: so many zeros."""
+    data = b"begin 644 a\r\n" + b"".join(pieces)
+    expected = b""
+    for line in re.findall(rb"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z", data)[1:]:
+        if line.strip(b" \t\r\n\f") == b"end":
+            break
+        try:
+            expected += binascii.a2b_uu(line)
+        except binascii.Error:
+            with suppress(binascii.Error):
+                expected += binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3])
+    assert not expected or expected in decode_uuencoded(data)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from mailgate.model.errors import MailgateError
 from mailgate.records.metrics import CLOCK_IN_DOUBT, CLOCK_STEPS
 from mailgate.spool.clock_steps import ClockState, Judgement, Reading, judge
 from mailgate.spool.coverage import day_of
@@ -97,6 +98,8 @@ class ClockWatch:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.look()
+            except MailgateError as error:
+                _log.warning("the clock could not be looked at; it is tried again: %s", error)
             except Exception:
                 _log.exception("the clock could not be looked at; it is tried again")
 
