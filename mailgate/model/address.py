@@ -2,7 +2,8 @@
 
 The library's parser decodes encoded words, takes comments and repairs quoting; here nothing is repaired: a path means
 one address to everybody, or it is an error. Beyond the grammar it takes what real addresses have and nobody reads in
-another way: dots in any place of a local part, underscores in domains, local parts above 64 octets."""
+another way: dots in any place of a local part, one at the end of a domain, underscores in domains, local parts above
+64 octets."""
 
 from __future__ import annotations
 
@@ -145,7 +146,7 @@ def parse_address(text: str) -> Address:
         raise AddressError("local part is not valid")
     if not local.isascii():
         _check_characters(local)
-    return Address(local, parse_domain(text[len(local) + 1 :]))
+    return Address(local, parse_domain(text[len(local) + 1 :].removesuffix(".")))
 
 
 def _check_characters(local: str) -> None:
