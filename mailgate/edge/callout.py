@@ -81,9 +81,7 @@ class Callout:
         if is_utf8 and not self._client.supports_extension("smtputf8"):
             return NOT_IN_ASCII
         try:
-            mail = await self._client.execute_command(b"MAIL", b"FROM:<>", *([b"SMTPUTF8"] if is_utf8 else []))
-            if mail.code != 250:
-                raise CalloutError(f"{reply_of(mail.code, mail.message)} (in reply to MAIL FROM:<>)")
+            await self._begin([b"SMTPUTF8"] if is_utf8 else [])
             answer = await self._client.execute_command(b"RCPT", f"TO:<{recipient}>".encode())
         except (SMTPException, OSError) as error:
             raise CalloutError(str(error) or type(error).__name__) from None
@@ -92,6 +90,19 @@ class Callout:
         except (SMTPException, OSError):
             self.close()
         return reply_of(answer.code, answer.message)
+
+    async def _begin(self, parameters: list[bytes]) -> None:
+        """With the null sender, which every server must take (RFC 5321 section 6.1); where one does not, as our
+        postmaster: that it refuses bounces says nothing about its recipients."""
+        refused: Reply | None = None
+        for sender in ("", f"postmaster@{self._client.local_hostname}"):
+            mail = await self._client.execute_command(b"MAIL", f"FROM:<{sender}>".encode(), *parameters)
+            if mail.code == 250:
+                return
+            refused = refused or reply_of(mail.code, mail.message)
+            if mail.code < 500:
+                break
+        raise CalloutError(f"{refused} (in reply to MAIL FROM:<>)")
 
     @property
     def is_usable(self) -> bool:

@@ -43,8 +43,8 @@ class Standing(enum.Enum):
 
 
 _SECONDS = {Standing.KNOWN: KNOWN_SECONDS, Standing.UNKNOWN: UNKNOWN_SECONDS}
-_OF_THE_ADDRESS = re.compile(r"5\.(?:1\.[0-9]+|2\.1)")  # RFC 3463 sections 3.2, 3.3
-_OF_US = re.compile(r"5\.[57]\.[0-9]+")  # protocol and security: sections 3.6, 3.8
+_OF_THE_ADDRESS = re.compile(r"5\.(?:1\.(?:[1-69]|10)|2\.1)")  # RFC 3463 sections 3.2, 3.3, RFC 7505
+_OF_US = re.compile(r"5\.(?:[57]\.[0-9]+|1\.[78])")  # protocol and security: sections 3.6, 3.8; the sender: 3.2
 _ABOUT_MAILBOXES = frozenset({550, 551, 553, 554})
 
 
@@ -70,6 +70,7 @@ class _Server:
         self.turns = Turns(MOST_AT_ONCE, MOST_WAITING, TURN_SECONDS)
         self.away_until = 0.0
         self.takes: Takes | None = None
+        self.taken: dict[str, Address] = {}  # by domain, the recipient that it took last
 
 
 class Verifier:
@@ -116,17 +117,26 @@ class Verifier:
         return server.takes if server is not None else None
 
     async def _found(self, server: _Server, route: InboundRoute, recipient: Address) -> Standing:
-        """Some servers refuse with a bare 550, be it the recipient or us. The postmaster is one that every server must
-        take (RFC 5321 section 4.5.1): where it is refused, too, it is about us."""
+        """Some servers refuse with a bare 550, be it the recipient or us: where others are refused, too, it is us."""
         reply = await self._ask(server, route, recipient)
         found = standing_of(reply)
+        if found is Standing.KNOWN:
+            server.taken[recipient.domain] = recipient
         if found is None:
-            postmaster = await self._ask(server, route, Address("postmaster", recipient.domain))
-            found = Standing.UNKNOWN if 200 <= postmaster.code < 300 else Standing.REFUSED
+            found = Standing.UNKNOWN if await self._takes_another(server, route, recipient) else Standing.REFUSED
         if found is Standing.REFUSED:
             _logger.error("the server of a tenant refuses us", server=route.server, reply=str(reply))
             metrics.RECIPIENT_CHECKS_REFUSED.inc()
         return found
+
+    async def _takes_another(self, server: _Server, route: InboundRoute, recipient: Address) -> bool:
+        """The one that it took last, or the postmaster, whom every server must take (RFC 5321 section 4.5.1) and some
+        do not have."""
+        postmaster = Address("postmaster", recipient.domain)
+        for other in dict.fromkeys((server.taken.get(recipient.domain, postmaster), postmaster)):
+            if other != recipient and standing_of(await self._ask(server, route, other)) is Standing.KNOWN:
+                return True
+        return False
 
     async def _ask(self, server: _Server, route: InboundRoute, recipient: Address) -> Reply:
         """Over a connection that is there, or else over a new one: a server may have closed an idle one meanwhile."""

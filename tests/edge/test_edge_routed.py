@@ -91,6 +91,15 @@ def test_a_known_recipient_is_taken_for_the_relay(tmp_path: Path, protocol: str)
         ({"RCPT joe": "550 no such user"}, "550 5.1.1"),
         ({"RCPT joe": "550 5.4.1 recipient address rejected"}, "550 5.1.1"),
         ({"RCPT": "451 4.7.1 greylisted"}, "451 4.4.1 The recipient's own server takes no mail for this recipient now"),
+        (
+            {"RCPT": "553 5.1.8 domain of sender address does not exist"},
+            "451 4.4.1 The recipient's own server does not take",
+        ),
+        ({"RCPT": "554 5.1.7 bad sender"}, "451 4.4.1 The recipient's own server does not take"),
+        ({"MAIL FROM:<>": "554 5.1.0 Sender denied"}, "250"),
+        ({"MAIL FROM:<>": "554 5.1.0 Sender denied", "RCPT": "550 5.1.1 no such user"}, "550 5.1.1"),
+        ({"MAIL": "550 5.7.1 blocked"}, "451 4.4.1"),
+        ({"MAIL": "451 4.7.0 later"}, "451 4.4.1"),
         ({"RCPT": "450 4.2.0 later"}, "451 4.4.1"),
         ({"RCPT": "552 5.2.2 full"}, "451 4.4.1"),
         ({"RCPT": Fault.CUT}, "451 4.4.1"),
@@ -114,6 +123,19 @@ def test_a_server_that_refuses_us_is_no_reason_to_call_recipients_unknown_later(
         hop.script = {"RCPT": ["550 5.7.1 unable to relay"]}
         await ask(client, PEOPLE_THERE[0], "451 4.4.1")
         await ask(client, PEOPLE_THERE[0], "250")
+
+    play(part, tmp_path)
+
+
+@pytest.mark.parametrize("refusal", ["550 5.4.1 Recipient address rejected: Access denied", "550 Unknown user", "550"])
+def test_a_server_without_postmaster_is_judged_by_a_recipient_that_it_took(tmp_path: Path, refusal: str) -> None:
+    async def part(on: Stage, client: Client, hop: ScriptedHop) -> None:
+        hop.script = {f"RCPT TO:<{PEOPLE_THERE[0]}>": "250 ok", "RCPT": refusal}
+        await ask(client, PEOPLE_THERE[1], "451 4.4.1")
+        await ask(client, PEOPLE_THERE[0], "250")
+        await ask(client, PEOPLE_THERE[1], "550 5.1.1")
+        hop.script = {"RCPT": refusal}
+        await ask(client, "sue@routed.acme.example", "451 4.4.1")
 
     play(part, tmp_path)
 
