@@ -19,8 +19,9 @@ LOCAL_SHOWN = 20  # characters of a sender's local part
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """One message that waits. `release_address` is empty where its recipient can't release it; it holds until
-    `release_until`. `deleted_at`: when retention ends. Times in seconds since 1970."""
+    """One message that waits. `release_address` is empty where an answer does nothing; it holds until `release_until`.
+    `is_to_be_asked`: an answer asks the administrators. `deleted_at`: when retention ends. Times in seconds since
+    1970."""
 
     queue_id: QueueId
     reverse_path: str
@@ -30,12 +31,14 @@ class Withheld:
     deleted_at: float
     release_address: str = ""
     release_until: float = 0.0
+    is_to_be_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingNotice:
     """`recipient` is the address of the mailbox; `messages` are all its own, one at least; `more` of them are not
-    listed. `hostname` is ours; `now` in seconds since 1970."""
+    listed. `hostname` is ours; `now` in seconds since 1970. `asked_by`: who asks the reader, an administrator, for a
+    release."""
 
     queue_id: QueueId
     recipient: str
@@ -45,6 +48,7 @@ class WaitingNotice:
     language: Language
     now: float
     more: int = 0
+    asked_by: str = ""
 
 
 def compose_waiting(notice: WaitingNotice) -> Composed:
@@ -62,6 +66,8 @@ def _fields(notice: WaitingNotice, message_id: str) -> Iterator[tuple[str, str]]
         yield "Reply-To", f"<{first.release_address}>"
     count = len(notice.messages) + notice.more
     subject = words.digest_subject.format(count=count) if notice.is_digest else words.subject
+    if notice.asked_by:
+        subject = words.asked_subject.format(asker=one_line(notice.asked_by, PATH_LIMIT))
     yield "Subject", header_text(subject)
     yield "Date", formatdate(notice.now)
     yield "Message-ID", message_id
@@ -74,6 +80,8 @@ def _readable(notice: WaitingNotice) -> str:
     """Lines end in CR LF."""
     words = WAITING_WORDS[notice.language]
     opening = words.digest_opening if notice.is_digest else words.opening
+    if notice.asked_by:
+        opening = words.asked_opening.format(asker=one_line(notice.asked_by, PATH_LIMIT))
     lines = [*paragraph(words.greeting.format(hostname=notice.hostname)), "", *paragraph(opening), ""]
     for message in notice.messages:
         lines += [*_about(message, notice), ""]
@@ -92,7 +100,7 @@ def _about(message: Withheld, notice: WaitingNotice) -> Iterator[str]:
     yield f"  {words.queue_id}: {message.queue_id}"
     yield f"  {words.deleted}: {moment(message.deleted_at, words)}"
     if notice.is_digest and message.release_address:
-        yield f"  {words.release}: {message.release_address}"
+        yield f"  {words.ask_at if message.is_to_be_asked else words.release}: {message.release_address}"
 
 
 def _sender(path: str) -> str:
@@ -105,12 +113,17 @@ def _sender(path: str) -> str:
 
 def _what_to_do(notice: WaitingNotice) -> list[str]:
     words = WAITING_WORDS[notice.language]
-    releasable = [message for message in notice.messages if message.release_address]
+    if notice.asked_by:
+        return [*paragraph(words.asked_how), "", *paragraph(words.asked_closing)]
+    releasable = [each for each in notice.messages if each.release_address and not each.is_to_be_asked]
+    to_ask = [each for each in notice.messages if each.is_to_be_asked]
     lines: list[str] = []
     if releasable:
         how = words.how_to_release_one if notice.is_digest else words.how_to_release
         until = moment(min(message.release_until for message in releasable), words)
         lines += [*paragraph(how.format(until=until)), ""]
-    if len(releasable) < len(notice.messages):
-        lines += [*paragraph(words.ask_for_others if releasable else words.ask), ""]
+    if to_ask:
+        lines += [*paragraph(words.how_to_ask_one if notice.is_digest else words.how_to_ask), ""]
+    if len(releasable) + len(to_ask) < len(notice.messages):
+        lines += [*paragraph(words.ask_for_others if releasable or to_ask else words.ask), ""]
     return [*lines, *paragraph(words.closing)]

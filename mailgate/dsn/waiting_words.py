@@ -34,6 +34,13 @@ class WaitingWords:
     ask: str
     ask_for_others: str
     closing: str
+    ask_at: str
+    how_to_ask: str
+    how_to_ask_one: str
+    asked_subject: str
+    asked_opening: str
+    asked_how: str
+    asked_closing: str
 
 
 _ENGLISH = WaitingWords(
@@ -64,6 +71,16 @@ _ENGLISH = WaitingWords(
     ask_for_others="For a message without such an address ask your administrator, and give the queue id.",
     closing="If you do not expect a message, do nothing: it is deleted on the day given above. Never open "
     "encrypted files from senders you do not know; the password in the message proves nothing.",
+    ask_at="To ask your administrators for it, write to",
+    how_to_ask="Do you know the sender, and need this message? Then answer this notice from your own account; no text "
+    "is needed. Your administrators are asked to release it; until then it stays here.",
+    how_to_ask_one="Do you need a message that only your administrators can release? Then send an empty message to the "
+    "address given with it, from your own account: they are asked to.",
+    asked_subject="{asker} asks you to release a message",
+    asked_opening="{asker} asks you, as an administrator, to release a message that is held here:",
+    asked_how="If it should go on, answer this notice from your own account; no text is needed. The message is scanned "
+    "again and delivered as it came. If malware is found, it stays here.",
+    asked_closing="If it should not go on, do nothing, and tell the one who asked.",
 )
 
 _GERMAN = WaitingWords(
@@ -96,6 +113,17 @@ _GERMAN = WaitingWords(
     closing="Erwarten Sie eine Nachricht nicht, müssen Sie nichts tun: Sie wird am oben genannten Tag "
     "gelöscht. Öffnen Sie nie verschlüsselte Dateien von Absendern, die Sie nicht kennen; das "
     "Passwort in der Nachricht beweist nichts.",
+    ask_at="Um Ihre Administratoren darum zu bitten, schreiben Sie an",
+    how_to_ask="Kennen Sie den Absender und brauchen Sie die Nachricht? Dann antworten Sie von Ihrem eigenen Konto auf "
+    "diese Mitteilung; Text ist nicht nötig. Ihre Administratoren werden um die Freigabe gebeten; bis dahin bleibt die "
+    "Nachricht hier.",
+    how_to_ask_one="Brauchen Sie eine Nachricht, die nur Ihre Administratoren freigeben können? Dann senden Sie von "
+    "Ihrem eigenen Konto eine leere Nachricht an die dabei genannte Adresse: Sie werden darum gebeten.",
+    asked_subject="{asker} bittet Sie um die Freigabe einer Nachricht",
+    asked_opening="{asker} bittet Sie als Administrator, eine Nachricht freizugeben, die hier zurückgehalten wird:",
+    asked_how="Soll sie weitergehen, antworten Sie von Ihrem eigenen Konto auf diese Mitteilung; Text ist nicht nötig. "
+    "Die Nachricht wird erneut geprüft und unverändert zugestellt. Wird ein Schadprogramm gefunden, bleibt sie hier.",
+    asked_closing="Soll sie nicht weitergehen, tun Sie nichts und sagen Sie es dem, der gefragt hat.",
 )
 
 WAITING_WORDS: Mapping[Language, WaitingWords] = {"en": _ENGLISH, "de": _GERMAN}

@@ -18,7 +18,7 @@ async def finish(tx: Transaction) -> Reply:
     """Never raises but CancelledError."""
     try:
         async with asyncio.timeout(tx.around.limits().reply_seconds):
-            await tx.around.store.release_own(tx.client.account, tx.release_local)
+            is_released = await tx.around.store.release_own(tx.client.account, tx.release_local)
     except NotFoundError:
         return replies.NOTHING_TO_RELEASE
     except ConflictError as error:
@@ -27,5 +27,5 @@ async def finish(tx: Transaction) -> Reply:
         return replies.TRY_AGAIN
     finally:
         tx.close()
-    _logger.info("released by its recipient", tenant=tx.tenant)
-    return replies.RELEASED
+    _logger.info("released by its recipient" if is_released else "handed to the administrators", tenant=tx.tenant)
+    return replies.RELEASED if is_released else replies.HANDED_OVER

@@ -69,6 +69,7 @@ TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the rest in
 OTHER_TENANT = Reply(452, "4.5.3", "Send this recipient in a transaction of its own")
 NOTHING_TO_RELEASE = Reply(550, "5.1.1", "This address releases nothing of yours, or not any more")
 RELEASED = Reply(250, "2.0.0", "OK, the message is released and will be delivered")
+HANDED_OVER = Reply(250, "2.0.0", "OK, your administrators are asked to release the message")
 TOO_MANY_UNKNOWN_LATELY = Reply(450, "4.7.1", "Too many unknown recipients from your network, try again later")
 UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such recipient here")
 FOR_BOUNCES_ONLY = Reply(550, "5.7.1", "This address takes only bounces of mail that was forwarded")

@@ -13,6 +13,7 @@ from mailgate.ipc.calls import (
     Authenticated,
     Commit,
     DirectoryChanged,
+    HandedOver,
     KeepTurnedAway,
     NewEntry,
     Note,
@@ -83,9 +84,10 @@ class StoreClient:
             raise UnavailableError("unexpected answer")
         return answer
 
-    async def release_own(self, account: str, local: str) -> None:
-        """What a release address names, for its recipient. NotFoundError, ConflictError."""
-        await self._line.call(ReleaseOwn(account, local))
+    async def release_own(self, account: str, local: str) -> bool:
+        """What a release address names, for its recipient; False where the administrators are asked to instead.
+        NotFoundError, ConflictError."""
+        return not isinstance(await self._line.call(ReleaseOwn(account, local)), HandedOver)
 
     async def renew(self, account: str, ticket: str) -> Authenticated:
         """Whether a login of before still holds, and what it is worth now."""

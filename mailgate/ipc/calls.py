@@ -208,10 +208,14 @@ class SigningKeysFound(Struct, tag=True, frozen=True):
 
 class ReleaseOwn(Struct, tag=True, frozen=True):
     """A logged-in user writes to the release address with this local part (model.release_address); answered by Done
-    once what it names is released."""
+    once what it names is released, by HandedOver where the tenant's administrators were asked to."""
 
     account: str
     local: str
+
+
+class HandedOver(Struct, tag=True, frozen=True):
+    """Its owner may not release it; the administrators have it now."""
 
 
 class ShowKey(Struct, tag=True, frozen=True):
@@ -352,6 +356,7 @@ Answer = (
     | DmarcReportDue
     | Challenge
     | Result
+    | HandedOver
     | Done
     | Failed
 )

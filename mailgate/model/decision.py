@@ -20,6 +20,9 @@ ENCRYPTED_KEYS = frozenset({"unscanned.encrypted", "unscanned.end_to_end_encrypt
 """The keys of the policy that withhold mail since something in it is encrypted."""
 
 
+INFECTED_KEYS = frozenset({"scanning.infected"})
+
+
 @dataclass(frozen=True, slots=True)
 class ExceptionUse:
     """That an exception of the policy was used: `rule` names it, e.g. `gateway.toml: scanner_exceptions[1]`, `waived`

@@ -240,6 +240,10 @@ def _notified(facts: Facts) -> str:
     return f"the sender is told by {facts.get('notice', '?')}: {facts.get('about', '?')} for {paths}"
 
 
+def _handed(facts: Facts) -> str:
+    return f"handed to the administrators by {facts.get('by', '?')}"
+
+
 def _told(facts: Facts) -> str:
     return f"the recipient is told of it by {facts.get('notice', '?')}"
 
@@ -281,6 +285,7 @@ _WORDS: Mapping[str, Callable[[Facts], str]] = {
     "deleted": _moved,
     "notified": _notified,
     "told": _told,
+    "handed": _handed,
     "composed": _composed,
     "not_forwarded": _not_forwarded,
     "reported": _reported,

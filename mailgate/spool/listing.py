@@ -266,6 +266,10 @@ class Listing:
         """See spool.owing."""
         return owing.withheld(self._connection, state, before, after, limit)
 
+    def handed(self, tenant: str) -> frozenset[tuple[str, str]]:
+        """See spool.owing."""
+        return owing.handed(self._connection, tenant)
+
     def unscanned(self, after: int, limit: int) -> list[Unscanned]:
         """Messages that are held until they have been scanned, from number `after` on."""
         found = self._connection.execute(

@@ -220,7 +220,13 @@ CREATE INDEX turned_away_by_tenant ON turned_away (tenant, last);
 CREATE INDEX turned_away_by_age ON turned_away (last);
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
+_NINTH = """
+-- 1: whoever it is kept from has handed it to the tenant's administrators, who may see and release it
+ALTER TABLE recipient ADD COLUMN handed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX handed ON recipient (tenant, message, n) WHERE handed = 1;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -18,7 +18,8 @@ _WAITING = f"""SELECT r.message, r.n, r.forward_path, r.state, r.lease_until, m.
     FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? ORDER BY r.n"""  # noqa: S608
 _RETRY = "UPDATE recipient SET next_attempt_at = ?, listed = 1 WHERE message = ? AND n = ?"
 _RELEASE = """UPDATE recipient SET state = 'queued', next_attempt_at = ?1, attempts = 0, reason = '', expires_at = ?2,
-    notice_at = ?3, lease_holder = '', listed = 1 WHERE message = ?4 AND n = ?5"""
+    notice_at = ?3, lease_holder = '', listed = 1,
+    handed = 0 WHERE message = ?4 AND n = ?5"""
 _SCANNED = "UPDATE recipient SET unscanned = 0 WHERE message = ? AND n = ?"
 _PARK = """UPDATE recipient SET state = ?1, reason = ?2, lease_holder = '', listed = 1,
     untold = ?1 = 'quarantined' AND mailbox <> '' WHERE message = ?3 AND n = ?4"""

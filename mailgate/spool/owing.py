@@ -29,6 +29,10 @@ from mailgate.spool.timeline import Timeline
 _OWE = "INSERT INTO notice (message, position, at, outcome, retry_until) VALUES (?,?,?,?,?)"
 _IN_QUARANTINE = """SELECT r.message, r.n, r.position, r.forward_path, r.tenant, r.notify
     FROM message m JOIN recipient r ON r.message = m.id WHERE m.queue_id = ? AND r.state = 'quarantined'"""
+_HAND_OVER = """UPDATE recipient SET handed = 1 WHERE message = ? AND n = ? AND state = 'quarantined' AND handed = 0
+    RETURNING forward_path"""
+_HANDED = """SELECT m.queue_id, r.forward_path FROM recipient r JOIN message m ON m.id = r.message
+    WHERE r.tenant = ? AND r.handed = 1 AND r.state = 'quarantined'"""
 _REMINDED = "UPDATE recipient SET notice_at = NULL WHERE message = ? AND n = ?"
 _WITHHELD = """SELECT message, n, position, tenant, received_at, state, reason FROM recipient
     WHERE state = ?1 AND listed = 1 AND notice_at <= ?2 AND (notify LIKE '%DELAY%' OR notify LIKE '%WITHHELD%')
@@ -48,6 +52,12 @@ def withheld(
         WithheldRow(message, n, position, TenantName(tenant), at, State(kept), reason)
         for message, n, position, tenant, at, kept, reason in rows
     ]
+
+
+def handed(connection: apsw.Connection, tenant: str) -> frozenset[tuple[str, str]]:
+    """Queue id and forward-path of what was handed to the administrators, and still waits."""
+    rows: list[tuple[str, str]] = list(connection.execute(_HANDED, (tenant,)))
+    return frozenset(rows)
 
 
 class Owing:
@@ -91,6 +101,12 @@ class Owing:
         for message, position in sorted(told):
             self.owe(message, position, Outcome(State.DELETED, text, 0, "5.7.1"), now, now)
         return bool(told)
+
+    def hand_over(self, message: int, numbers: Sequence[int], now: float, by: str) -> None:
+        for number in numbers:
+            handed = self._connection.execute(_HAND_OVER, (message, number)).fetchall()
+            for (forward_path,) in handed:
+                self._timeline.add(message, now, "handed", str(forward_path), {"by": by})
 
     def remind(self, rows: Sequence[WithheldRow], now: float) -> None:
         """Their senders are told that they still wait: once."""

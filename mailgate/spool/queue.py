@@ -277,6 +277,9 @@ class SpoolStore(Protocol):
     def owe_unreleased(self, selection: Selection, text: str, now: float) -> bool:
         """The senders of what leaves quarantine for nowhere are to be told; False where nobody wants to know."""
 
+    def hand_over(self, message: int, numbers: Sequence[int], now: float, by: str) -> None:
+        """These recipients' mail in quarantine is for the tenant's administrators to see and release."""
+
     def remind(self, rows: Sequence[WithheldRow], now: float) -> None:
         """The senders are to be told that these still wait."""
 

@@ -56,7 +56,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES ({','.join('?' * 15)})"  # noqa: S608
-_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 24)})"  # noqa: S608
+_INSERT_RECIPIENT = f"INSERT INTO recipient VALUES ({','.join('?' * 25)})"  # noqa: S608
 
 
 class SqliteSpool:
@@ -221,6 +221,7 @@ class SqliteSpool:
                 attempt.is_proven,
                 not holder,
                 row.untold,
+                0,
             ),
         )
         return attempt
@@ -288,6 +289,10 @@ class SqliteSpool:
     @translated
     def owe_unreleased(self, selection: Selection, text: str, now: float) -> bool:
         return self._owing.owe_unreleased(selection, text, now)
+
+    @translated
+    def hand_over(self, message: int, numbers: Sequence[int], now: float, by: str) -> None:
+        self._owing.hand_over(message, numbers, now, by)
 
     @translated
     def remind(self, rows: Sequence[WithheldRow], now: float) -> None:

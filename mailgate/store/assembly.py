@@ -147,7 +147,7 @@ def answering(base: Base, parts: Parts) -> Answering:
         relay_work=RelayWork(base.writer, base.spool.contents, base.clock, base.delivery.clear),
         keys=DkimAnswers(base.directory.directory, base.directory.executor, lambda: base.policies.current),
         reports=Reports(parts.around, base.directory.ask),
-        own_release=OwnRelease(parts.desk, base.directory, base.admin_thread, parts.scan_again),
+        own_release=OwnRelease(parts.desk, base.directory, parts.around, parts.scan_again),
     )
 
 
@@ -209,7 +209,7 @@ def _desk(base: Base, around: Surroundings) -> Desk:
         reload=base.policies.reload,
         note=base.directory.note_deed,
         ask=base.directory.ask_blocking,
-        view=partial(view_of_caller, base.directory.ask_blocking),
+        view=partial(view_of_caller, base.directory.ask_blocking, around.listing),
         clock_confirmed=confirmed,
         policy_refused=lambda: base.policies.refused,
     )

@@ -19,6 +19,7 @@ from mailgate.ipc.calls import (
     GetNewKeys,
     GetReturnPath,
     GetSigningKeys,
+    HandedOver,
     Hello,
     KeepTurnedAway,
     KeysShown,
@@ -142,8 +143,7 @@ class Service:
             case Admin() | ShowKey() | LogIn() | GetChallenge() | Prove():
                 return await by.commands.answer_own(request, peer)
             case ReleaseOwn(account=account, local=local):
-                await by.own_release.release(account, local)
-                return Done()
+                return Done() if await by.own_release.release(account, local) else HandedOver()
             case Hello(role=role):
                 peer.role = role
                 return Welcome(by.boot_id, by.policies.current.encode())

@@ -93,10 +93,11 @@ class FakeStore:
             return Authenticated(True, TenantName(PEOPLE[login][0]), login, (login,))
         return Authenticated(False)
 
-    async def release_own(self, account: str, local: str) -> None:
+    async def release_own(self, account: str, local: str) -> bool:
         if self.fault:
             raise self.fault
         self.released.append((account, local))
+        return True
 
     async def commit(self, entries: tuple[NewEntry, ...]) -> None:
         if self.commit_gate is not None:

@@ -20,11 +20,13 @@ from mailgate.dsn.returned import HEADER_LIMIT
 from mailgate.ipc.calls import Resolved
 from mailgate.model.address import AddressError, parse_address
 from mailgate.model.envelope import Envelope, Recipient, TenantName, queue_id
-from mailgate.model.errors import MailgateError, NotFoundError
+from mailgate.model.errors import MailgateError, NotFoundError, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
+from mailgate.model.release_address import Claim, release_address
 from mailgate.spool.coverage import DAY
 from mailgate.spool.queue import Accepted, Debt, Owed, Recorded, SpoolStore
+from mailgate.spool.rows import domain_of
 from mailgate.store.directory_thread import Ask
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
@@ -151,6 +153,7 @@ class Notices:
             boundary=secrets.token_hex(16),
             now=now,
             to=to,
+            answer_to=await self._answer_to(debt, action, owed) if to == debt.envelope.reverse_path else "",
         )
         recipient = Recipient(to, sender.mailboxes)
         event = Event(now, "composed", {"about": debt.envelope.queue_id, "notice": str(action)})
@@ -165,6 +168,24 @@ class Notices:
             event,
             requiretls=debt.envelope.requiretls,
         )
+
+    async def _answer_to(self, debt: Debt, action: Action, owed: Sequence[Owed]) -> str:
+        """By which the user who sent what is held can ask the administrators for it; of what is for mailboxes here its
+        recipients can."""
+        envelope = debt.envelope
+        leaving = [each for each in owed if not envelope.recipients[each.position].mailboxes]
+        if action is not Action.HELD or not envelope.client.account or not leaving:
+            return ""
+        try:
+            if not await self._ask(partial(administrators, envelope.tenant)):
+                return ""
+            key: bytes = await self._ask(lambda directory: directory.release_key(envelope.tenant))
+        except (NotFoundError, UnavailableError):
+            return ""
+        rows = await self._read(self._around.listing.rows_of, envelope.queue_id)
+        number = next((row.n for row in rows if not row.mailbox and row.state == State.QUARANTINED), None)
+        domain = domain_of(envelope.client.account)
+        return "" if number is None else release_address(Claim(envelope.queue_id, number), domain, key)
 
     def _returned(self, debt: Debt, action: Action) -> Returned:
         """The whole message only where it was asked for, has failed (RFC 3461 section 4.3), is not too large, and every

@@ -5,22 +5,27 @@ one."""
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from mailgate.dsn.waiting import WaitingNotice, Withheld, compose_waiting
+from mailgate.model.decision import INFECTED_KEYS
 from mailgate.model.envelope import MailboxId, Recipient, TenantName, queue_id
-from mailgate.model.errors import UnavailableError
+from mailgate.model.errors import NotFoundError, UnavailableError
 from mailgate.model.event import Event
 from mailgate.model.release_address import RELEASE_SECONDS, Claim, release_address
 from mailgate.policy.effective import EffectivePolicy
 from mailgate.policy.releasing import is_only_encrypted, may_release
 from mailgate.spool.coverage import DAY, day_of
+from mailgate.spool.listing import Kept
 from mailgate.spool.queue import Accepted, SpoolStore, UntoldRow
 from mailgate.spool.rows import domain_of
 from mailgate.store.directory_thread import Ask
+from mailgate.store.notices.owed import administrators
 from mailgate.store.notices.own_mail import allowed, own_mail
 from mailgate.store.surroundings import Surroundings
 
@@ -31,6 +36,13 @@ HOUR = 3600
 
 _log = logging.getLogger(__name__)
 Found = TypeVar("Found")
+
+
+class Offer(enum.Enum):
+    """What an answer does: it releases the message, or asks the administrators to."""
+
+    RELEASE = enum.auto()
+    ASK = enum.auto()
 
 
 class WaitingMail:
@@ -104,15 +116,16 @@ class WaitingMail:
     ) -> Accepted:
         """`rows` are one mailbox'; the newest are named."""
         around, now, first = self._around, self._around.clock(), rows[0]
-        key = await self._release_key(policy, rows)
+        key = await self._release_key(rows)
         named = rows[-MOST_LISTED:]
-        releasable = await self._read(self._releasable, policy, named, now) if key else frozenset()
+        can_ask = bool(key) and bool(await self._administrators(first.tenant))
+        offers = await self._read(self._offers, policy, named, now, can_ask) if key else {}
         name = queue_id(now, secrets.randbits(35))
         composed = compose_waiting(
             WaitingNotice(
                 queue_id=name,
                 recipient=address,
-                messages=tuple(_withheld(row, policy, address, key if row in releasable else b"") for row in named),
+                messages=tuple(_withheld(row, policy, address, key, offers.get(row)) for row in named),
                 is_digest=is_digest,
                 hostname=around.hostname,
                 language=policy.language,
@@ -125,31 +138,32 @@ class WaitingMail:
         recipient = Recipient(address, (first.mailbox,))
         return own_mail(composed, name, first.tenant, recipient, around.hostname, decision, event)
 
-    def _releasable(self, policy: EffectivePolicy, rows: Sequence[UntoldRow], now: float) -> frozenset[UntoldRow]:
-        """Those of which an answer would be taken, so far as can be known before it is scanned again. In the thread
-        that reads the lists."""
-        return frozenset(
-            row
+    def _offers(
+        self, policy: EffectivePolicy, rows: Sequence[UntoldRow], now: float, can_ask: bool
+    ) -> dict[UntoldRow, Offer]:
+        """What an answer to the notice would do, so far as can be known before it is scanned again. In the thread that
+        reads the lists."""
+        return {
+            row: offer
             for row in rows
-            if row.is_encrypted
-            and now < row.received_at + RELEASE_SECONDS
-            and any(
-                may_release(policy, kept.decision)
-                and kept.inspection is not None
-                and is_only_encrypted(policy, kept.envelope, row.forward_path, kept.inspection, now)
-                for kept in self._around.listing.kept(row.queue_id)
-            )
-        )
+            for kept in self._around.listing.kept(row.queue_id)
+            if (offer := _offer(policy, kept, row, now, can_ask)) is not None
+        }
+
+    async def _administrators(self, tenant: TenantName) -> list[str]:
+        try:
+            found: list[str] = await self._ask(partial(administrators, tenant))
+        except (NotFoundError, UnavailableError):
+            return []
+        return found
 
     async def _address(self, mailbox: MailboxId) -> str:
         """Empty where nobody can read the mailbox."""
         found: str = await self._ask(lambda directory: directory.mailbox_address(mailbox))
         return found
 
-    async def _release_key(self, policy: EffectivePolicy, rows: Sequence[UntoldRow]) -> bytes:
-        """Empty where the recipient can't release any of these."""
-        if "encrypted" not in policy.quarantine.recipients_release or not any(row.is_encrypted for row in rows):
-            return b""
+    async def _release_key(self, rows: Sequence[UntoldRow]) -> bytes:
+        """Empty where there is none."""
         try:
             key: bytes = await self._ask(lambda directory: directory.release_key(rows[0].tenant))
         except UnavailableError as error:
@@ -158,15 +172,29 @@ class WaitingMail:
         return key
 
 
-def _withheld(row: UntoldRow, policy: EffectivePolicy, address: str, key: bytes) -> Withheld:
-    """`key` is empty where its recipient can't release it."""
+def _offer(policy: EffectivePolicy, kept: Kept, row: UntoldRow, now: float, can_ask: bool) -> Offer | None:
+    if kept.decision is None or kept.decision.key in INFECTED_KEYS:
+        return None
+    if (
+        now < row.received_at + RELEASE_SECONDS
+        and may_release(policy, kept.decision)
+        and kept.inspection is not None
+        and is_only_encrypted(policy, kept.envelope, row.forward_path, kept.inspection, now)
+    ):
+        return Offer.RELEASE
+    return Offer.ASK if can_ask else None
+
+
+def _withheld(row: UntoldRow, policy: EffectivePolicy, address: str, key: bytes, offer: Offer | None) -> Withheld:
+    deleted_at = row.received_at + policy.retention.quarantine_days * DAY
     return Withheld(
         queue_id=row.queue_id,
         reverse_path=row.reverse_path,
         forward_path=row.forward_path,
         received_at=row.received_at,
         reason=row.reason,
-        deleted_at=row.received_at + policy.retention.quarantine_days * DAY,
-        release_address=release_address(Claim(row.queue_id, row.n), domain_of(address), key) if key else "",
-        release_until=row.received_at + RELEASE_SECONDS,
+        deleted_at=deleted_at,
+        release_address="" if offer is None else release_address(Claim(row.queue_id, row.n), domain_of(address), key),
+        release_until=deleted_at if offer is Offer.ASK else row.received_at + RELEASE_SECONDS,
+        is_to_be_asked=offer is Offer.ASK,
     )

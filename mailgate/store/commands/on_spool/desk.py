@@ -88,13 +88,15 @@ class Desk:
     policy_refused: Callable[[], str] = lambda: ""
 
 
-def view_of_caller(ask: Ask) -> View | None:
+def view_of_caller(ask: Ask, listing: Listing) -> View | None:
     """Which mail exists for the caller of this command; None for all."""
     caller = current().caller
     if caller.is_operator:
         return None
     mailboxes = ask(lambda directory: directory.visible_mailboxes(caller.tenant))
-    return View(caller.tenant, caller.login, mailboxes, caller.role is Role.ADMINISTRATOR)
+    is_administrator = caller.role is Role.ADMINISTRATOR
+    handed = listing.handed(caller.tenant) if is_administrator else frozenset()
+    return View(caller.tenant, caller.login, mailboxes, is_administrator, handed)
 
 
 def page(desk: Desk, chosen: Filter, wanted: Wanted, after: str, limit: int) -> Json:
