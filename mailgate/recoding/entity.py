@@ -15,6 +15,8 @@ _TOKEN = rb"[^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]+"
 _TYPE = re.compile(rb"\s*(" + _TOKEN + rb")/(" + _TOKEN + rb")\s*(?=;|\Z)")
 _PARAMETER = re.compile(rb";\s*(?:(" + _TOKEN + rb")\s*=\s*(\"(?:[^\"\\]|\\.)*+\"|[^\s;\"()]+)\s*)?", re.S)
 _COMPOSITE = re.compile(rb"multipart|message", re.I)
+_MOST_LINES = 10_000
+_LONGEST_TYPE = 16 << 10  # octets of a Content-Type
 _LONGEST_BOUNDARY = 900  # octets; the standard allows 70
 _FOLD_HERE = re.compile(rb"(?<=[^ \t\r\n])(?=[ \t]+[^ \t\r\n])")
 _FOLD_MIME_HERE = re.compile(rb"(?<=;)(?=[ \t]+[^ \t\r\n])")  # never inside of a boundary or a name
@@ -63,6 +65,8 @@ class Entity:
 def read(section: bytes, start: int) -> Entity:
     """`section` is the header with its empty line, from the offset `start`. NotConvertibleError where it is no header,
     or one with two meanings."""
+    if section.count(b"\r\n") > _MOST_LINES:
+        raise NotConvertibleError("a header of it has too many lines")
     fields = () if section == b"\r\n" else tuple(_NEXT_FIELD.split(section[:-4]))
     found: dict[bytes, bytes] = {}
     for field in fields:
@@ -87,6 +91,8 @@ def _name(field: bytes) -> bytes:
 
 
 def _content_type(value: bytes) -> tuple[bytes, bytes]:
+    if len(value) > _LONGEST_TYPE:
+        raise NotConvertibleError("a Content-Type of it can't be read")
     match = _TYPE.match(value)
     boundaries: list[bytes] = []
     at = match.end() if match is not None else 0
@@ -122,18 +128,18 @@ def _folded(field: bytes) -> bytes:
     name, _, _ = field.partition(b":")
     here = _FOLD_MIME_HERE if name.lower().startswith(b"content-") else _FOLD_HERE
     lines: list[bytes] = []
-    for given in field.split(b"\r\n"):
-        line = given
-        while len(line) > LONGEST_LINE:
-            after = 1 if lines else len(name) + 2  # the first line has more than the name
-            places = [match.start() for match in here.finditer(line, after, LONGEST_LINE + 2)]
-            places = [place for place in places if place <= LONGEST_LINE]
+    for line in field.split(b"\r\n"):
+        at = 0
+        while len(line) - at > LONGEST_LINE:
+            after = at + 1 if lines else len(name) + 2  # the first line has more than the name
+            places = [match.start() for match in here.finditer(line, after, at + LONGEST_LINE + 2)]
+            places = [place for place in places if place - at <= LONGEST_LINE]
             if not places:
                 shown = name[:40].decode("ascii", "replace")
                 raise NotConvertibleError(
                     f"its field {shown} has too long a line without a blank where it could be folded"
                 )
-            lines.append(line[: places[-1]])
-            line = line[places[-1] :]
-        lines.append(line)
+            lines.append(line[at : places[-1]])
+            at = places[-1]
+        lines.append(line[at:])
     return b"\r\n".join(lines)

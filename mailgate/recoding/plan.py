@@ -21,7 +21,7 @@ from mailgate.recoding.entity import Entity, NotConvertibleError
 from mailgate.recoding.lines import Lines, is_long
 
 PIECE = 256 << 10
-LONGEST_HEADER = 16 << 20
+LONGEST_HEADER = 512 << 10  # bytes
 MOST_PARTS = 10_000
 DEEPEST = 32
 _LONGEST_BROKEN = 1 << 20  # bytes of a quoted-printable part with faults
@@ -113,6 +113,7 @@ class _Plan:
         self._source = source
         self._aim = aim
         self._entities = 0
+        self._delimiters_seen = 0
         self.edits: list[Edit] = []
 
     def _must_change(self, start: int, end: int) -> Generator[None, None, bool]:
@@ -163,10 +164,10 @@ class _Plan:
             if head.startswith(b"\r\n"):
                 return b"\r\n", True
             found = head.find(b"\r\n\r\n", searched)
+            if (found if found >= 0 else len(head)) > LONGEST_HEADER:
+                raise NotConvertibleError("a header of it has no end, or is too large")
             if found >= 0:
                 return head[: found + 4], True
-            if len(head) > LONGEST_HEADER:
-                raise NotConvertibleError("a header of it has no end")
         return head.removesuffix(b"\r\n") + b"\r\n\r\n", False
 
     def _write(self, found: Entity, until: int, text: bytes) -> None:
@@ -194,7 +195,14 @@ class _Plan:
         if not found.boundary:
             raise NotConvertibleError("a multipart of it does not say clearly where its parts begin")
         at, is_part = found.body, False
-        for line, after, is_last in self._delimiters(found.body, end, found.boundary):
+        for delimiter in self._delimiters(found.body, end, found.boundary):
+            if delimiter is None:
+                yield
+                continue
+            self._delimiters_seen += 1
+            if self._delimiters_seen > MOST_PARTS:
+                raise NotConvertibleError("it has too many parts")
+            line, after, is_last = delimiter
             if is_last and not is_part:
                 raise NotConvertibleError("a multipart of it has no parts")
             if is_part:
@@ -217,9 +225,9 @@ class _Plan:
             raise NotConvertibleError("the text around its parts has too long a line")
         self.edits.append(Edit(start, end, Masked))
 
-    def _delimiters(self, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
+    def _delimiters(self, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int, bool] | None]:
         """(where the CR LF in front of it begins, where the next line begins, is it the closing one?) of each line that
-        is one (RFC 2046 section 5.1.1), as far as the closing one."""
+        is one (RFC 2046 section 5.1.1), as far as the closing one; None after each piece."""
         mark, text, base = b"\r\n--" + boundary, b"\r\n", start - 2
         for data in self._source.pieces(start, end):
             text += data
@@ -238,6 +246,7 @@ class _Plan:
                 at = text.find(mark, at + 2)
             kept = at if at >= 0 else max(0, len(text) - len(mark))
             base, text = base + kept, text[kept:]
+            yield None
 
     def _leaf(self, found: Entity, end: int, fold: bool, is_message: bool) -> Steps:
         encoding = b"base64" if found.main != b"text" else b"quoted-printable"

@@ -197,7 +197,11 @@ async def _with_host(parts: Parts, job: Job, plan: Plan, host: MxHost, was_cut: 
 async def _transact(parts: Parts, job: Job, target: Target, session: SmtpSession, is_reused: bool) -> Try:
     facts = _facts_of(target, session.facts.address, session.facts.values)
     facts["reused"] = is_reused
-    mail = await _for_host(parts, job, target.host, session)
+    try:
+        mail = await _for_host(parts, job, target.host, session)
+    except BaseException:
+        session.close()
+        raise
     if isinstance(mail, Outcome):
         parts.pool.give(target, session)
         return Try(target.host, facts | dict(job.mail.facts), obstacle=mail)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mailgate import dsn, edge, model, policy, relay, route, senderauth, transport
+from mailgate import dsn, edge, model, policy, recoding, relay, route, senderauth, transport
 from mailgate import inspect as inspection
 from mailgate.dsn import lines
 from mailgate.dsn import parameters as dsn_parameters
@@ -48,6 +48,7 @@ from mailgate.inspect.mime import views
 from mailgate.inspect.parts import ParseLimits
 from mailgate.model import address, release_address
 from mailgate.model.reply import reply_of
+from mailgate.recoding import entity
 from mailgate.relay import dkim_sign, forwarding, pipeline
 from mailgate.senderauth import (
     arc,
@@ -71,10 +72,11 @@ from mailgate.senderauth.spf_macro import Values
 from mailgate.tenancy.addresses import is_same_address
 from mailgate.tenancy.mailboxes import srs
 from mailgate.transport import fields, mta_sts, tlsrpt
+from tests.recoding.recoding import SEVEN_BIT, recode
 from tests.support.hostile import MOST_SECONDS, is_slow, shapes
 
 # What reads what comes from outside; the modules in them are found.
-PACKAGES = (dsn, edge, inspection, model, policy, relay, route, senderauth, transport)
+PACKAGES = (dsn, edge, inspection, model, policy, recoding, relay, route, senderauth, transport)
 MODULES = ("mailgate.tenancy.addresses", "mailgate.tenancy.mailboxes.srs", "mailgate.cli.people_csv")
 _TEXTS = ("str", "bytes", "Header", "Field")
 
@@ -185,6 +187,18 @@ WITH_MORE: dict[str, Callable[[str], object]] = {
     "pipeline._end_of_reply": _reply,
     "pipeline._parse": lambda text: pipeline._parse(b"250 " + text.encode()),
     "dkim_sign.signed_names": lambda text: dkim_sign.signed_names(auth_header.read(text.encode())),
+    **{
+        f"plan.planning {name}": lambda text, head=head: recode(f"{head}{text}\u00fc".encode(), SEVEN_BIT)
+        for name, head in {
+            "header": "",
+            "type": "MIME-Version: 1.0\r\nContent-Type: ",
+            "multipart": "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n",
+            "text": "MIME-Version: 1.0\r\n\r\n",
+            "qp": "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+            "base64": "Content-Transfer-Encoding: base64\r\n\r\n",
+        }.items()
+    },
+    "entity.read": lambda text: entity.read(text.encode() + b"\r\n\r\n", 0),
     "body.body_hashes": lambda text: body.body_hashes(("simple", "relaxed"), text.encode()),
     "mime.views": lambda text: views(text.encode(), ParseLimits()),
     **{

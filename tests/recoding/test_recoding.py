@@ -199,9 +199,18 @@ def test_what_can_not_be_converted(message: bytes, why: str) -> None:
         recode(message, SEVEN_BIT)
 
 
-def test_nesting_without_end() -> None:
-    message = b"Content-Type: message/rfc822\r\n\r\n" * 10_000 + b"\xfc"
-    with pytest.raises(NotConvertibleError, match="too many parts"):
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"Content-Type: message/rfc822\r\n\r\n" * 10_000 + b"\xfc", "too many parts"),
+        (mail(b"--b\r\n" * 20_000 + b"\xfc", b"Content-Type: multipart/mixed; boundary=b"), "too many parts"),
+        (mail(b"\xfc", *[b"X: y"] * 20_000), "too many lines"),
+        (mail(b"\xfc", b"X: " + b"y" * 600_000), "has no end"),
+        (mail(b"\xfc", b"Content-Type: text/plain" + b";" * 20_000), "can't be read"),
+    ],
+)
+def test_what_would_take_too_long(message: bytes, why: str) -> None:
+    with pytest.raises(NotConvertibleError, match=why):
         recode(message, SEVEN_BIT)
 
 
