@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import pwd
 import re
 from typing import Annotated
 
@@ -58,12 +57,6 @@ def moment(text: str) -> float | None:
     return (given if given.tzinfo else given.replace(tzinfo=datetime.UTC)).timestamp()
 
 
-def operator() -> str:
-    """Who gives this command, for the timeline: the account, or the one behind sudo."""
-    name = os.environ.get("SUDO_USER", "")
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            name = f"uid {os.getuid()}"
-    return name
+def behind_sudo() -> str:
+    """Who became this account by sudo, for the timeline; empty for nobody."""
+    return os.environ.get("SUDO_USER", "")

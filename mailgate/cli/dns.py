@@ -92,6 +92,7 @@ async def _examined(
         name=domain,
         host=settings.hostname,
         addresses=(egress,) if egress else (*four.records, *six.records),
+        host_addresses=(*four.records, *six.records),
         certificate=certificate(settings).leaf(),
         keys=tuple(SigningName(key["name"], key["record"]) for key in keys if key["retired_at"] is None),
         suggested=_suggested(settings, domain, _sts_policy(settings, policy)),

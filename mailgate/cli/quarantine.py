@@ -21,8 +21,8 @@ from mailgate.cli.choosing import (
     Until,
     Why,
     YoungerThan,
+    behind_sudo,
     moment,
-    operator,
     seconds,
 )
 from mailgate.cli.connection import admin
@@ -107,7 +107,7 @@ def release(
         id=id,
         tenant=tenant,
         recipients=recipient or [],
-        by=operator(),
+        by=behind_sudo(),
         reason=reason,
         confirm_infected=confirm_infected,
         confirm_signature=confirm_signature,
@@ -120,6 +120,6 @@ def release(
 def delete(id: Id, tenant: Tenant, recipient: Recipients = None, reason: Reason = "") -> None:
     """Never deliver; the sender is not told."""
     moved = admin().call(
-        "quarantine.delete", id=id, tenant=tenant, recipients=recipient or [], by=operator(), reason=reason
+        "quarantine.delete", id=id, tenant=tenant, recipients=recipient or [], by=behind_sudo(), reason=reason
     )
     tell("deleted", moved)

@@ -21,7 +21,7 @@ from mailgate.cli.choosing import (
     To,
     Why,
     YoungerThan,
-    operator,
+    behind_sudo,
     seconds,
 )
 from mailgate.cli.connection import Gateway, admin
@@ -112,7 +112,7 @@ def _changing(name: str, done: str) -> Callable[..., None]:
             "younger_than": seconds(younger_than),
         }
         given = {option: value for option, value in chosen.items() if value not in ("", None) or value == sender == ""}
-        noted = {"by": operator(), "reason": reason}
+        noted = {"by": behind_sudo(), "reason": reason}
         if id:
             if given or everything:
                 raise UserError("give a queue id or options that choose, not both")

@@ -36,6 +36,8 @@ class Reason(enum.StrEnum):
     LOOKUPS = "sender_checks"
 
 
+metrics.begin(metrics.SHED, Reason)
+
 K = TypeVar("K", bound=Hashable)
 
 

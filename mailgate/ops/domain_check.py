@@ -46,7 +46,8 @@ class SigningName:
 class HostedDomain:
     """What is looked at: `name` in A-labels, `host` our name as its MX with the addresses that its mail leaves from,
     `certificate` what we show there, `suggested` the records that `mailgate dns records` prints, `reports_to` where the
-    tenant's DMARC reports are read (empty where they are not)."""
+    tenant's DMARC reports are read (empty where they are not), `host_addresses` what our name leads to (empty: the same
+    as `addresses`)."""
 
     name: str
     host: str
@@ -55,6 +56,7 @@ class HostedDomain:
     keys: tuple[SigningName, ...]
     suggested: tuple[DnsRecord, ...]
     reports_to: str = ""
+    host_addresses: tuple[str, ...] = ()
 
     @property
     def dmarc_reports(self) -> str:
@@ -109,7 +111,10 @@ async def spf_(around: Surroundings, domain: HostedDomain) -> Check:
         return _unknown("spf", answer)
     texts = [text for text in answer.records if spf_record.is_spf(text)]
     if not texts:
-        publish = _txt(domain, f"v=spf1 a:{domain.host} -all")
+        text = (
+            _letting_in("v=spf1 -all", domain, domain.addresses) if domain.addresses else f"v=spf1 a:{domain.host} -all"
+        )
+        publish = _txt(domain, text)
         return fail("spf", "no SPF record: others may take our mail for forged", "publish it", publish=publish)
     if len(texts) > 1:
         return fail("spf", f"{len(texts)} SPF records, so none counts", "leave one of them", found=texts)
@@ -123,11 +128,25 @@ async def spf_(around: Surroundings, domain: HostedDomain) -> Check:
         if found.outcome in (Outcome.PERMERROR, Outcome.TEMPERROR):
             return fail("spf", f"the record can't be evaluated: {found.reason}", "correct it", found=texts)
         if found.outcome is not Outcome.PASS:
-            version, _, rest = texts[0].partition(" ")
-            text = f"{version} a:{domain.host} {rest}".rstrip()
             reason = f"mail from {address}, which we send from, gets {found.outcome}"
-            return fail("spf", reason, "publish it instead", publish=_txt(domain, text))
+            return fail(
+                "spf", reason, "publish it instead", publish=_txt(domain, _letting_in(texts[0], domain, [address]))
+            )
     return _spf_end(record, texts[0])
+
+
+def _letting_in(text: str, domain: HostedDomain, addresses: Sequence[str]) -> str:
+    """The record with what lets these addresses of ours in, before all else: by the name of the host where that
+    leads to them and does not stand there already, else one by one."""
+    version, _, rest = text.partition(" ")
+    by_host = f"a:{domain.host}"
+    known = {word.lower().lstrip("+") for word in rest.split()}
+    own = domain.host_addresses or domain.addresses
+    added = [
+        by_host if address in own and by_host not in known else f"ip{ipaddress.ip_address(address).version}:{address}"
+        for address in addresses
+    ]
+    return " ".join([version, *dict.fromkeys(added), rest]).rstrip()
 
 
 def _spf_end(record: spf_record.Record, text: str) -> Check:

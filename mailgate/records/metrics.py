@@ -6,11 +6,19 @@ in files of its own there, and `exposition(folder)` in the supervisor adds them 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from mailgate.model.decision import Action
+from mailgate.model.envelope import Direction
+from mailgate.model.level import TransportLevel
+from mailgate.model.outcome import State
+from mailgate.model.verdict import Unscanned, Verdict
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -19,7 +27,9 @@ _FAST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 MESSAGES = Counter("mailgate_messages", "Messages decided on, by direction and action.", ["direction", "decision"])
 MESSAGE_BYTES = Counter("mailgate_message_bytes", "Bytes of the messages decided on.", ["direction"])
 VERDICTS = Counter(
-    "mailgate_verdicts", "Inspections, by verdict and reason (empty unless not scanned).", ["verdict", "reason"]
+    "mailgate_verdicts",
+    "Parts of messages that were inspected, by verdict and reason (empty unless not scanned).",
+    ["verdict", "reason"],
 )
 REPLIES = Counter("mailgate_replies", "SMTP replies that refuse or defer, by code.", ["listener", "code"])
 CONNECTIONS = Counter("mailgate_connections", "SMTP connections accepted.", ["listener"])
@@ -59,6 +69,26 @@ POLICY_REFUSED = Gauge(
     multiprocess_mode="livesum",
 )
 POLICY_RELOADS = Counter("mailgate_policy_reloads", "Policy reloads, by result (published, refused).", ["result"])
+
+
+def begin(metric: Counter | Gauge, *labels: Iterable[str]) -> None:
+    """Makes it exist at 0 for every combination of these values, so that a rule can tell "nothing yet" from "nobody
+    counts", and the first one shows in a rate."""
+    for values in itertools.product(*labels):
+        metric.labels(*values)
+
+
+LISTENERS = ("mx", "submission", "submissions")
+begin(MESSAGES, Direction, Action)
+begin(MESSAGE_BYTES, Direction)
+begin(VERDICTS, set(Verdict) - {Verdict.NOT_SCANNED}, ("",))
+begin(VERDICTS, (Verdict.NOT_SCANNED,), Unscanned)
+begin(VERDICT_SOURCES, ("memory", "scan"))
+begin(CONNECTIONS, LISTENERS)
+begin(OPEN_CONNECTIONS, LISTENERS)
+begin(OUTCOMES, State)
+begin(RELAYED_BY_LEVEL, (level.value for level in TransportLevel))
+begin(POLICY_RELOADS, ("published", "refused"))
 
 
 def exposition(folder: Path | None) -> bytes:

@@ -75,7 +75,7 @@ class Findings:
         if self.author_problem:
             found["from"] = self.author_problem
         for each in self.dmarc:
-            found.setdefault("dmarc", []).append(f"{each.outcome.value} {each.domain} asks for {each.policy.value}")
+            found.setdefault("dmarc", []).append(_dmarc_words(each))
         return found
 
     def _iprev(self) -> MethodResult:
@@ -123,6 +123,17 @@ class Findings:
         if self.arc.outcome is not Outcome.NONE:
             properties = (Property("smtp", "remote-ip", self.client_address),)
             yield MethodResult("arc", self.arc.outcome.value, self.arc.reason, properties)
+
+
+def _dmarc_words(found: DmarcResult) -> str:
+    """What the domain asks for counts on failure only; else what it publishes, or why there is no result."""
+    said = f"{found.outcome.value} {found.domain}"
+    if found.outcome is Outcome.FAIL:
+        return f"{said} asks for {found.policy.value}"
+    if found.record is None:
+        return f"{said} ({found.reason})" if found.reason else said
+    published = found.record.policy_for(found.record_domain == found.domain, exists=True)
+    return f"{said} (policy {published.value})"
 
 
 def _seal(domain: str, value: bytes) -> Seal:

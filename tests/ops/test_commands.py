@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -15,7 +16,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from mailgate.cli import connection, output
@@ -45,6 +48,24 @@ REPOSITORY = Path(__file__).parents[2]
 )
 def test_exit_codes(error: MailgateError, code: int) -> None:
     assert exit_code(error) == code
+
+
+def _helps(command: click.Command, words: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Each command, and all that its help should say."""
+    said = [command.help or "", *(getattr(each, "help", None) or "" for each in command.params)]
+    yield words, " ".join(said)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _helps(inner, [*words, name])
+
+
+def test_help_keeps_what_stands_in_brackets() -> None:
+    tables = 0
+    for words, said in _helps(typer.main.get_command(app), []):
+        shown = "".join(CliRunner().invoke(app, [*words, "--help"]).output.split())
+        for table in re.findall(r"\[\[?[a-z_.]+\]?\]", said):
+            tables += 1
+            assert table in shown, words
+    assert tables
 
 
 def environ(make_settings: Make, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:

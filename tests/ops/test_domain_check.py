@@ -166,6 +166,24 @@ def test_spf(site: Site, texts: list[str], status: Status, said: str) -> None:
     assert said in check.text
 
 
+@pytest.mark.parametrize(
+    ("egress", "text", "advised"),
+    [
+        ("192.0.2.77", f"v=spf1 a:{HOST} -all", f"v=spf1 ip4:192.0.2.77 a:{HOST} -all"),
+        ("192.0.2.77", "v=spf1 mx:x.example -all", "v=spf1 ip4:192.0.2.77 mx:x.example -all"),
+        ("2001:db8::7", f"v=spf1 +a:{HOST} -all", f"v=spf1 ip6:2001:db8::7 +a:{HOST} -all"),
+        (ADDRESS, f"v=spf1 -all a:{HOST}", f"v=spf1 ip4:{ADDRESS} -all a:{HOST}"),
+        ("192.0.2.77", "something else", "v=spf1 ip4:192.0.2.77 -all"),
+    ],
+)
+def test_an_egress_address_is_let_in_by_what_leads_to_it(site: Site, egress: str, text: str, advised: str) -> None:
+    site.domain = replace(site.domain, addresses=(egress,), host_addresses=(ADDRESS,))
+    site.txt(DOMAIN, text)
+    assert site.check("spf").facts["publish"] == f'{DOMAIN}. IN TXT "{advised}"'
+    site.txt(DOMAIN, advised)
+    assert site.check("spf").status is Status.OK or egress == ADDRESS
+
+
 def test_an_spf_record_is_completed_not_replaced(site: Site) -> None:
     site.txt(DOMAIN, "v=spf1 include:_spf.crm.example -all")
     site.txt("_spf.crm.example", "v=spf1 ip4:198.51.100.0/24 -all")

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from mailgate.model.errors import NotFoundError
+from mailgate.ipc.calls import Lease, Leased
+from mailgate.model.envelope import TenantName
+from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.settings import Settings
+from mailgate.spool.queue import Moved
 from mailgate.store.commands import catalogue, offline
+from mailgate.store.commands.on_spool.desk import Desk, noted_before
 from tests.queue.making import submission
 from tests.queue.test_quarantine import inspector, quarantine
 from tests.store.running import Store, running
@@ -69,6 +76,46 @@ def test_each_change_of_waiting_mail_leaves_one_entry(acme: Settings) -> None:
             assert await entries(store) == before
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_what_is_busy_is_not_said_to_be_deleted(acme: Settings, is_chosen: bool) -> None:
+    given = submission()
+
+    async def run() -> None:
+        async with running(acme) as store:
+            await store.commit(given)
+            leased = await store.call(Lease("relay", 10, 60.0))
+            assert isinstance(leased, Leased) and len(leased.work) == 1
+            before = await entries(store)
+            if is_chosen:
+                found = await store.admin("queue.delete-chosen", tenant="acme")
+                assert (found["changed"], found["busy"]) == (0, 1)
+            else:
+                found = await store.admin("queue.delete", id=given.envelope.queue_id)
+                assert (found["changed"], found["busy"]) == ([], ["kim@far.example"])
+            assert await entries(store) == before
+
+    asyncio.run(run())
+
+
+def test_an_entry_that_came_to_nothing_is_followed_by_one_that_says_so() -> None:
+    noted: list[Any] = []
+    desk = SimpleNamespace(note=lambda *told: noted.append(told[3]))
+
+    def refused() -> Moved:
+        raise ConflictError("q1 has not been scanned yet")
+
+    note = partial(noted_before, cast(Desk, desk), TenantName("acme"), "queue.delete", "q1")
+    assert note(lambda: Moved(("a@b.example",), ())).changed
+    assert noted == []
+    note(lambda: Moved((), ("a@b.example",)))
+    with pytest.raises(ConflictError):
+        note(refused)
+    assert noted == [
+        {"not_done": "under an attempt", "recipients": 1},
+        {"not_done": "q1 has not been scanned yet"},
+    ]
 
 
 def test_so_does_what_leaves_the_quarantine(acme: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import os
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from mailgate.model.errors import ConflictError, NotFoundError, UnavailableError
 from mailgate.model.verdict import Inspection, Unscanned, not_scanned
 from mailgate.settings import Settings
 from mailgate.store.commands import offline
+from mailgate.store.commands.callers import by_account
 from tests.queue.inspectors import AWAY, CLEAN, INFECTED, FakeInspector
 from tests.spool.making import NOW, entry, staged
 from tests.store.running import Store, running, until
 from tests.support.clock import ManualClock
 
 BOB = "bob@acme.example"
+ME = by_account(os.getuid()).name
 BODY = b"Subject: hello\r\nX-Long: one\r\n two\r\n\r\nsecret words\r\n"
 
 
@@ -59,7 +62,7 @@ def test_clean_mail_is_released_byte_for_byte(alone: Settings) -> None:
             (delivered,) = await store.until_delivered(1)
             assert delivered == b"Received: by test\r\n" + BODY == asked.seen[0]
             told = {event["kind"]: event["facts"] for event in await events(store, name)}
-            assert (told["released"]["by"], told["released"]["reason"]) == ("ops", "harmless")
+            assert (told["released"]["by"], told["released"]["reason"]) == (f"{ME} (ops by sudo)", "harmless")
             assert (told["inspected"]["verdict"], told["inspected"]["signatures"]) == ("clean", "27000")
 
     asyncio.run(run())

@@ -9,8 +9,9 @@ import pytest
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import NotFoundError, UserError
 from mailgate.store.commands import catalogue, permissions
+from mailgate.store.commands.on_spool.desk import actor
 from mailgate.store.commands.permissions import RULES, admitted
-from mailgate.tenancy.acting import Caller, Role
+from mailgate.tenancy.acting import Acting, Caller, Role, on_behalf_of
 from mailgate.tenancy.directory import Directory
 from tests.tenancy.conftest import BUILT_IN
 
@@ -66,5 +67,15 @@ def test_a_user_changes_the_own_password_only() -> None:
     assert admitted(ADMIN, "user.passwd", {"login": "bob@acme.example"}) == {"login": "bob@acme.example"}
 
 
-def test_nobody_signs_with_another_name() -> None:
-    assert admitted(USER, "quarantine.delete", {"by": "root"})["by"] == "bob@acme.example"
+@pytest.mark.parametrize(
+    ("caller", "named"),
+    [
+        (USER, "bob@acme.example"),
+        (OPERATOR, "operator ann (root by sudo)"),
+        (Caller("account root", Role.OPERATOR), "account root (root by sudo)"),
+    ],
+)
+def test_timelines_name_whom_the_audit_log_names(caller: Caller, named: str) -> None:
+    with on_behalf_of(Acting(caller)):
+        assert actor("root") == named
+        assert actor("") == caller.name

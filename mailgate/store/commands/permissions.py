@@ -145,8 +145,7 @@ def admitted(caller: Caller, command: str, arguments: dict[str, Any]) -> dict[st
     is_checked = rule.own and (rule.strictly or caller.role is Role.USER)
     if is_checked and not is_same_address(str(arguments.get(rule.own)), caller.login):
         raise no_user(str(arguments.get(rule.own)), caller.tenant)
-    # what an operator's command line says of the account behind it is taken; nobody else writes another's name
-    return arguments | {"by": caller.name} if "by" in arguments else arguments
+    return arguments
 
 
 def unknown(command: str) -> UserError:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from mailgate.ipc.frames import StorageFullError
 from mailgate.model.errors import MailgateError
+from mailgate.records.metrics import COMMIT_SECONDS
 from mailgate.spool import durable
 from mailgate.spool.queue import SpoolStore
 
@@ -135,7 +136,8 @@ class Writer:
             group[0].result, group[0].error = None, error
 
     def _transact(self, group: list[Job]) -> None:
-        self._spool.begin(any(job.durable for job in group))
+        is_durable, began = any(job.durable for job in group), time.monotonic()
+        self._spool.begin(is_durable)
         try:
             for job in group:
                 job.result = job.apply(self._spool)
@@ -143,6 +145,8 @@ class Writer:
         except BaseException:
             self._spool.rollback()
             raise
+        if is_durable:
+            COMMIT_SECONDS.observe(time.monotonic() - began)
         self._awaiting_sync += [job for job in group if job.synced is not None]
         self._tell_synced()
 

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from mailgate.ipc.calls import Authenticate
 from mailgate.model.envelope import TenantName
 from mailgate.model.errors import UnavailableError
-from mailgate.records.metrics import AUTH_FAILURES, AUTH_HELD_BACK
+from mailgate.records import metrics
 from mailgate.spool.schedule import DAY
 from mailgate.store.logins.guessing import LONGEST_MEMORY, Guessing, Limit
 from mailgate.tenancy.account_book import AccountBook
@@ -23,6 +23,9 @@ FLUSH_SECONDS = 2.0  # what a crash may lose
 MOST_TRIES = 20_000  # kept in memory while the disk is slow; more are not written down
 LOG_SECONDS = 60.0  # one line for each network that is held back
 MOST_LOGGED = 20  # such lines in that time; the others are in a sum
+
+metrics.begin(metrics.AUTH_FAILURES, set(Result) - {Result.OK})
+metrics.begin(metrics.AUTH_HELD_BACK, Limit)
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +54,12 @@ class LoginRecords:
         """Counted, logged and kept for the account's owner. `limit`: the one that kept it from being looked at. Names
         that were typed are not logged: some people type their password there."""
         if checked.result is not Result.OK:
-            AUTH_FAILURES.labels(str(checked.result)).inc()
+            metrics.AUTH_FAILURES.labels(str(checked.result)).inc()
             facts = {"client": request.peer, "protocol": request.protocol, "reason": str(checked.result)}
             if limit is None:
                 _log.info("login refused", extra=facts | {"user": account.user})
             else:
-                AUTH_HELD_BACK.labels(str(limit)).inc()
+                metrics.AUTH_HELD_BACK.labels(str(limit)).inc()
                 if self._is_news(network_of(request.peer)):
                     _log.info("login refused", extra=facts | {"user": account.user, "limit": str(limit)})
         if account.login and len(self._tries) < MOST_TRIES:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from mailgate.model.envelope import Envelope, TenantName
-from mailgate.model.errors import NotFoundError, UnavailableError, UserError
+from mailgate.model.errors import MailgateError, NotFoundError, UnavailableError, UserError
 from mailgate.model.event import Event
 from mailgate.model.outcome import State
 from mailgate.model.verdict import Inspection
@@ -194,6 +194,29 @@ def _told_to(envelope: Envelope, events: Sequence[Event]) -> tuple[Event, ...]:
 def rows_of(desk: Desk, kept: Kept) -> list[Row]:
     """The waiting recipients of a message from `kept_of`."""
     return _visible(desk, desk.listing.rows_of(kept.envelope.queue_id))
+
+
+def actor(behind: str) -> str:
+    """Who is named in the timeline: whoever the audit log names; of an operator also who was behind the account."""
+    caller = current().caller
+    return f"{caller.name} ({behind} by sudo)" if behind and caller.is_operator else caller.name
+
+
+def is_busy(row: Row, now: float) -> bool:
+    """Under an attempt at this moment, so that nothing can be done to it."""
+    return bool(row.lease_holder) and row.next_attempt_at > now
+
+
+def noted_before(desk: Desk, tenant: TenantName, action: str, object: str, move: Callable[[], Moved]) -> Moved:
+    """Makes a change whose entry stands in the audit log already; what comes to nothing gets one more, that says so."""
+    try:
+        moved = move()
+    except MailgateError as error:
+        desk.note(tenant, action, object, {"not_done": str(error)})
+        raise
+    if moved.busy:
+        desk.note(tenant, action, object, {"not_done": "under an attempt", "recipients": len(moved.busy)})
+    return moved
 
 
 def scrub(desk: Desk) -> None:

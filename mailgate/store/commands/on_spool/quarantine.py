@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,18 @@ from mailgate.records.timeline import inspection_facts
 from mailgate.spool.listing import Filter, Kept
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Wanted
-from mailgate.store.commands.on_spool.desk import Desk, Json, Scan, accepted, clear, page, rows_of, shown
+from mailgate.store.commands.on_spool.desk import (
+    Desk,
+    Json,
+    Scan,
+    accepted,
+    actor,
+    clear,
+    noted_before,
+    page,
+    rows_of,
+    shown,
+)
 
 _IN_QUARANTINE = frozenset({State.QUARANTINED})
 
@@ -84,7 +94,7 @@ def _release(
     id: str,
     tenant: str,
     recipients: Sequence[str] = (),
-    by: str = "administrator",
+    by: str = "",
     reason: str = "",
     confirm_infected: bool = False,
     confirm_signature: str = "",
@@ -104,13 +114,13 @@ def _release(
         )
     selection = _selection(desk, kept, recipients)
     _note(desk, "quarantine.release", kept, {"verdict": inspection.verdict, "signature": inspection.signature})
-    now = desk.clock()
+    now, who = desk.clock(), actor(by)
 
     def apply(spool: SpoolStore) -> Moved:
         spool.note(kept.envelope, (Event(now, "inspected", inspection_facts(inspection)),))
-        return spool.move(selection, State.QUEUED, now, by, reason)
+        return spool.move(selection, State.QUEUED, now, who, reason)
 
-    moved = desk.write(apply)
+    moved = noted_before(desk, kept.envelope.tenant, "quarantine.release", id, lambda: desk.write(apply))
     desk.wake()
     return {
         "changed": list(moved.changed),
@@ -120,20 +130,21 @@ def _release(
     }
 
 
-def _delete(
-    desk: Desk, id: str, tenant: str, recipients: Sequence[str] = (), by: str = "administrator", reason: str = ""
-) -> Json:
+def _delete(desk: Desk, id: str, tenant: str, recipients: Sequence[str] = (), by: str = "", reason: str = "") -> Json:
     """Returns {"changed": forward-paths, "busy": […]}."""
     kept = _quarantined(desk, id, tenant)
     selection = _selection(desk, kept, recipients)
     _note(desk, "quarantine.delete", kept, {})
-    now = desk.clock()
+    now, who = desk.clock(), actor(by)
 
     def apply(spool: SpoolStore) -> Moved:
         spool.owe_unreleased(selection, f"deleted by an administrator{reason and ': '}{reason}", now)
-        return spool.move(selection, State.DELETED, now, by, reason)
+        return spool.move(selection, State.DELETED, now, who, reason)
 
-    moved = desk.write(apply, partial(clear, desk))
+    def move() -> Moved:
+        return desk.write(apply, lambda done: clear(desk, done))
+
+    moved = noted_before(desk, kept.envelope.tenant, "quarantine.delete", id, move)
     return {"changed": list(moved.changed), "busy": list(moved.busy)}
 
 

@@ -10,11 +10,22 @@ from typing import Any
 from mailgate.model.envelope import QueueId
 from mailgate.model.errors import ConflictError, NotFoundError
 from mailgate.model.outcome import State
-from mailgate.spool.listing import Filter
+from mailgate.spool.listing import Filter, Row
 from mailgate.spool.queue import Moved, Selection, SpoolStore
 from mailgate.spool.search import Step, Wanted
 from mailgate.store.commands.arguments import check
-from mailgate.store.commands.on_spool.desk import Desk, Json, clear, look, page, shown, written_key
+from mailgate.store.commands.on_spool.desk import (
+    Desk,
+    Json,
+    actor,
+    clear,
+    is_busy,
+    look,
+    noted_before,
+    page,
+    shown,
+    written_key,
+)
 
 STEP = 500
 
@@ -94,17 +105,29 @@ def _change(
     id: str,
     recipients: Sequence[str] = (),
     tenant: str = "",
-    by: str = "administrator",
+    by: str = "",
     reason: str = "",
 ) -> Json:
-    """One message's recipients, all or some. Returns {"changed": forward-paths, "busy": those under an attempt now,
-    which stay as they were}."""
-    now = desk.clock()
-    waiting = [row for row in desk.listing.rows_of(QueueId(id)) if row.state in states and tenant in ("", row.tenant)]
+    """One message's recipients, all or some. `by`: who was behind the operator's account. Returns {"changed":
+    forward-paths, "busy": those under an attempt now, which stay as they were}."""
+    now, who = desk.clock(), actor(by)
+    selection = Selection(QueueId(id), states, frozenset(recipients), tenant)
+    rows = desk.listing.rows_of(QueueId(id))
+    waiting = [row for row in rows if selection.holds(row.tenant, row.n, row.forward_path, row.state)]
+    if waiting and all(is_busy(row, now) for row in waiting):
+        return {"changed": [], "busy": [row.forward_path for row in waiting]}
+
+    def apply(spool: SpoolStore) -> Moved:
+        return spool.move(selection, target, now, who, reason)
+
+    def move() -> Moved:
+        return desk.write(apply, lambda done: clear(desk, done))
+
     if waiting:
         desk.note(waiting[0].tenant, action, id, {"state": target})
-    selection = Selection(QueueId(id), states, frozenset(recipients), tenant)
-    moved = desk.write(lambda spool: spool.move(selection, target, now, by, reason), partial(clear, desk))
+        moved = noted_before(desk, waiting[0].tenant, action, id, move)
+    else:
+        moved = move()
     desk.wake()
     return {"changed": list(moved.changed), "busy": list(moved.busy)}
 
@@ -114,7 +137,7 @@ def _change_chosen(
     states: frozenset[State],
     target: State,
     desk: Desk,
-    by: str = "administrator",
+    by: str = "",
     reason: str = "",
     after: str = "",
     **filters: Any,
@@ -124,32 +147,43 @@ def _change_chosen(
     check(partial(_filter, desk), action, filters)
     chosen, wanted = _filter(desk, **filters)
     step = look(desk, chosen, wanted, after, STEP)
-    for owner in sorted({row.tenant for row in step.rows}):
-        queue_ids = sorted({row.queue_id for row in step.rows if row.tenant == owner})
+    now = desk.clock()
+    meant = [row for row in step.rows if not is_busy(row, now)]
+    for owner in sorted({row.tenant for row in meant}):
+        queue_ids = sorted({row.queue_id for row in meant if row.tenant == owner})
         desk.note(owner, action, f"{len(queue_ids)} messages", {"queue_ids": queue_ids})
     counts: Json = {"changed": 0, "busy": 0, "unscanned": 0, "next": written_key(step.next)}
-    move = partial(_move_rows, step, states, target, desk.clock(), by, reason)
+    move = partial(_move_rows, step, states, target, now, actor(by), reason)
 
-    def cleared(result: tuple[list[Moved], int]) -> None:
-        for each in result[0]:
+    def cleared(result: tuple[dict[str, Moved], int]) -> None:
+        for each in result[0].values():
             clear(desk, each)
 
     moved, counts["unscanned"] = desk.write(move, cleared)
-    counts["changed"] = sum(len(each.changed) for each in moved)
-    counts["busy"] = sum(len(each.busy) for each in moved)
+    for owner in sorted({row.tenant for row in meant}):
+        queue_ids = sorted({row.queue_id for row in meant if row.tenant == owner and not _is_done(row, moved)})
+        if queue_ids:
+            desk.note(owner, action, f"{len(queue_ids)} messages", {"not_done": queue_ids})
+    counts["changed"] = sum(len(each.changed) for each in moved.values())
+    counts["busy"] = sum(len(each.busy) for each in moved.values())
     desk.wake()
     return counts
 
 
+def _is_done(row: Row, moved: dict[str, Moved]) -> bool:
+    return row.queue_id in moved and row.forward_path in moved[row.queue_id].changed
+
+
 def _move_rows(
     step: Step, states: frozenset[State], target: State, now: float, by: str, reason: str, spool: SpoolStore
-) -> tuple[list[Moved], int]:
-    """What was moved, and how many recipients wait for the scanner first."""
-    moved, unscanned = [], 0
+) -> tuple[dict[str, Moved], int]:
+    """What was moved, by queue id, and how many recipients wait for the scanner first."""
+    moved: dict[str, Moved] = {}
+    unscanned = 0
     for queue_id, rows in groupby(step.rows, key=lambda row: row.queue_id):
         paths = frozenset(row.forward_path for row in rows)
         try:
-            moved.append(spool.move(Selection(queue_id, states, paths), target, now, by, reason))
+            moved[queue_id] = spool.move(Selection(queue_id, states, paths), target, now, by, reason)
         except ConflictError:
             unscanned += len(paths)
         except NotFoundError:  # in another state, or gone since it was looked for
