@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiosmtplib import SMTP
-from aiosmtplib.errors import SMTPException, SMTPHeloError
+from aiosmtplib.errors import SMTPException, SMTPHeloError, SMTPResponseException
 
 from mailgate.model.address import Address
 from mailgate.model.dns import Resolver
@@ -132,6 +132,9 @@ async def _connect(route: InboundRoute, listen: Listen, address: str, hostname: 
             return client
         except _TlsError as error:
             client.close()
+            if error.failure is Failure.CUT and not bounds.bears_cuts:  # once may be the network's fault
+                bounds = replace(bounds, bears_cuts=True)
+                continue
             following = next_step(step, error.failure, bounds)
             if following is None:
                 raise
@@ -154,7 +157,14 @@ async def _start_tls(client: SMTP, name: str, step: Step) -> None:
     try:
         await client.starttls(server_hostname=name, tls_context=client_context(step))
     except ssl.SSLError as error:
-        raise _TlsError(failure_of(error), str(error)) from None
+        failure = failure_of(error)
+        raise _TlsError(Failure.CUT if failure is Failure.CONNECTION else failure, str(error)) from None
+    except SMTPResponseException as error:
+        if error.code == 421:
+            raise
+        raise _TlsError(Failure.REFUSED, f"STARTTLS: {reply_of(error.code, error.message)}") from None
+    except (SMTPException, OSError) as error:
+        raise _TlsError(Failure.CUT, str(error) or type(error).__name__) from None
     await _hello(client)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,8 @@ def test_a_known_recipient_is_taken_for_the_relay(tmp_path: Path, protocol: str)
         ({"MAIL FROM:<>": "554 5.1.0 Sender denied", "RCPT": "550 5.1.1 no such user"}, "550 5.1.1"),
         ({"MAIL": "550 5.7.1 blocked"}, "451 4.4.1"),
         ({"MAIL": "451 4.7.0 later"}, "451 4.4.1"),
+        ({"EHLO": "502 5.5.1 what?"}, "250"),
+        ({"EHLO": "421 4.3.2 busy"}, "451 4.4.1"),
         ({"RCPT": "450 4.2.0 later"}, "451 4.4.1"),
         ({"RCPT": "552 5.2.2 full"}, "451 4.4.1"),
         ({"RCPT": Fault.CUT}, "451 4.4.1"),
@@ -138,6 +141,30 @@ def test_a_server_without_postmaster_is_judged_by_a_recipient_that_it_took(tmp_p
         await ask(client, "sue@routed.acme.example", "451 4.4.1")
 
     play(part, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("script", "minimum", "code"),
+    [
+        ({"handshake": Fault.CUT}, "plaintext", "250"),
+        ({"handshake": Fault.RESET}, "plaintext", "250"),
+        ({"handshake": Fault.GARBAGE}, "plaintext", "250"),
+        ({"STARTTLS": "454 4.7.0 TLS not available"}, "plaintext", "250"),
+        ({"handshake": Fault.CUT}, "encrypted", "451 4.4.1"),
+        ({"handshake": Fault.GARBAGE}, "encrypted", "451 4.4.1"),
+        ({"STARTTLS": "454 4.7.0 TLS not available"}, "encrypted", "451 4.4.1"),
+        ({"STARTTLS": "421 4.3.2 busy"}, "plaintext", "451 4.4.1"),
+    ],
+)
+def test_a_server_that_fails_at_tls_is_asked_as_far_down_as_the_route_allows(
+    tmp_path: Path, script: dict[str, Any], minimum: str, code: str
+) -> None:
+    async def part(on: Stage, client: Client, hop: ScriptedHop) -> None:
+        hop.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        hop.script = script
+        await ask(client, PEOPLE_THERE[0], code)
+
+    play(part, tmp_path, minimum=minimum)
 
 
 SMALL = [*(each for each in ALL if not each.startswith("SIZE")), "SIZE 10000"]
