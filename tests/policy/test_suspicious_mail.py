@@ -7,13 +7,23 @@ from typing import Any
 import pytest
 
 from mailgate.model.decision import Action
-from mailgate.model.envelope import Direction
-from mailgate.model.verdict import PartReport, Unscanned, Verdict
+from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName
+from mailgate.model.verdict import Inspection, PartReport, Unscanned, Verdict
 from mailgate.policy.evaluate import evaluate
+from mailgate.policy.releasing import is_only_encrypted
 from tests.policy.making import facts, infected, part, policy, unscanned
 
 NAME = "Heuristics.Phishing.Email.SpoofedDomain"
 DIGEST = "ab" * 32
+ENVELOPE = Envelope(
+    QueueId("1m8q5pmqd6y1wjpq"),
+    TenantName("acme"),
+    Direction.INBOUND,
+    "alice@elsewhere.example",
+    (Recipient("bob@acme.example"),),
+    Client("192.0.2.1"),
+    1_800_000_000.0,
+)
 GROUNDS = 'made_by = "eve@acme.example"\nreason = "checked by hand"\nexpires = 2027-03-31\n'
 BY_NAME = f'[[scanner_exceptions]]\n{GROUNDS}signature = "{NAME}"\n'
 
@@ -69,3 +79,10 @@ def test_exceptions_from_the_scanner_take_its_names(parts: tuple[PartReport, ...
     assert decision.action is action
     if action is Action.ACCEPT:
         assert decision.exceptions[0].waived == f"suspicious: {NAME}"
+
+
+def test_what_is_suspicious_too_is_not_its_recipients_to_release() -> None:
+    held = Inspection((unscanned(Unscanned.ENCRYPTED, "a.zip"), suspicious("b.bin", place="2")))
+    for value, may in (("quarantine", False), ("reject", False), ("accept", True)):
+        own = policy(f'[scanning]\nsuspicious = "{value}"\n')
+        assert is_only_encrypted(own, ENVELOPE, "bob@acme.example", held, 1_800_000_000.0) is may
