@@ -187,7 +187,7 @@ class _Plan:
         elif kind.startswith(b"multipart/"):
             yield from self._parts(found, end, depth, b"message/rfc822" if kind == b"multipart/digest" else b"")
         else:
-            raise NotConvertibleError(f"a part of it is {kind.decode()}, which must be 7-bit as it is")
+            raise NotConvertibleError(f"a part of it is {kind[:60].decode()}, which must be 7-bit as it is")
 
     def _parts(self, found: Entity, end: int, depth: int, default: bytes) -> Steps:
         """Everything between the delimiters; what stands in front of the first and behind the last one no mail program
