@@ -31,6 +31,13 @@ Until = Annotated[str, typer.Option(help="Only what came in before this time (UT
 Rule = Annotated[str, typer.Option(help="Only what a rule with this text in its name decided on.")]
 Limit = Annotated[int, typer.Option(min=0, help="Lines at most; 0 for all.")]
 Reason = Annotated[str, typer.Option(help="Kept in the timeline.")]
+ReadingReason = Annotated[
+    str,
+    typer.Option(
+        "--reason",
+        help="For operators: show subject and file names too. The tenant's audit log keeps who read them, and why.",
+    ),
+]
 
 
 def seconds(age: str) -> float | None:

@@ -12,6 +12,7 @@ from mailgate.cli.choosing import (
     Id,
     Limit,
     OlderThan,
+    ReadingReason,
     Reason,
     Recipients,
     Rule,
@@ -66,9 +67,9 @@ def list_(
 
 
 @app.command("show")
-def show(id: Id, tenant: Tenant, as_json: AsJson = False) -> None:
+def show(id: Id, tenant: Tenant, reason: ReadingReason = "", as_json: AsJson = False) -> None:
     """The envelope, why it is here, the header, and what was found in each part; nothing of the body."""
-    shown = admin().call("quarantine.show", id=id, tenant=tenant)
+    shown = admin().call("quarantine.show", id=id, tenant=tenant, reason=reason)
     show_message(shown, as_json)
     if not as_json:
         _show_inside(shown)

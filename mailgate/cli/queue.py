@@ -14,6 +14,7 @@ from mailgate.cli.choosing import (
     Id,
     Limit,
     OlderThan,
+    ReadingReason,
     Reason,
     Recipients,
     Sender,
@@ -84,9 +85,9 @@ def summary(tenant: Tenant = "", as_json: AsJson = False) -> None:
 
 
 @app.command("show")
-def show(id: Id, as_json: AsJson = False) -> None:
+def show(id: Id, reason: ReadingReason = "", as_json: AsJson = False) -> None:
     """The envelope, the decision and the waiting recipients of one message."""
-    show_message(admin().call("queue.show", id=id), as_json)
+    show_message(admin().call("queue.show", id=id, reason=reason), as_json)
 
 
 def _changing(name: str, done: str) -> Callable[..., None]:

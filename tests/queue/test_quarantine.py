@@ -165,7 +165,7 @@ def test_show_tells_all_but_the_content(alone: Settings) -> None:
     async def run() -> None:
         async with running(alone) as store:
             name = await quarantine(store)
-            shown = await store.admin("quarantine.show", id=name, tenant="acme")
+            shown = await store.admin("quarantine.show", id=name, tenant="acme", reason="order 17")
             assert shown["header"] == [["Received", "by test"], ["Subject", "hello"], ["X-Long", "one two"]]
             assert shown["decision"]["rule"] == "test rule"
             assert "secret words" not in str(shown)

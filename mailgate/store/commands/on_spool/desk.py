@@ -21,6 +21,7 @@ from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
 from mailgate.spool.queue import Moved, SpoolStore
 from mailgate.spool.search import Step, Wanted, search
+from mailgate.store.commands.on_spool.masking import masked_inspection
 from mailgate.store.commands.on_spool.view import View, paths
 from mailgate.store.keeping.reading import Reading
 from mailgate.tenancy.acting import Role, current
@@ -151,15 +152,25 @@ def plain_row(row: Row) -> Json:
     return plain
 
 
-def shown(desk: Desk, queue_id: str, tenant: str) -> Json:
+def reads_names(desk: Desk, kept: Kept, action: str, reason: str) -> bool:
+    """Is the caller shown subject and file names? An operator only for a reason, and the tenant's audit log keeps it;
+    others see their own mail."""
+    if not current().caller.is_operator:
+        return True
+    if reason:
+        desk.note(kept.envelope.tenant, action, kept.envelope.queue_id, {"shown": "subject and file names"})
+    return bool(reason)
+
+
+def shown(desk: Desk, kept: Kept, with_names: bool) -> Json:
     """The envelope, why it is where it is, and its waiting recipients."""
-    kept = accepted(desk, queue_id, tenant)
     rows = rows_of(desk, kept)
+    inspection = None if kept.inspection is None else inspection_facts(kept.inspection)
     return {
         "envelope": msgspec.to_builtins(kept.envelope),
         "size": kept.size,
         "decision": None if kept.decision is None else decision_facts(kept.decision),
-        "inspection": None if kept.inspection is None else inspection_facts(kept.inspection),
+        "inspection": inspection if inspection is None or with_names else masked_inspection(inspection),
         "recipients": [plain_row(row) for row in rows],
     }
 

@@ -24,9 +24,11 @@ from mailgate.store.commands.on_spool.desk import (
     clear,
     noted_before,
     page,
+    reads_names,
     rows_of,
     shown,
 )
+from mailgate.store.commands.on_spool.masking import masked_header
 
 _IN_QUARANTINE = frozenset({State.QUARANTINED})
 
@@ -60,10 +62,13 @@ def _list(
     return page(desk, chosen, Wanted(why, recipient, rule), after, limit)
 
 
-def _show(desk: Desk, id: str, tenant: str) -> Json:
-    """As `queue.show`, and "header": [name, value] of each field. Nothing of the body."""
+def _show(desk: Desk, id: str, tenant: str, reason: str = "") -> Json:
+    """As `queue.show`, and "header": [name, value] of each field. Nothing of the body. `reason`: for which an operator
+    reads subject and file names; see `reads_names`."""
     kept = _quarantined(desk, id, tenant)
-    return shown(desk, id, tenant) | {"header": _header(_content(desk, kept))}
+    header = _header(_content(desk, kept))
+    with_names = reads_names(desk, kept, "quarantine.show", reason)
+    return shown(desk, kept, with_names) | {"header": header if with_names else masked_header(header)}
 
 
 def _quarantined(desk: Desk, id: str, tenant: str) -> Kept:

@@ -17,12 +17,14 @@ from mailgate.store.commands.arguments import check
 from mailgate.store.commands.on_spool.desk import (
     Desk,
     Json,
+    accepted,
     actor,
     clear,
     is_busy,
     look,
     noted_before,
     page,
+    reads_names,
     shown,
     written_key,
 )
@@ -73,8 +75,10 @@ def _filter(
     return chosen, Wanted(why, recipient)
 
 
-def _show(desk: Desk, id: str) -> Json:
-    return shown(desk, id, "")
+def _show(desk: Desk, id: str, reason: str = "") -> Json:
+    """`reason`: for which an operator reads the names of files; see `reads_names`."""
+    kept = accepted(desk, id, "")
+    return shown(desk, kept, reads_names(desk, kept, "queue.show", reason))
 
 
 def _summary(desk: Desk, tenant: str = "", by_destination: bool = False) -> Json:

@@ -13,8 +13,10 @@ from mailgate.records.timeline import timeline
 from mailgate.spool.listing import Kept
 from mailgate.spool.turned_away import TurnedAwayRow
 from mailgate.store.commands.on_spool.desk import Desk, Json, kept_of, rows_of
+from mailgate.store.commands.on_spool.masking import has_names
 from mailgate.store.commands.on_spool.view import View
 from mailgate.store.turned_away import domain_of
+from mailgate.tenancy.acting import current
 from mailgate.tenancy.directory import Directory
 
 
@@ -31,8 +33,9 @@ def _trace(desk: Desk, id: str) -> list[Json]:
 
 
 def _timeline(desk: Desk, kept: Kept) -> Json:
+    """An operator who reads the names of files leaves an entry in the tenant's audit log."""
     rows = rows_of(desk, kept)
-    return timeline(
+    told = timeline(
         kept.envelope,
         kept.events,
         accepted=kept.accepted,
@@ -41,6 +44,10 @@ def _timeline(desk: Desk, kept: Kept) -> Json:
         inspection=kept.inspection,
         waiting=[(row.forward_path, row.state, row.reason) for row in rows],
     ).as_json()
+    names = any(event["kind"] == "inspected" and has_names(event["facts"]) for event in told["events"])
+    if names and current().caller.is_operator:
+        desk.note(kept.envelope.tenant, "trace", kept.envelope.queue_id, {"shown": "file names"})
+    return told
 
 
 def _turned_away(desk: Desk, address: str) -> list[Json]:
