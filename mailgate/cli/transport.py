@@ -94,6 +94,8 @@ def report(tenant: Tenant = "", since: Since = "", as_json: AsJson = False) -> N
     _section("Destinations below forward secrecy", ("destination", "host", "level", "messages", "why"), found, "below_")
     _section("Steps down", ("messages", "why"), found, "downgrades")
     _section("Held back: nothing was private enough", ("destination", "host", "messages", "why"), found, "held_back")
+    told = ("domain", "reporter", "reports", "sessions", "failed", "why")
+    _section("What others report of TLS with our hosts", told, found, "reported")
 
 
 def _section(title: str, columns: tuple[str, ...], found: dict[str, Any], key: str) -> None:

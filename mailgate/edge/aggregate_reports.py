@@ -14,7 +14,7 @@ from mailgate.edge.turns import Share
 from mailgate.ipc.inspect_calls import InspectLimits
 from mailgate.model.address import Address, AddressError, parse_address
 from mailgate.model.envelope import Recipient
-from mailgate.model.received_report import ReceivedReport, ReportReading
+from mailgate.model.received_report import ReportReading
 from mailgate.senderauth.findings import Findings
 from mailgate.senderauth.outcome import Outcome
 
@@ -63,20 +63,25 @@ async def read(
             own = [
                 replace(report, reporter=author or report.reporter)
                 for report in reading.reports
-                if await _is_own(store, report, share.tenant)
+                if await _is_own(store, report.domain, share.tenant)
+            ]
+            tls = [
+                replace(report, reporter=author or report.reporter)
+                for report in reading.tls
+                if await _is_own(store, report.domain, share.tenant)
             ]
     except TimeoutError:
         return ReportReading(problem="it took too long")
     except Exception as error:
         return ReportReading(problem=f"{type(error).__name__} while its domain was looked up")
-    if len(own) < len(reading.reports):
+    if len(own) < len(reading.reports) or len(tls) < len(reading.tls):
         reading = replace(reading, problem="it is about a domain that is not the tenant's")
-    return replace(reading, reports=tuple(own))
+    return replace(reading, reports=tuple(own), tls=tuple(tls))
 
 
-async def _is_own(store: StoreClient, report: ReceivedReport, tenant: str) -> bool:
+async def _is_own(store: StoreClient, domain: str, tenant: str) -> bool:
     """The domain, or one above it, is hosted here for the tenant."""
-    labels = report.domain.split(".")
+    labels = domain.split(".")
     for start in range(max(0, len(labels) - 5), len(labels) - 1):
         found = await store.resolve(Address("", ".".join(labels[start:])))
         if found.kind != "foreign":

@@ -206,10 +206,13 @@ async def read_reports(tx: Transaction) -> None:
         return
     around = tx.around
     reading = await aggregate_reports.read(around.inspectors, around.store, tx.staging, tx.share, tx.findings)
-    tx.reports = reading.reports
+    tx.reports, tx.tls_reports = reading.reports, reading.tls
     tx.record(
         "reported",
-        reports=[f"{each.report_id} of {each.reporter} about {each.domain}" for each in reading.reports],
+        reports=[
+            *(f"{each.report_id} of {each.reporter} about {each.domain}" for each in reading.reports),
+            *(f"{each.report_id} of {each.reporter} about TLS with {each.domain}" for each in reading.tls),
+        ],
         skipped=sum(each.skipped for each in reading.reports),
         problem=reading.problem,
     )
@@ -268,6 +271,7 @@ async def commit(tx: Transaction) -> None:
             events=(*tx.events, Event(now, "decided", decision_facts(entry.decision))),
             seen=() if number else tx.seen,  # one message is counted once
             reports=() if number else tx.reports,
+            tls_reports=() if number else tx.tls_reports,
         )
         for number, entry in enumerate(tx.entries)
     )

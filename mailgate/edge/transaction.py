@@ -21,7 +21,7 @@ from mailgate.ipc.calls import NewEntry, Note
 from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Client, Direction, Envelope, QueueId, Recipient, TenantName, queue_id
 from mailgate.model.event import Event
-from mailgate.model.received_report import ReceivedReport
+from mailgate.model.received_report import ReceivedReport, TlsReport
 from mailgate.model.reply import Reply
 from mailgate.model.verdict import Inspection
 from mailgate.policy.snapshot import Snapshot
@@ -80,6 +80,7 @@ class Transaction:
     findings: Findings | None = None
     seen: tuple[Seen, ...] = ()  # of a message that was decided on
     reports: tuple[ReceivedReport, ...] = ()
+    tls_reports: tuple[TlsReport, ...] = ()
     inspection: Inspection | None = None
     entries: list[NewEntry] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)

@@ -16,7 +16,8 @@ import msgspec
 from mailgate.inspect import mime
 from mailgate.inspect.bounded import BoundedChild, Bounds
 from mailgate.inspect.report_xml import ReportError, read_report
-from mailgate.model.received_report import ReceivedReport, ReportReading
+from mailgate.inspect.tls_report_json import read_tls_report
+from mailgate.model.received_report import ReceivedReport, ReportReading, TlsReport
 
 MOST_REPORTS = 5  # in one message; one is the rule (RFC 9990 section 3.5)
 MOST_BYTES = 64 << 20  # of the XML of one report
@@ -28,6 +29,7 @@ DEEPEST = 3  # archives in one another
 
 _GZIP, _ZIP, _BLANKS = b"\x1f\x8b", b"PK\x03\x04", b"\t\n\r "
 _FEEDBACK = re.compile(rb"<(?:[A-Za-z][\w.-]{0,40}:)?feedback\b")
+_POLICIES = b'"policies"'  # of a TLS report, as JSON
 _NEAR_THE_BEGINNING = 4096  # bytes
 
 _BROKEN = (
@@ -52,11 +54,15 @@ def read_reports(raw: bytes) -> ReportReading:
     if len(answers) < min(len(candidates), MOST_REPORTS):
         answers.append(ReportReading(problem="a report takes too much time or memory to read"))
     reports = tuple(report for answer in answers for report in answer.reports)
-    return ReportReading(reports, next((answer.problem for answer in answers if answer.problem), ""))
+    tls = tuple(report for answer in answers for report in answer.tls)
+    return ReportReading(reports, next((answer.problem for answer in answers if answer.problem), ""), tls)
 
 
 def _may_be_report(data: bytes) -> bool:
-    return data.lstrip(_BLANKS).startswith((_GZIP, _ZIP)) or _FEEDBACK.search(data, 0, _NEAR_THE_BEGINNING) is not None
+    start = data[:_NEAR_THE_BEGINNING].removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS)
+    if start.startswith(b"{"):
+        return _POLICIES in data
+    return start.startswith((_GZIP, _ZIP)) or _FEEDBACK.search(data, 0, _NEAR_THE_BEGINNING) is not None
 
 
 def _readings(contents: Sequence[bytes]) -> Iterator[bytes]:
@@ -70,13 +76,19 @@ READING = Bounds(_readings, CPU_SECONDS, MEMORY_BYTES)
 
 def _reading(content: bytes) -> ReportReading:
     reports: list[ReceivedReport] = []
+    tls: list[TlsReport] = []
+    problem = ""
     try:
-        reports += (read_report(xml) for xml in unpacked(content))
+        for document in unpacked(content):
+            if document.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS).startswith(b"{"):
+                tls += read_tls_report(document)
+            else:
+                reports.append(read_report(document))
     except ReportError as error:
-        return ReportReading(tuple(reports), str(error))
+        problem = str(error)
     except MemoryError:
-        return ReportReading(tuple(reports), "a report takes too much memory to read")
-    return ReportReading(tuple(reports))
+        problem = "a report takes too much memory to read"
+    return ReportReading(tuple(reports), problem, tuple(tls))
 
 
 def unpacked(content: bytes, depth: int = 0) -> Iterator[bytes]:

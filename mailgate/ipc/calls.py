@@ -12,7 +12,7 @@ from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome
-from mailgate.model.received_report import ReceivedReport
+from mailgate.model.received_report import ReceivedReport, TlsReport
 from mailgate.model.turned_away import TurnedAway
 from mailgate.model.verdict import Inspection
 
@@ -93,7 +93,7 @@ class NewEntry(Struct, frozen=True):
     """One message for one tenant, to be kept. The stored bytes are `prefix` (trace headers) followed by the body less
     its `cuts` (sorted, non-overlapping byte ranges). The body is `inline`, or the file `staged` (absolute path, read,
     then removed by the edge). `seen`: to be told to the author's domain in its next report;
-    `reports`: what it tells of the tenant's own domains."""
+    `reports`, `tls_reports`: what it tells of the tenant's own domains."""
 
     envelope: Envelope
     decision: Decision
@@ -106,6 +106,7 @@ class NewEntry(Struct, frozen=True):
     events: tuple[Event, ...] = ()
     seen: tuple[Seen, ...] = ()
     reports: tuple[ReceivedReport, ...] = ()
+    tls_reports: tuple[TlsReport, ...] = ()
 
 
 class Commit(Struct, tag=True, frozen=True):

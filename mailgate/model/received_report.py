@@ -34,8 +34,33 @@ class ReceivedReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFailure:
+    """`sessions` with the mail host `host` (empty: not told) that failed alike: `result` is a type of RFC 8460 section
+    4.3."""
+
+    result: str
+    host: str
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReport:
+    """What `reporter` tells of TLS with the mail hosts of `domain` on the day of `begin` (seconds since 1970), in
+    sessions."""
+
+    reporter: str
+    report_id: str
+    domain: str
+    begin: int
+    successes: int
+    failed: int
+    failures: tuple[TlsFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportReading:
     """What a message to the address for reports held; `problem` says why a report could not be read, if so."""
 
     reports: tuple[ReceivedReport, ...] = ()
     problem: str = ""
+    tls: tuple[TlsReport, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailgate.model.level import TransportLevel
+from mailgate.model.received_report import TlsReport
 
 MOST_ROWS = 200
 
@@ -52,6 +53,31 @@ def report(lines: Iterable[AttemptLine]) -> dict[str, Any]:
         "downgrades": [{"why": why, "messages": number} for why, number in downgrades.most_common(MOST_ROWS)],
         "held_back": _rows(("destination", "host", "why"), held_back),
     }
+
+
+def reported(reports: Iterable[TlsReport]) -> list[dict[str, Any]]:
+    """Of the TLS reports of others: a row for each domain and reporter; `why` names what failed most."""
+    groups: dict[tuple[str, str], list[TlsReport]] = {}
+    for each in reports:
+        groups.setdefault((each.domain, each.reporter), []).append(each)
+    return [
+        {
+            "domain": domain,
+            "reporter": reporter,
+            "reports": len(group),
+            "sessions": sum(each.successes + each.failed for each in group),
+            "failed": sum(each.failed for each in group),
+            "why": _why(group),
+        }
+        for (domain, reporter), group in groups.items()
+    ][:MOST_ROWS]
+
+
+def _why(group: list[TlsReport]) -> str:
+    counted: Counter[str] = Counter()
+    for failure in (failure for each in group for failure in each.failures):
+        counted[f"{failure.result} at {failure.host}" if failure.host else failure.result] += failure.sessions
+    return ", ".join(f"{number} {name}" for name, number in counted.most_common(3))
 
 
 def _share(number: int, total: int) -> float:

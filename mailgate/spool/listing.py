@@ -16,8 +16,9 @@ from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName, qu
 from mailgate.model.errors import NotFoundError
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
+from mailgate.model.received_report import TlsReport
 from mailgate.model.verdict import Inspection, Verdict
-from mailgate.spool import damage, dmarc_counts, dmarc_received, owing, telling, turned_away
+from mailgate.spool import damage, dmarc_counts, dmarc_received, owing, telling, tls_received, turned_away
 from mailgate.spool.clock_keeping import read_clock
 from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.damage import DamagedMessage
@@ -324,6 +325,9 @@ class Listing:
 
     def turned_away_client(self, address: str) -> list[TurnedAwayRow]:
         return turned_away.of_client(self._connection, address)
+
+    def tls_reports(self, tenant: str, since: int) -> list[TlsReport]:
+        return tls_received.since(self._connection, tenant, since)
 
     def untold_of_mailbox(self, tenant: str, mailbox: str) -> list[UntoldRow]:
         return telling.untold_of_mailbox(self._connection, tenant, mailbox)

@@ -226,7 +226,22 @@ ALTER TABLE recipient ADD COLUMN handed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX handed ON recipient (tenant, message, n) WHERE handed = 1;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH)
+_TENTH = """
+-- TLS reports of others about tenants' domains, by day (since 1970, UTC)
+CREATE TABLE tls_received (
+    tenant TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    reporter TEXT NOT NULL,
+    report_id TEXT NOT NULL,
+    successes INTEGER NOT NULL,      -- sessions
+    failed INTEGER NOT NULL,
+    failures BLOB NOT NULL,          -- JSON list of model.received_report.TlsFailure
+    PRIMARY KEY (tenant, domain, day, reporter, report_id)
+) WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH, _TENTH)
 """The SQL of step 1, 2, ...; the number of steps done stands in the database's `user_version`."""
 
 

@@ -24,6 +24,7 @@ _OF_TENANT = (
     "DELETE FROM dmarc_seen WHERE tenant = ?",
     "DELETE FROM dmarc_received WHERE tenant = ?",
     "DELETE FROM dmarc_report WHERE tenant = ?",
+    "DELETE FROM tls_received WHERE tenant = ?",
     "DELETE FROM turned_away WHERE tenant = ?",
 )
 

@@ -15,7 +15,7 @@ from mailgate.model.dmarc import Seen
 from mailgate.model.envelope import Envelope, MailboxId, QueueId, TenantName
 from mailgate.model.event import Event
 from mailgate.model.outcome import Outcome, State
-from mailgate.spool import offboarding
+from mailgate.spool import offboarding, tls_received
 from mailgate.spool.clock_keeping import keep_clock, move_times
 from mailgate.spool.clock_steps import ClockState
 from mailgate.spool.coverage import Coverage
@@ -143,6 +143,7 @@ class SqliteSpool:
         self._coverage.count(entry.envelope.tenant, now, entry.inspection)
         self._dmarc.count(entry.envelope.tenant, now, entry.seen)
         self._received.add(entry.envelope.tenant, now, entry.reports)
+        tls_received.add(self._connection, entry.envelope.tenant, now, entry.tls_reports)
         if content.inline is not None:
             self._connection.execute("INSERT INTO content VALUES (?,?)", (message, content.inline))
         self._owing.owe_withheld(message, accepted.rows, entry.decision.reason, now)
@@ -342,6 +343,7 @@ class SqliteSpool:
     @translated
     def forget_received_reports(self, before: int) -> None:
         self._received.forget(before)
+        tls_received.forget(self._connection, before)
 
     @translated
     def forget_reports(self, before: int) -> None:

@@ -19,7 +19,8 @@ class DmarcReports(Section):
     )
     address: MailAddress = Field(
         default="",
-        description="The address at which the tenant's domains ask for such reports (`rua=` in their DMARC records). "
-        "What comes there is delivered like other mail, and read: `mailgate dmarc summary` shows it. Empty: none is.",
+        description="The address at which the tenant's domains ask for such reports (`rua=` in their DMARC records), "
+        "and for TLS reports (`rua=` in their TLSRPT records, RFC 8460). What comes there is delivered like other "
+        "mail, and read: `mailgate dmarc summary` and `mailgate transport report` show it. Empty: none is.",
         examples=["dmarc@acme.example"],
     )
