@@ -22,6 +22,7 @@ from mailgate.records.metrics import DAMAGED_TENANTS
 from mailgate.settings import Settings
 from mailgate.spool.recovery import recover
 from mailgate.store.assembly import Base, Parts, answering, assemble, background
+from mailgate.store.commands.on_spool.policies import names_of_tenants, note_changes
 from mailgate.store.delivery import maildir
 from mailgate.store.delivery.lmtp import LmtpMailboxes
 from mailgate.store.delivery.local import Deliver, Delivery
@@ -39,6 +40,15 @@ from mailgate.tenancy.databases.folders import Folders
 from mailgate.tenancy.directory import Directory
 
 _log = logging.getLogger(__name__)
+
+
+def _reload(base: Base) -> None:
+    """In the admin thread."""
+    before = base.policies.current
+    base.policies.reload_or_log()
+    if base.policies.current.version != before.version:
+        tenants = base.directory.ask_blocking(names_of_tenants)
+        note_changes(base.directory.note_deed, tenants, before, base.policies.current)
 
 
 class StoreProcess:
@@ -65,7 +75,7 @@ class StoreProcess:
         """Reads the policies again, in the background; what is wrong with them is logged."""
         if self._base is not None:
             loop = asyncio.get_running_loop()
-            loop.run_in_executor(self._base.admin_thread, self._base.policies.reload_or_log)
+            loop.run_in_executor(self._base.admin_thread, _reload, self._base)
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         spool = open_spool(self._settings)

@@ -150,6 +150,14 @@ def test_a_policy_that_comes_into_force_is_noted_for_the_gateway(acme: Settings,
             version = await store.admin("policy.reload")
             (entry,) = (await entries(store, ""))[len(before) :]
             assert (entry["action"], entry["object"]) == ("policy.reload", version)
+            told = [each for each in await entries(store) if each["action"] == "policy.change"]
+            assert [(each["object"], each["after"]["changed"]) for each in told] == [  # type: ignore[index]
+                (version, {"retention.audit_days": {"before": 365, "after": 30}})
+            ]
+            assert str(told[0]["actor"]).startswith("account ")
+            store.process.reload()
+            await store.admin("policy.reload")
+            assert len([each for each in await entries(store) if each["action"] == "policy.change"]) == 1
 
     asyncio.run(run())
 

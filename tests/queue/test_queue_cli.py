@@ -81,7 +81,7 @@ def test_summary_and_changes_without_a_gateway(stopped: Gateway) -> None:
 
 def test_quarantine_without_a_gateway(stopped: Gateway) -> None:
     (row,) = stopped.json("quarantine", "list", "--tenant", "acme", "--recipient", "pat@else.example")
-    shown = stopped.cli("quarantine", "show", row["queue_id"], "--tenant", "acme")
+    shown = stopped.cli("quarantine", "show", row["queue_id"], "--tenant", "acme", "--reason", "look")
     assert "Subject: s" in shown
     assert "secret words" not in shown
     released = stopped.run("quarantine", "release", row["queue_id"], "--tenant", "acme")
