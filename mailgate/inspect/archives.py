@@ -84,9 +84,12 @@ def _members_behind(data: bytes, known: Sequence[bytes], budget: Budget) -> Memb
 
 
 def _arj_behind(data: bytes, known: Sequence[bytes]) -> Iterator[int]:
-    at = 0
+    at = count = 0
     while (at := find(data, arj.MAGIC, at + 1)) >= 0:
         if arj.is_main_header(data, at) and not any(data.startswith(each, at) for each in known):
+            count += 1
+            if count > _MOST_BEHIND:
+                raise LimitExceededError("what may be archives too often in other data")
             yield at
 
 
