@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replace_in
 
+from mailgate.ipc import keys
 from mailgate.ipc.calls import Commit, Done, Hello, NewEntry
 from mailgate.ipc.frames import StorageFullError, connect
 from mailgate.model.decision import Action
@@ -29,33 +30,39 @@ from mailgate.store.process import StoreProcess
 from tests.spool.making import entry, local, staged
 from tests.store.running import Store, add_people, listen, running, until
 
+KEYS = keys.make_keys()
 CHILD = """
 import json, os, sys
 from pathlib import Path
+from mailgate.ipc import keys
 from mailgate.settings import Settings
 from mailgate.store import process
 given = json.loads(sys.argv[1])
 settings = Settings(data_dir=Path(given["data"]), policy_dir=Path(given["policies"]), hostname="mx.gateway.example")
-process.main(settings, given["store"], given["admin"], lambda: os.write(given["ready"], b"1"))
+known = keys.inherited(given["keys"])
+process.main(settings, given["store"], given["admin"], known, lambda: os.write(given["ready"], b"1"))
 """
 
 
 def start_child(settings: Settings) -> subprocess.Popen[bytes]:
     sockets = [listen(settings.store_path), listen(settings.admin_path)]
     reader, ready = os.pipe()
+    passed = keys.to_inherit(KEYS)
     given = {
         "data": str(settings.data_dir),
         "policies": str(settings.policy_dir),
         "store": sockets[0].fileno(),
         "admin": sockets[1].fileno(),
+        "keys": passed,
         "ready": ready,
     }
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, json.dumps(given)],
-        pass_fds=(sockets[0].fileno(), sockets[1].fileno(), ready),
+        pass_fds=(sockets[0].fileno(), sockets[1].fileno(), passed, ready),
         stderr=subprocess.DEVNULL,
     )
     os.close(ready)
+    os.close(passed)
     for sock in sockets:
         sock.close()
     assert os.read(reader, 1) == b"1", "the store did not start"
@@ -68,7 +75,7 @@ async def commit_until_killed(
 ) -> list[str]:
     """The queue ids that were answered Done before the process died."""
     calls = await connect(settings.store_path, lambda push: None, lambda: None)
-    await calls.call(Hello("edge"))
+    await calls.call(Hello("edge", KEYS[keys.EDGE]))
     answered: list[str] = []
 
     async def send(number: int) -> None:
