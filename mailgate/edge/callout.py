@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, replace
 
 from aiosmtplib import SMTP
-from aiosmtplib.errors import SMTPException, SMTPHeloError, SMTPResponseException
+from aiosmtplib.errors import SMTPException, SMTPHeloError, SMTPResponseException, SMTPServerDisconnected
 
 from mailgate.model.address import Address
 from mailgate.model.dns import Resolver
@@ -165,7 +165,11 @@ async def _start_tls(client: SMTP, name: str, step: Step) -> None:
         raise _TlsError(Failure.REFUSED, f"STARTTLS: {reply_of(error.code, error.message)}") from None
     except (SMTPException, OSError) as error:
         raise _TlsError(Failure.CUT, str(error) or type(error).__name__) from None
-    await _hello(client)
+    try:
+        await _hello(client)
+    except (SMTPServerDisconnected, ConnectionError, ssl.SSLError) as error:
+        # in TLS 1.3 we are done before the server is: only now it says that it does not want us (RFC 8446 section 2)
+        raise _TlsError(Failure.CUT, str(error) or type(error).__name__) from None
 
 
 async def _hello(client: SMTP) -> None:

@@ -10,7 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiosmtplib.errors import SMTPAuthenticationError, SMTPConnectResponseError, SMTPException, SMTPResponseException
+from aiosmtplib.errors import (
+    SMTPAuthenticationError,
+    SMTPConnectResponseError,
+    SMTPException,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from mailgate.model.level import TransportLevel
 from mailgate.model.reply import reply_of
@@ -225,7 +231,12 @@ class Opener:
             raise _StepFailed(Failure.CUT, fault_of(error, "STARTTLS")) from None
         self._judge(target, step, client, facts)
         dialogue.step = "EHLO"
-        await self._hello(client)
+        try:
+            await self._hello(client)
+        except (SMTPServerDisconnected, ConnectionError, ssl.SSLError) as error:
+            # in TLS 1.3 we are done before the host is: only now it says that it does not want us (RFC 8446 section 2)
+            client.close()
+            raise _StepFailed(Failure.CUT, fault_of(error, "EHLO")) from None
 
     def _judge(self, target: Target, step: Step, client: PipelinedClient, facts: Facts) -> None:
         """What the handshake is worth; _StepFailed where it is less than the floor."""

@@ -40,8 +40,8 @@ _OFFERS = tuple(Offer)
 class Failure(enum.StrEnum):
     """How a step failed. HANDSHAKE: TLS could not be agreed (no common suite or version, no TLS at all behind
     STARTTLS). NOT_OFFERED, REFUSED: EHLO names no STARTTLS, or the command is answered with a refusal. CERTIFICATE: it
-    does not prove the name that was asked for. CUT: dropped inside the handshake, or no answer there in time.
-    CONNECTION: the same before or after it."""
+    does not prove the name that was asked for. CUT: dropped inside the handshake or before the first reply behind it,
+    or no answer in the handshake in time. CONNECTION: the same before or after it."""
 
     HANDSHAKE = "handshake"
     NOT_OFFERED = "starttls-not-offered"

@@ -150,6 +150,7 @@ def test_a_server_without_postmaster_is_judged_by_a_recipient_that_it_took(tmp_p
         ({"handshake": Fault.RESET}, "plaintext", "250"),
         ({"handshake": Fault.GARBAGE}, "plaintext", "250"),
         ({"STARTTLS": "454 4.7.0 TLS not available"}, "plaintext", "250"),
+        ({"EHLO behind TLS": Fault.CUT}, "encrypted", "451 4.4.1"),
         ({"handshake": Fault.CUT}, "encrypted", "451 4.4.1"),
         ({"handshake": Fault.GARBAGE}, "encrypted", "451 4.4.1"),
         ({"STARTTLS": "454 4.7.0 TLS not available"}, "encrypted", "451 4.4.1"),

@@ -39,6 +39,8 @@ PEERS = {
     "STARTTLS refused": Peer(("plaintext", WAITS, WAITS, WAITS), "refuses STARTTLS"),
     "breaks the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "handshake failed"),
     "cuts the handshake": Peer((WAITS, WAITS, WAITS, WAITS), "STARTTLS"),
+    "cuts behind the handshake": Peer((WAITS, WAITS, WAITS, WAITS), "EHLO"),
+    "wants our certificate in the handshake": Peer((WAITS, WAITS, WAITS, WAITS), "EHLO"),
     "hangs in the handshake": Peer((WAITS, WAITS, WAITS, WAITS), "STARTTLS"),
     "expired": Peer(("forward-secret", "forward-secret", "forward-secret", WAITS), "expired"),
     "wrong name": Peer(("forward-secret", "forward-secret", "forward-secret", WAITS), "mismatch"),
@@ -75,6 +77,12 @@ def old(issued: Issued) -> ssl.SSLContext:
     return context
 
 
+def wanting_a_certificate(issued: Issued) -> ssl.SSLContext:
+    context = server(issued)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 def hop_of(peer: str, authority: Authority, stranger: Authority) -> ScriptedHop:
     right = authority.issue(HOST, label="right")
     contexts: dict[str, Callable[[], ssl.SSLContext | None]] = {
@@ -82,6 +90,7 @@ def hop_of(peer: str, authority: Authority, stranger: Authority) -> ScriptedHop:
         "static RSA": lambda: static_rsa(authority.issue(HOST, label="rsa", is_rsa=True)),
         "TLS 1.0": lambda: old(authority.issue(HOST, label="old", is_rsa=True)),
         "no STARTTLS": lambda: None,
+        "wants our certificate in the handshake": lambda: wanting_a_certificate(right),
         "expired": lambda: server(authority.issue(HOST, label="expired", is_expired=True)),
         "wrong name": lambda: server(authority.issue("mx.elsewhere.example", label="wrong")),
         "unknown authority": lambda: server(stranger.issue(HOST, label="stranger")),
@@ -94,6 +103,8 @@ def hop_of(peer: str, authority: Authority, stranger: Authority) -> ScriptedHop:
     }
     if peer in faults:
         hop.script["handshake"] = faults[peer]
+    if peer == "cuts behind the handshake":
+        hop.script["EHLO behind TLS"] = Fault.CUT
     if peer == "STARTTLS refused":
         hop.script["STARTTLS"] = "454 4.7.0 TLS not available"
     return hop
@@ -133,6 +144,8 @@ def test_cell(tmp_path: Path, trusted: Authority, peer: str, floor: str) -> None
 AGAIN = {
     "cuts the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "the host cuts the handshake"),
     "hangs in the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "the host cuts the handshake"),
+    "wants our certificate in the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "the host cuts the handshake"),
+    "cuts behind the handshake": Peer(("plaintext", WAITS, WAITS, WAITS), "the host cuts the handshake"),
 }
 
 

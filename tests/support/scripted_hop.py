@@ -51,7 +51,7 @@ _DEFAULTS = {
 class ScriptedHop:
     """`script` maps a step (`greeting`, a verb, `end`) to a reply, a Fault, or a list that is used up from its front.
     A key such as `RCPT bob` counts for recipients that hold the word,
-    `end bob` for their replies to the message in LMTP. `tls` makes it offer STARTTLS. While `gate` is not set, whole
+    `end bob` for their replies to the message in LMTP, `EHLO behind TLS` for the second one. `tls` makes it offer STARTTLS. While `gate` is not set, whole
     messages wait for their replies."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, extensions: Sequence[str] = ALL) -> None:
@@ -259,9 +259,10 @@ class _Session:
 
     async def _hello(self, verb: str) -> None:
         self._is_lmtp = verb == "LHLO"
-        chosen = self._hop.reply("EHLO")
+        place = "behind TLS" if self._is_encrypted else ""
+        chosen = self._hop.reply("EHLO", place)
         if chosen != "250 ok":
-            await self._say("EHLO")
+            await self._say("EHLO", place)
             return
         listed = list(self._hop.extensions)
         if self._hop.tls is not None and not self._is_encrypted:
