@@ -51,8 +51,8 @@ _DEFAULTS = {
 class ScriptedHop:
     """`script` maps a step (`greeting`, a verb, `end`) to a reply, a Fault, or a list that is used up from its front.
     A key such as `RCPT bob` counts for recipients that hold the word,
-    `end bob` for their replies to the message in LMTP, `EHLO behind TLS` for the second one. `tls` makes it offer STARTTLS. While `gate` is not set, whole
-    messages wait for their replies."""
+    `end bob` for their replies to the message in LMTP, `EHLO behind TLS` for the second one. `tls` makes it offer
+    STARTTLS. While `gate` is not set, whole messages wait for their replies."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, extensions: Sequence[str] = ALL) -> None:
         self.script: dict[str, str | Fault | list[str | Fault]] = {}
