@@ -52,6 +52,7 @@ READERS: dict[str, Reader] = {
             *("application/vnd.squashfs", "application/x-cramfs", "application/x-romfs", "application/x-erofs"),
             *("application/x-raw-disk-image", "application/x-hfs-image", "application/x-ext-image"),
             *("application/x-btrfs-image", "application/x-xfs-image", "application/x-nrg-image"),
+            *("application/x-apfs-image", "application/x-snappy-framed"),
             *("application/x-daa-image", "application/x-ciso-image", "application/x-mds-image"),
             *(
                 "application/x-ewf-image",

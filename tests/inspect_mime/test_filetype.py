@@ -50,6 +50,8 @@ def ole2(*streams: str) -> bytes:
         (b"[{000214A0-0000-0000-C000-000000000046}]\r\n", "", "application/x-mswinurl", "shortcut"),
         (b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", "doc.pdf", "application/x-ms-shortcut", "shortcut"),
         (b"\0" * 0x8001 + b"CD001" + b"\0" * 100, "a.txt", "application/x-iso9660-image", "disk-image"),
+        (b"\1" * 32 + b"NXSB" + b"\0" * 600, "", "application/x-apfs-image", "disk-image"),
+        (b"\xff\6\0\0sNaPpY" + b"\0" * 60, "a.sz", "application/x-snappy-framed", "archive"),
         (b"vhdxfile" + b"\0" * 600, "", "application/x-vhdx", "disk-image"),
         (b"\1" * 1024 + b"koly" + b"\0" * 508, "", "application/x-apple-diskimage", "disk-image"),
         (b"\2" * 1024 + b"conectix" + b"\0" * 504, "", "application/x-vhd", "disk-image"),
