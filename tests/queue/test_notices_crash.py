@@ -10,14 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from mailgate.ipc.calls import Commit, Done, Ended, Lease, Leased, Record
+from mailgate.ipc import keys
+from mailgate.ipc.calls import Commit, Done, Ended, Hello, Lease, Leased, Record
 from mailgate.ipc.frames import Calls, connect
 from mailgate.settings import Settings
 from tests.queue.making import BOUNCED, submission
 from tests.store.running import Store, running, until
-from tests.store.test_crash_and_disk import start_child
+from tests.store.test_crash_and_disk import KEYS, start_child
 
 MESSAGES = 40
+
+
+async def connected(settings: Settings, role: str) -> Calls:
+    calls = await connect(settings.store_path, lambda push: None, lambda: None)
+    await calls.call(Hello(role, KEYS[role]))
+    return calls
 
 
 async def bounce(calls: Calls, most: int) -> None:
@@ -44,12 +51,13 @@ def test_each_sender_is_told_exactly_once(acme: Settings, bounced: int, written:
     child = start_child(acme)
 
     async def crash() -> None:
-        calls = await connect(acme.store_path, lambda push: None, lambda: None)
-        await calls.call(Commit(tuple(given)))
-        await bounce(calls, bounced)
+        edge, relay = await connected(acme, keys.EDGE), await connected(acme, keys.RELAY)
+        await edge.call(Commit(tuple(given)))
+        await bounce(relay, bounced)
         await until(lambda: len(list((mailbox / "new").iterdir())) >= written)
         child.send_signal(signal.SIGKILL)
-        calls.close()
+        edge.close()
+        relay.close()
 
     asyncio.run(crash())
     assert child.wait(30) == -signal.SIGKILL
