@@ -34,6 +34,8 @@ _STORED = re.compile(rb"..-l|!<arch>|xar!", re.DOTALL)
 # own, LZMA, zstd, MP3, xz, JPEG, WavPack, PPMd).
 _UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 97, 98})
 # A second stream behind the first, which the scanner leaves alone (it does go on with gzip and xz).
+# RFC 1952 2.3.1: where it is wrong clamd reads no further, others pass over it.
+_GZIP_HEADER_CHECKSUM = 0x02
 _SECOND_BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
 _WITH_ARCHIVE = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"%PDF")
 _CONTAINERS = (*_WITH_ARCHIVE, b"\xd0\xcf\x11\xe0", b"{\\rt", tnef.MAGIC)
@@ -126,6 +128,8 @@ def _is_scanned(data: bytes, at: int) -> bool:
         return sevenzip.is_scanned(data)
     if zip_layout.LOCAL in data and not _UNSCANNED_METHODS.isdisjoint(zip_layout.methods(data)):
         return False
+    if data.startswith(b"\x1f\x8b", at) and len(data) > at + 3 and data[at + 3] & _GZIP_HEADER_CHECKSUM:
+        return False
     return not (data.startswith(b"BZh", at) and _SECOND_BZIP2.search(data, at + 4))
 
 
@@ -136,8 +140,8 @@ def _read(data: bytes, at: int, formats: tuple[str, ...], budget: Budget, is_unr
     is_first = True
     with _opened(data, at, formats) as archive:
         for entry in archive:
-            if is_first and _TAR.search(archive.format_name or b""):
-                is_unreached = is_unreached or not tarball.is_plain(_start(data, at))
+            if is_first:
+                is_unreached = is_unreached or not _is_one_step(archive, _start(data, at))
             is_first = False
             if archive.format_name == b"raw" and not archive.filter_names:
                 return  # nothing is unpacked: it only begins like something compressed
@@ -149,6 +153,15 @@ def _read(data: bytes, at: int, formats: tuple[str, ...], budget: Budget, is_unr
                 yield found
                 if error is not None and error.retcode is not None and error.retcode <= _FATAL:
                     raise error
+
+
+def _is_one_step(archive: ArchiveRead, start: bytes) -> bool:
+    """Whether the scanner, which opens what the data begin with, gets to the members as the library does: the library
+    goes through several layers of compression and an archive inside them at once. `start`: of what is inside."""
+    form = archive.format_name or b""
+    if _TAR.search(form):
+        return len(archive.filter_names) <= 1 and tarball.is_plain(start)
+    return not archive.filter_names or (form == b"raw" and len(archive.filter_names) == 1)
 
 
 def _start(data: bytes, at: int) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -136,6 +139,32 @@ def test_a_tar_file_without_a_mark_is_one() -> None:
     assert tarball.is_tar(data)
     assert filetype.detect(data).mime == "application/x-tar"
     assert looked_at(data).members[0].name == "evil.gz"
+
+
+INNER = {
+    "rar5": rar5(b"evil", TEXT),
+    "rar4": rar4(b"evil", TEXT),
+    "ar": with_libarchive("ar_bsd", "evil", TEXT),
+    "xar": with_libarchive("xar", "evil", TEXT),
+    "zip": zipped(("evil", TEXT)),
+    "7z": with_libarchive("7zip", "evil", TEXT),
+    "lzma": lzma.compress(TEXT, format=lzma.FORMAT_ALONE),
+    "gzip": gzip.compress(TEXT),
+}
+
+
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["gzip", "xz", "bzip2"])
+def test_what_the_library_unpacks_in_one_go_is_handed_to_the_scanner(
+    pack: Callable[[bytes], bytes], inner: str
+) -> None:
+    """The scanner opens the outer layer, and may not know the inner one."""
+    assert is_told(pack(INNER[inner]), TEXT)
+
+
+def test_a_gzip_file_with_a_checksum_of_its_header_is_unpacked() -> None:
+    made = gzip.compress(EICAR, mtime=0)
+    assert is_told(made[:3] + b"\2" + made[4:10] + b"no" + made[10:], EICAR)
 
 
 @pytest.mark.parametrize("magic", [b"..-pm0-", b"RE~^"])
