@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mailgate.policy import loader
 from mailgate.settings import Settings
@@ -40,6 +41,18 @@ def test_the_settings_in_compose_exist() -> None:
     named = set(re.findall(r"MAILGATE_([A-Z_]+):", COMPOSE.read_text()))
     assert named
     assert named <= {name.upper() for name in Settings.model_fields}
+
+
+def test_sieve_is_switched_on_by_the_socket_that_dovecot_makes() -> None:
+    added = yaml.safe_load((FOLDER / "sieve.yml").read_text())["services"]
+    base = yaml.safe_load(COMPOSE.read_text())["services"]
+    assert added.keys() <= base.keys()
+    socket = added["gateway"]["environment"]["MAILGATE_LMTP_SOCKET"]
+    configuration = (FOLDER / "dovecot" / "dovecot.conf").read_text()
+    assert f"unix_listener {socket} {{" in configuration
+    assert all(any(each.startswith("logins:/run/logins") for each in base[name]["volumes"]) for name in added)
+    (port,) = added["dovecot"]["ports"]
+    assert f"port = {port.rpartition(':')[2]}\n" in configuration
 
 
 def test_the_policy_of_the_stack_is_valid_and_sends_all_mail_to_the_sink() -> None:

@@ -12,6 +12,7 @@ from tests.support import maildir, messages
 from tests.support.clamd import Clamd
 from tests.support.clock import eventually
 from tests.support.dovecot import Dovecot, ManageSieve, selected
+from tests.support.dovecot import listed as folders
 from tests.support.gateway import PASSWORD, Gateway, short_folder
 
 pytestmark = [pytest.mark.component("clamd"), pytest.mark.component("dovecot")]
@@ -74,6 +75,8 @@ def test_a_script_files_mail_and_answers_while_its_owner_is_away(gateway: Gatewa
     answer = maildir.wait_for(gateway.maildir(CAROL), "I am away until Monday.")
     assert b"Auto-Submitted: auto-replied" in answer
     assert answer.startswith(b"Return-Path: <>")
+    assert (gateway.maildir(BOB) / "dovecot" / ".dovecot.lda-dupes").exists()
+    assert sorted(folders(bob)) == ["Drafts", "INBOX", "Junk", "Lists", "Sent", "Trash"]
     bob.shutdown()
 
 
