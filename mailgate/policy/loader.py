@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +20,8 @@ from mailgate.policy.toml_lines import TomlLines
 from mailgate.policy.values import format_size
 
 __all__ = ["PolicyErrors", "Problem", "load"]
+
+LARGEST_FILE = 4 << 20  # bytes
 
 _TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
@@ -43,6 +48,17 @@ def load(policy_dir: Path, message_size_limit: int) -> Snapshot:
     return Snapshot(built_in=base, gateway=gateway, tenants={file.stem: policy for file, policy in own.items()})
 
 
+def _content(file: Path) -> bytes:
+    """OSError for what is no file (a pipe would never end), and for what is too large to be a policy."""
+    with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "Is not a regular file")
+        content = opened.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"Is larger than {LARGEST_FILE >> 20} MiB")
+    return content
+
+
 class _Reader:
     """Reads files and gathers what is wrong with them."""
 
@@ -53,7 +69,7 @@ class _Reader:
     def read(self, file: Path, schema: type[_P]) -> _P | None:
         """None where something is wrong with the file."""
         try:
-            self._texts[file] = text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+            self._texts[file] = text = _content(file).decode("utf-8-sig").replace("\r\n", "\n")
             return self._validated(file, text, schema)
         except OSError as error:
             self._add(file, 1, _unreadable(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.model.errors import UserError
+from mailgate.policy import loader
 from mailgate.policy.loader import PolicyErrors, load
 from mailgate.policy.schema import GatewayLimits
 from tests.policy.making import MIB, SIZE_LIMIT, problems, write
@@ -183,3 +185,20 @@ def test_line_of_a_wrong_value_wherever_it_stands(
     folder = write(tmp_path_factory.mktemp("policies"), "\n".join([*above, "[limits]", *above, f"{key} = []"]))
     (problem,) = problems(folder)
     assert problem.startswith(f"gateway.toml:{2 * len(above) + 2}: limits.{key}: this list is not ")
+
+
+def test_what_is_no_file_or_too_large_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gateway.toml").write_text("")
+    (tmp_path / "tenants").mkdir()
+    file = tmp_path / "tenants" / "acme.toml"
+    os.mkfifo(file)
+    assert problems(tmp_path) == [
+        "tenants/acme.toml:1: can't be read: Is not a regular file; check what it is and its permissions"
+    ]
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    assert "Is not a regular file" in problems(tmp_path)[0]
+    file.unlink()
+    file.write_text("#" * 100)
+    monkeypatch.setattr(loader, "LARGEST_FILE", 99)
+    assert "can't be read: Is larger than" in problems(tmp_path)[0]
