@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from mailgate.inspect import filetype, readers, tnef
+from mailgate.inspect import filetype, mime, readers, signatures, tnef
 from mailgate.inspect.archive_marks import is_archive
 from mailgate.inspect.archives import archive_members
 from mailgate.inspect.bounded import BoundedChild, Bounds
@@ -18,6 +18,7 @@ from mailgate.inspect.documents import document_members, is_document
 from mailgate.inspect.filetype import FileType
 from mailgate.inspect.macros import tells_of_macros
 from mailgate.inspect.members import Budget, Found, LimitExceededError, Listing, Member, UnreadableError
+from mailgate.inspect.parts import ParseLimits
 from mailgate.inspect.replies import ScanResult
 from mailgate.model.part_class import PartClass
 from mailgate.model.placement import Placement
@@ -28,6 +29,7 @@ REMEMBERED = 500  # listings a worker keeps, so that a container that comes agai
 _OFFICE_MARKS = ("[Content_Types].xml", "mimetype")  # OOXML, OpenDocument and EPUB
 _OFFICE_FILLING = (".xml", ".rels", ".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", "mimetype")
 _REPAIRED = frozenset({"application/x-msi"})  # read as a document
+_MESSAGE = "message/rfc822"
 _RULE_CLASSES = frozenset(PartClass)
 
 Lister = Callable[[Mapping[str, bytes], frozenset[str]], dict[str, Listing]]
@@ -76,6 +78,20 @@ def _is_filling(member: Member) -> bool:
     """What every office file is made of, unless it is something that rules speak of."""
     is_plain = not (member.unopened or any(name in _RULE_CLASSES for name in member.classes))
     return is_plain and member.name.endswith(_OFFICE_FILLING)
+
+
+def _parts_of(message: bytes, budget: Budget) -> Iterator[Found]:
+    """Of a message inside a container, in every reading, but for texts that the scanner sees as they are. One that is a
+    part of a message is no container: its parts are parts."""
+    views = mime.views(message, ParseLimits())
+    for part in views.parts:
+        if part.is_strict and not part.names and signatures.TEXT in filetype.detect(part.data).classes:
+            continue
+        budget.take_member()
+        budget.keep(len(part.data))
+        yield Found(part.name, part.data, len(part.data), is_unreached=True, names=part.names)
+    if views.exceeded:
+        raise LimitExceededError(f"a message in it has too many {', '.join(views.exceeded)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,8 @@ class _Inside:
             for name, content in tnef.tnef_files(data, self._budget):
                 self._budget.take_member()
                 yield Found(name, content, len(content), is_unreached=True)
+        if kind.mime == _MESSAGE:
+            yield from _parts_of(data, self._budget)
         if is_document(data):
             try:
                 yield from document_members(data, self._budget)
@@ -152,7 +170,7 @@ class _Inside:
         at = len(self.members)
         unopened = found.unopened or readers.unopened(kind, self._opens)
         try:
-            if is_container(found.data) or found.data.startswith(tnef.MAGIC):
+            if is_container(found.data) or found.data.startswith(tnef.MAGIC) or kind.mime == _MESSAGE:
                 inner: set[str] = set()
                 unopened = self.walk(found.data, kind, f"{path}/", inner).unopened or unopened
                 if PartClass.ENCRYPTED in inner:

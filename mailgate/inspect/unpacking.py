@@ -15,6 +15,7 @@ from libarchive import ffi
 from libarchive.read import ArchiveRead
 
 from mailgate.inspect import archive_marks, member_names, rar, sevenzip, tarball, tnef, zip_layout
+from mailgate.inspect.encapsulated import looks_like_message
 from mailgate.inspect.macros import is_types_part
 from mailgate.inspect.members import HEAD, Budget, Found, LimitExceededError, Members, UnreadableError, trouble
 
@@ -262,4 +263,9 @@ def _is_about_encryption(error: libarchive.ArchiveError) -> bool:
 
 
 def _may_be_container(first: bytes) -> bool:
-    return first.startswith(_CONTAINERS) or len(first) < HEAD or archive_marks.is_archive(first)
+    return (
+        first.startswith(_CONTAINERS)
+        or len(first) < HEAD
+        or looks_like_message(first.lstrip())
+        or archive_marks.is_archive(first)
+    )

@@ -162,6 +162,15 @@ def test_what_the_library_unpacks_in_one_go_is_handed_to_the_scanner(
     assert is_told(pack(INNER[inner]), TEXT)
 
 
+@pytest.mark.parametrize("length", [10, 20_000])
+def test_a_message_in_an_archive_shows_its_parts(length: int) -> None:
+    noise = hashlib.shake_256(b"").digest(length)
+    inner = zipped(("evil.exe", b"MZ" + bytes(100) + noise))
+    found = looked_at(zipped(("a.eml", messages.with_attachment("a", inner, "a.zip"))))
+    assert "evil.exe" in {name for member in found.members for name in member.names}
+    assert inner in {content for _, content in found.unreached}
+
+
 def test_a_gzip_file_with_a_checksum_of_its_header_is_unpacked() -> None:
     made = gzip.compress(EICAR, mtime=0)
     assert is_told(made[:3] + b"\2" + made[4:10] + b"no" + made[10:], EICAR)
