@@ -38,8 +38,7 @@ _UNSCANNED_METHODS = frozenset({1, 2, 3, 4, 5, 10, 14, 18, 19, 93, 94, 95, 96, 9
 # RFC 1952 2.3.1: where it is wrong clamd reads no further, others pass over it.
 _GZIP_HEADER_CHECKSUM = 0x02
 _SECOND_BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
-_WITH_ARCHIVE = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"%PDF")
-_CONTAINERS = (*_WITH_ARCHIVE, b"\xd0\xcf\x11\xe0", b"{\\rt", tnef.MAGIC)
+_CONTAINERS = (*archive_marks.WITH_ARCHIVE, b"%PDF", b"\xd0\xcf\x11\xe0", b"{\\rt", tnef.MAGIC)
 _libc = ctypes.CDLL(None)
 
 logging.getLogger("libarchive").addHandler(logging.NullHandler())
