@@ -54,7 +54,7 @@ local function session(answer)
   end
   table.insert(fields, 1, "namespace=" .. table.concat(names, ","))
   add_quota(fields, 1, "", answer.quota)
-  table.insert(fields, "home=" .. answer.maildir .. "/dovecot")
+  table.insert(fields, "home=" .. answer.maildir .. "/dovecot\tmail=maildir:" .. answer.maildir)
   table.insert(fields, "acl=vfile:" .. answer.acl .. ":cache_secs=0")
   return table.concat(fields, "\t")
 end
@@ -69,7 +69,7 @@ function auth_userdb_lookup(request)
   if answer.result ~= "ok" then
     return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, ""
   end
-  local fields = { "home=" .. answer.maildir .. "/dovecot" }
+  local fields = { "home=" .. answer.maildir .. "/dovecot\tmail=maildir:" .. answer.maildir }
   add_quota(fields, 1, "", answer.quota)
   return dovecot.auth.USERDB_RESULT_OK, { userdb_import = table.concat(fields, "\t") }
 end
