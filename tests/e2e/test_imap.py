@@ -289,18 +289,23 @@ def quota_of(client: imaplib.IMAP4, mailbox: str) -> tuple[int, int]:
     return int(used), int(allowed)
 
 
-def test_guessing_by_smtp_keeps_the_account_shut_by_imap(gateway: Gateway, sessions: Sessions) -> None:
-    """From another address, so that it is the account that is counted, not the client."""
-    login = "guessed@acme.example"
-    gateway.admin("user.add", tenant="acme", login=login, password=PASSWORD)
-    codes = set()
+def guess(gateway: Gateway, login: str, source: str) -> None:
+    """Sixteen wrong passwords by SMTP."""
     for first in range(0, 16, 4):
-        with SmtpClient(gateway.submissions, tls=True, source="127.0.0.2") as client:
+        with SmtpClient(gateway.submissions, tls=True, source=source) as client:
             client.hello()
-            codes |= {client.auth_plain(login, f"wrong {number}").code for number in range(first, first + 4)}
-    assert codes == {535}
-    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-        sessions(login)
+            assert {client.auth_plain(login, f"wrong {number}").code for number in range(first, first + 4)} == {535}
+
+
+def test_guessing_by_smtp_counts_for_imap_from_there_and_nowhere_else(gateway: Gateway, sessions: Sessions) -> None:
+    owner, stranger = "guessed@acme.example", "shut@acme.example"
+    for login in (owner, stranger):
+        gateway.admin("user.add", tenant="acme", login=login, password=PASSWORD)
+    guess(gateway, owner, "127.0.0.2")
+    assert sessions(owner).noop()[0] == "OK"  # nobody keeps an owner out from elsewhere
     assert sessions(BOB).noop()[0] == "OK"
-    gateway.admin("user.unlock", login=login)
-    assert sessions(login).noop()[0] == "OK"
+    guess(gateway, stranger, "127.0.0.1")
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        sessions(stranger)
+    for login in (BOB, owner):  # who has logged in from there before is not held back by what others guess
+        assert sessions(login).noop()[0] == "OK"

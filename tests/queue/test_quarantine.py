@@ -260,8 +260,8 @@ def test_what_is_found_in_held_mail_is_quarantined_and_told(
             notice = email.message_from_bytes(raw, policy=email.policy.SMTP)
             readable, status, returned = notice.iter_parts()  # type: ignore[attr-defined]
             recipient = status.get_payload()[1]
-            assert (recipient["Action"], recipient["Status"]) == ("failed", "5.7.1")
-            assert "kept aside after it had been scanned" in " ".join(readable.get_content().split())
+            assert (recipient["Action"], recipient["Status"]) == ("delayed", "4.7.1")  # it can still be released
+            assert "is held back here and has not reached" in " ".join(readable.get_content().split())
             assert returned.get_content_type() == "text/rfc822-headers"
 
     asyncio.run(run())
