@@ -8,7 +8,8 @@ import re
 import socket
 import stat
 import tomllib
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -70,6 +71,7 @@ Listens = Annotated[list[Listen], NoDecode, BeforeValidator(_listens)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
+PREFIX = "MAILGATE_"
 CONFIG_FILE = Path("/etc/mailgate/mailgate.toml")
 
 
@@ -110,7 +112,7 @@ def _read_config() -> dict[str, Any]:
 class Settings(BaseSettings):
     """Every field is `MAILGATE_<NAME>` in the environment and `<name>` in the file of the settings."""
 
-    model_config = SettingsConfigDict(env_prefix="MAILGATE_", extra="forbid", arbitrary_types_allowed=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", arbitrary_types_allowed=True, frozen=True)
 
     data_dir: Path = Field(Path("var"), description="All that the gateway keeps: spool, tenants, keys.")
     policy_dir: Path = Field(Path("policies"), description="The folder with gateway.toml and tenants/.")
@@ -249,14 +251,42 @@ class Settings(BaseSettings):
     def inspector_path(self, number: int) -> Path:
         return self.run_dir / "inspect" / f"{number}.sock"
 
+    def absolute(self) -> Self:
+        """The same for a process in another working directory."""
+        paths = {name: value.absolute() for name, value in self if isinstance(value, Path)}
+        return self.model_copy(update=paths)
+
+    def variables(self) -> dict[str, str]:
+        """As MAILGATE_* variables, without those that are not given and have no default."""
+        return {
+            PREFIX + name.upper(): ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            for name, value in self
+            if value is not None
+        }
+
 
 def load() -> Settings:
     """The settings, or UserError that lists every wrong one with its name and what is wrong."""
     named = os.environ.get("MAILGATE_CONFIG")
-    try:
+    with _every_fault_told():
         if named and not Path(named).is_file():
             raise UserError(f"MAILGATE_CONFIG: there is no file {named}")
         return Settings()  # type: ignore[call-arg]
+
+
+def of_variables(variables: Mapping[str, str]) -> Settings:
+    """From what `Settings.variables` gave, perhaps in another version; nothing comes from this process's environment or
+    file. UserError as for `load`."""
+    given: dict[str, Any] = dict.fromkeys(Settings.model_fields)
+    given |= {name.removeprefix(PREFIX).lower(): text for name, text in variables.items()}
+    with _every_fault_told():
+        return Settings(**given)
+
+
+@contextmanager
+def _every_fault_told() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}") from None
     except ValidationError as error:

@@ -33,9 +33,9 @@ class Gateway(Protocol):
     def call(self, command: str, **arguments: Any) -> Any: ...
 
 
-def admin(settings: Settings | None = None) -> Gateway:
-    """Each call finds out anew whether a gateway runs."""
-    return _Commands(settings or load())
+def admin(settings: Settings | None = None, patience: float | None = None) -> Gateway:
+    """Each call finds out anew whether a gateway runs; it waits `patience` seconds for the answer of one that does."""
+    return _Commands(settings or load(), patience)
 
 
 def is_running(settings: Settings) -> bool:
@@ -47,6 +47,11 @@ def is_running(settings: Settings) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_user() -> bool:
+    """True where commands are given by a user, not by an operator."""
+    return bool(_acting_as)
 
 
 def act_as(login: str) -> None:
@@ -87,8 +92,9 @@ def _load_program() -> None:
 
 
 class _Commands:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience: float | None) -> None:
         self._settings = settings
+        self._patience = patience
 
     def call(self, command: str, **arguments: Any) -> Any:
         try:
@@ -100,7 +106,8 @@ class _Commands:
         deadline = time.monotonic() + PATIENCE
         while True:
             if is_running(self._settings):
-                answer = converse(self._settings.admin_path, partial(self._talk, Admin(command, arguments)))
+                talk = partial(self._talk, Admin(command, arguments))
+                answer = converse(self._settings.admin_path, talk, self._patience)
                 return answer.value if isinstance(answer, Result) else None
             if _acting_as:
                 raise UnavailableError("no gateway runs, and --as needs one; the owner of its files works without it")

@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 
-from mailgate import settings
 from mailgate.cli.checks import show
+from mailgate.cli.judging import judging
 from mailgate.cli.output import emit_json, fail
 from mailgate.model.errors import UserError
 from mailgate.ops import checks, doctor
 
 
 def run(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Check settings, policies, certificate, scanner, resolver, disk, permissions, databases and ports.
+    """Check settings, policies, certificate, scanner, resolver, disk, permissions, databases and ports. Where a gateway
+    runs, its own settings are judged, not those of this command.
 
     Exit 1 where one fails."""
     try:
-        found = doctor.examine(settings.load())
+        by = judging()
+        found = [by.told, *doctor.examine(by.settings)]
     except UserError as error:
         found = [checks.fail("settings", str(error), "correct the environment or the file of the settings")]
     is_well = not doctor.failed(found)

@@ -11,8 +11,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from mailgate import settings as settings_module
 from mailgate.cli import output, parts
+from mailgate.cli.judging import judging
 from mailgate.model.decision import Action, Decision
 from mailgate.model.defect import DEFECTS
 from mailgate.model.envelope import Direction
@@ -34,8 +34,8 @@ def run(
     ] = RuleDirection.INBOUND,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Inspect a message as the gateway does and show every part, its verdict, and what the policy says. The sender's
-    authentication (SPF, DKIM, DMARC) is not checked.
+    """Inspect a message as the gateway does, with the settings of the one that runs, and show every part, its verdict,
+    and what the policy says. The sender's authentication (SPF, DKIM, DMARC) is not checked.
 
     Exit 0 where it would be accepted, 1 where not, 3 where no scanner answers."""
     from mailgate.inspect import worker
@@ -44,11 +44,16 @@ def run(
     from mailgate.policy.facts import Facts
     from mailgate.policy.loader import load
 
-    settings = settings_module.load()
     raw = _read(file)
+    by = judging()
+    if not by.is_as_given:
+        output.hint(f"judged by {by.told.text}")
+    settings = by.settings
     policy = load(settings.policy_dir, settings.message_size_limit).for_tenant(tenant)
     limits = InspectLimits(depth=policy.limits.depth, parts=policy.limits.parts)
-    inspection = worker.inspect_once(raw, limits, settings.clamd, settings.inspector_user, settings.message_size_limit)
+    # the account for our own child is not the gateway's to choose: we may be root, which it is not
+    user = by.own.inspector_user
+    inspection = worker.inspect_once(raw, limits, settings.clamd, user, settings.message_size_limit)
     facts = Facts(
         Direction.INBOUND if direction is RuleDirection.INBOUND else Direction.OUTBOUND,
         sender,

@@ -269,16 +269,21 @@ def call_once(path: Path, request: Request) -> Answer:
     return converse(path, lambda calls: calls.call(request))
 
 
-def converse(path: Path, talk: Callable[[Calls], Coroutine[None, None, Answer]]) -> Answer:
+def converse(
+    path: Path, talk: Callable[[Calls], Coroutine[None, None, Answer]], patience: float | None = None
+) -> Answer:
     """Blocking: some calls, one after the other, on a connection of their own (for the command line). The key beside
-    the socket is shown first, where there is one that we may read."""
+    the socket is shown first, where there is one that we may read. UnavailableError after `patience` seconds."""
 
     async def run() -> Answer:
         calls = await connect(path, lambda push: None, lambda: None)
         try:
-            if key := keys.read_file(path):
-                await calls.call(ShowKey(key))
-            return await talk(calls)
+            async with asyncio.timeout(patience):
+                if key := keys.read_file(path):
+                    await calls.call(ShowKey(key))
+                return await talk(calls)
+        except TimeoutError:
+            raise UnavailableError(f"no answer on {path} in time") from None
         finally:
             calls.close()
 

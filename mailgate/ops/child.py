@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mailgate.settings import Settings
+from mailgate.settings import PREFIX, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,8 @@ class ChildSpec:
 
 def environment(settings: Settings) -> dict[str, str]:
     """These very settings as MAILGATE_* variables, so that a child started later runs with what the first one had."""
-    prefix = settings.model_config["env_prefix"]
-    own = {name: value for name, value in os.environ.items() if not name.upper().startswith(prefix)}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if value is None:
-            continue
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        own[prefix + name.upper()] = text
-    return own | {prefix + "CONFIG": ""}
+    own = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    return own | settings.variables() | {f"{PREFIX}CONFIG": ""}
 
 
 class Child:

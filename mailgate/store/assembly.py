@@ -199,6 +199,7 @@ def _desk(base: Base, around: Surroundings) -> Desk:
         loop.call_soon_threadsafe(base.clock_watch.confirm)
 
     return Desk(
+        settings=base.settings,
         write=base.writer.do_blocking,
         listing=around.listing,
         contents=around.contents,

@@ -108,6 +108,7 @@ def test_doctor_fails_and_says_what_to_do(make_settings: Make, monkeypatch: pyte
     assert "start clamd" in checks["scanner"]["advice"]
     assert checks["policies"]["status"] == "ok"
     assert checks["gateway"]["status"] == "warn"
+    assert (checks["judged by"]["status"], "no gateway answers" in checks["judged by"]["text"]) == ("ok", True)
 
 
 def test_doctor_shows_wrong_settings_as_a_check(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ READING = {
     "transport.report",
     "trace",
     "policy.show",
+    "settings.show",
     "clock.show",
 }
 CHANGES = [

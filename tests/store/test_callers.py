@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,30 @@ def test_without_an_operator_the_account_behind_the_socket_is_one(acme: Settings
     asyncio.run(run())
 
 
+def test_operators_are_told_the_settings_and_no_key(acme: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = private_key()
+    offline.run_alone(acme, "operator.add", {"name": "ann", "key": public_line(key)})
+    kept = acme.data_dir / "master.key"
+    kept.write_bytes(b"K" * 32)
+    kept.chmod(0o600)
+    monkeypatch.chdir(acme.data_dir.parent)
+    started = acme.model_copy(update={"tls_key": Path("key.pem"), "master_key_file": kept, "clamd": ["tcp:[::1]:3310"]})
+
+    async def run() -> None:
+        async with running(started) as store:
+            async with line(store) as calls:
+                with pytest.raises(UserError, match="operators log in by key"):
+                    await give(calls, "settings.show")
+            async with line(store) as calls:
+                await prove(calls, key)
+                told = await give(calls, "settings.show")
+                assert told["MAILGATE_TLS_KEY"] == str(acme.data_dir.parent / "key.pem"), "wherever the command runs"
+                assert told["MAILGATE_CLAMD"] == "tcp:[::1]:3310"
+                assert "KKKK" not in str(told)
+
+    asyncio.run(run())
+
+
 def test_a_user_sees_and_changes_what_is_theirs(acme: Settings) -> None:
     async def run() -> None:
         async with running(acme) as store, line(store) as calls:
@@ -82,7 +107,7 @@ def test_a_user_sees_and_changes_what_is_theirs(acme: Settings) -> None:
             assert (box["address"], box["path"]) == (BOB, None), "where it lies is the operator's"
             await give(calls, "user.passwd", login=BOB, password="another-horse-battery-9")
             assert [entry["actor"] for entry in await give(calls, "audit.list")] == [BOB]
-            for command in ("tenant.list", "user.list", "policy.show"):
+            for command in ("tenant.list", "user.list", "policy.show", "settings.show"):
                 with pytest.raises(UserError, match=f"there is no command '{command}'"):
                     await give(calls, command)
 

@@ -11,6 +11,7 @@ from mailgate.model.envelope import TenantName
 from mailgate.model.outcome import State
 from mailgate.model.turned_away import TurnedAway
 from mailgate.policy import loader
+from mailgate.settings import Settings
 from mailgate.spool.listing import Filter
 from mailgate.spool.queue import Selection
 from mailgate.spool.schedule import DAY
@@ -38,6 +39,7 @@ def desk(opened: OpenSpool, clock: ManualClock, tmp_path: Path) -> Desk:
     )
     snapshot = loader.load(folder, 52_428_800)
     return Desk(
+        Settings(data_dir=tmp_path, policy_dir=folder),
         opened.write,
         opened.listing,
         opened.contents,

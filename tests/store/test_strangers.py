@@ -113,6 +113,7 @@ AIMED: dict[str, dict[str, Any]] = {
     "trace": {"id": "{q}"},
     "policy.reload": {},
     "policy.show": {},
+    "settings.show": {},
     "clock.show": {},
     "clock.confirm": {},
 }

@@ -65,6 +65,7 @@ def _run_on_spool(
         # nobody runs, so nobody holds a lease
         spool.write(lambda held: held.release_leases(now))
         desk = Desk(
+            settings=settings,
             write=spool.write,
             listing=spool.listing,
             contents=spool.contents,

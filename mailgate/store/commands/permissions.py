@@ -124,6 +124,7 @@ RULES: dict[str, Rule] = {
     "trace": _BY_EVERYBODY,
     "policy.reload": _BY_OPERATOR,
     "policy.show": _BY_OPERATOR,
+    "settings.show": _BY_OPERATOR,
     "clock.show": _BY_OPERATOR,
     "clock.confirm": _BY_OPERATOR,
 }

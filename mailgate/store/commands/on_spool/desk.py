@@ -17,6 +17,7 @@ from mailgate.model.outcome import State
 from mailgate.model.verdict import Inspection
 from mailgate.policy.snapshot import Snapshot
 from mailgate.records.timeline import decision_facts, inspection_facts
+from mailgate.settings import Settings
 from mailgate.spool.content import ContentFolder
 from mailgate.spool.listing import FIRST, Filter, Kept, Key, Listing, Row
 from mailgate.spool.queue import Moved, SpoolStore
@@ -74,6 +75,7 @@ class Desk:
     caller; None for all. `clock_confirmed`: the doubt about the clock was taken from the spool.
     `policy_refused`: see `Policies.refused`."""
 
+    settings: Settings
     write: Write
     listing: Listing
     contents: ContentFolder

@@ -1,4 +1,4 @@
-"""Commands on the policy that is in force, and on those that were."""
+"""Commands on what is in force: the policy, and those that were; the settings."""
 
 from __future__ import annotations
 
@@ -47,4 +47,13 @@ def _policy_show(desk: Desk, version: str = "") -> Json:
     return {"version": version, "snapshot": msgspec.json.decode(kept)}
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"policy.reload": _policy_reload, "policy.show": _policy_show}
+def _settings_show(desk: Desk) -> dict[str, str]:
+    """Those that the gateway was started with, as MAILGATE_* variables; of keys and passwords only the files' names."""
+    return desk.settings.absolute().variables()
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "policy.reload": _policy_reload,
+    "policy.show": _policy_show,
+    "settings.show": _settings_show,
+}
