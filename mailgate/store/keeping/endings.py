@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 from mailgate.model.errors import UserError
 from mailgate.spool import durable
 from mailgate.spool.trouble import RESTORE
+from mailgate.tenancy.databases import checking
 from mailgate.tenancy.databases.checking import look
 
 SECONDS = 10.0  # of a start that a look through the spool may take
@@ -56,13 +62,25 @@ def look_through(data_dir: Path) -> None:
 
 
 async def look_through_tenants(databases: Mapping[str, Path]) -> None:
-    """One after the other, beside the work. One that is damaged costs its tenant only."""
-    for tenant, path in databases.items():
-        found = await asyncio.to_thread(look, path, "alembic_version", SECONDS)
-        if found.fault:
-            _log.error(
-                "the database of tenant %s, %s, %s; put it back from a backup (docs/operations.md, Damage)",
-                tenant,
-                path,
-                found.fault,
-            )
+    """One after the other, beside the work and in a process of its own, since this one works on them by another copy of
+    SQLite. One that is damaged costs its tenant only."""
+    command = (sys.executable, "-P", "-m", checking.__name__)
+    child = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(msgspec.json.encode({tenant: str(path) for tenant, path in databases.items()}))
+        child.stdin.close()
+        async for line in child.stdout:
+            tenant, fault = msgspec.json.decode(line, type=tuple[str, str])
+            if fault:
+                _log.error(
+                    "the database of tenant %s, %s, %s; put it back from a backup (docs/operations.md, Damage)",
+                    tenant,
+                    databases[tenant],
+                    fault,
+                )
+    finally:
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                child.kill()
+        await child.wait()

@@ -1,14 +1,22 @@
-"""Is a SQLite file sound? Looked at by a connection of its own that only reads, beside whoever works on it."""
+"""Is a SQLite file sound? Looked at by a connection of its own that only reads, beside whoever works on it.
+
+Never in the process that works on the file by another copy of SQLite: the locks are the process's, and closing one
+descriptor drops them all (sqlite.org/howtocorrupt.html, sections 2.2 and 2.3). `python -m` of this module is a process
+for it: paths by name as JSON on stdin, a line of JSON with name and fault for each."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
+import msgspec
 
+SECONDS = 10.0  # for one file of many
 _STEPS = 20_000  # of SQLite's machine, between looks at the clock: some milliseconds
 
 
@@ -45,3 +53,17 @@ def look(path: Path, table: str, seconds: float | None = None) -> Soundness:
         return Soundness("")
     lines = str(found[0]).splitlines() if found else [""]
     return Soundness(f"is damaged: {lines[-1]}")  # the first only names the database
+
+
+def main() -> None:
+    """The process: see above."""
+    os.nice(10)
+    paths = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, str])
+    for name, path in paths.items():
+        fault = look(Path(path), "alembic_version", SECONDS).fault
+        sys.stdout.buffer.write(msgspec.json.encode((name, fault)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
